@@ -1,0 +1,171 @@
+"""The catalogue: what was read, tagged, trained and run. Every method is one transaction, and repeatable."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from catalog_io import ingested, registry, tagged
+from catalog_io.database import Database, fetch
+from catalog_io.ingested import Stored
+from catalog_io.registry import ModelRow
+from catalog_io.tables import METADATA
+from catalog_io.tagged import Collected
+from catalog_io.views import LISTING_COLUMNS, view_statements
+from schemas.tags import LABEL_PREFIX
+from schemas.taxonomy import Taxonomy
+
+
+class Catalog:
+    """The catalogue below `home`. Waits `lock_timeout` seconds for another run, then raises UserError."""
+
+    def __init__(self, home: Path, *, lock_timeout: float = 60.0) -> None:
+        self.home = Path(home)
+        self._database = Database(self.home, lock_timeout)
+
+    def create(self, taxonomy: Taxonomy) -> None:
+        """Makes what is missing, and brings views and label values in line with the taxonomy."""
+        with self._database.transaction(create=True) as connection:
+            METADATA.create_all(connection)
+            for statement in view_statements(taxonomy.names):
+                connection.execute(sa.text(statement))
+            ingested.map_words(connection, taxonomy)
+
+    # ---- ingest
+
+    def row_hashes(self, feed: str) -> pl.DataFrame:
+        """listing_id, row_hash of a feed's listings."""
+        with self._database.transaction() as connection:
+            return fetch(connection, "select listing_id, row_hash from listings where feed = $feed", {"feed": feed})
+
+    def known_images(self) -> set[str]:
+        """Hashes of all stored pictures."""
+        with self._database.transaction() as connection:
+            return set(fetch(connection, "select image_hash from images")["image_hash"])
+
+    def store_feed(
+        self,
+        feed: str,
+        run_id: str,
+        listings: pl.DataFrame,
+        images: pl.DataFrame,
+        labels: pl.DataFrame,
+        rejections: pl.DataFrame,
+    ) -> Stored:
+        """Stores new and changed listings with their labels, new pictures, and all the feed's rejections.
+
+        listings: listing_id, product_id, title, image_hash, input_hash, row_hash, uri. labels: listing_id,
+        attribute, word, value. images: image_hash, width, height, bytes, shard. rejections: row_number,
+        listing_id, codes, reasons, raw; they replace the feed's earlier ones. Others stay as they are.
+        """
+        frames = ingested.Frames(listings, images, labels, rejections)
+        with self._database.transaction() as connection:
+            return ingested.store(connection, frames, {"feed": feed, "run_id": run_id, "now": now()})
+
+    def label_words_unknown(self, feed: str) -> pl.DataFrame:
+        """attribute, word, listings: words that the taxonomy does not know, most frequent first."""
+        sql = """select attribute, word, count(*) as listings from labels where feed = $feed and value is null
+                 group by attribute, word order by listings desc, attribute, word"""
+        with self._database.transaction() as connection:
+            return fetch(connection, sql, {"feed": feed})
+
+    # ---- training and tagging
+
+    def listings(self) -> pl.DataFrame:
+        """feed, listing_id, product_id, title, image_hash, shard, input_hash, label_<attribute> (or null)."""
+        return self._listings("true", {})
+
+    def untagged(self, model_version: str, engine: str) -> pl.DataFrame:
+        """Like `listings`, only those that this model on this engine has not tagged as they are now."""
+        done = """exists (select 1 from tags t where t.feed = l.feed and t.listing_id = l.listing_id
+                  and t.input_hash = l.input_hash and t.model_version = $model_version
+                  and t.engine = $engine)"""
+        return self._listings(f"not {done}", {"model_version": model_version, "engine": engine})
+
+    def _listings(self, where: str, parameters: Mapping[str, str]) -> pl.DataFrame:
+        with self._database.transaction() as connection:
+            attributes = _attributes(connection)
+            labels = "".join(f""", p."{LABEL_PREFIX}{name}" """ for name in attributes)
+            pivot = "".join(
+                f""", max(value) filter (where attribute = '{name}') as "{LABEL_PREFIX}{name}" """
+                for name in attributes
+            )
+            sql = f"""
+                select l.feed, l.listing_id, l.product_id, l.title, l.image_hash, i.shard,
+                    l.input_hash {labels}
+                from listings l left join images i on i.image_hash = l.image_hash
+                left join (select feed, listing_id {pivot} from labels where source = 'merchant'
+                           group by feed, listing_id) p on p.feed = l.feed and p.listing_id = l.listing_id
+                where {where} order by l.feed, l.listing_id"""
+            return fetch(connection, sql, parameters)
+
+    def store_tagged(
+        self, files: Sequence[Path], *, model_version: str, engine: str, run_id: str, tagged_at: datetime
+    ) -> Collected:
+        """Replaces the tags, flags and tagging faults of the listings in TAGGED Parquet files."""
+        values = {
+            "model_version": model_version,
+            "engine": engine,
+            "run_id": run_id,
+            "tagged_at": utc(tagged_at),
+        }
+        with self._database.transaction() as connection:
+            return tagged.store(connection, files, values)
+
+    def counts(self) -> dict[str, int]:
+        """Rows by table."""
+        tables = sorted(METADATA.tables)
+        sql = " union all ".join(f"select '{name}' as name, count(*) as n from {name}" for name in tables)
+        with self._database.transaction() as connection:
+            return dict(fetch(connection, sql).iter_rows())
+
+    # ---- models and runs
+
+    def register_model(self, version: str, preset: str, path: str, metrics: Mapping[str, Any], champion: bool) -> None:
+        """Adds or replaces a model; as champion, it takes the place of the one before."""
+        with self._database.transaction() as connection:
+            registry.register(connection, version, preset, path, metrics, champion, now())
+
+    def promote(self, version: str) -> None:
+        """Makes this model the champion, in one step. UserError where there is no such model."""
+        with self._database.transaction() as connection:
+            registry.promote(connection, version)
+
+    def models(self) -> list[ModelRow]:
+        """All registered models, the newest first."""
+        with self._database.transaction() as connection:
+            return registry.models(connection)
+
+    def champion(self) -> ModelRow | None:
+        return next((model for model in self.models() if model.champion), None)
+
+    def start_run(self, run_id: str, flow: str) -> None:
+        with self._database.transaction() as connection:
+            registry.start_run(connection, run_id, flow, now())
+
+    def finish_run(self, run_id: str, state: str, summary: Mapping[str, Any]) -> None:
+        """UserError where the run was never started."""
+        with self._database.transaction() as connection:
+            registry.finish_run(connection, run_id, state, summary, now())
+
+    def runs(self) -> pl.DataFrame:
+        """run_id, flow, started_at, finished_at, state, summary (JSON text), the newest first."""
+        with self._database.transaction() as connection:
+            return fetch(connection, "select * from runs order by started_at desc, run_id")
+
+
+def now() -> datetime:
+    return utc(datetime.now(UTC))
+
+
+def utc(moment: datetime) -> datetime:
+    """As the tables keep it: UTC without a zone (one without a zone is taken as UTC)."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def _attributes(connection: sa.Connection) -> list[str]:
+    names = fetch(connection, "select column_name from (describe tagged_listings)")["column_name"].to_list()
+    return [name for name in names if name not in LISTING_COLUMNS]

@@ -1,0 +1,105 @@
+"""The catalogue's tables. A listing's key is (feed, listing_id); times are UTC without a zone.
+
+No primary keys, unique constraints or indexes: DuckDB has lost data on replaying them after a kill. There is
+one writer at a time (`database.Database`), and every inserting statement keeps natural keys unique itself.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+
+
+def _table(name: str, **columns: sa.types.TypeEngine[Any]) -> sa.Table:
+    return sa.Table(name, METADATA, *(sa.Column(column, kind) for column, kind in columns.items()))
+
+
+TEXT = sa.Text()
+INTEGER = sa.BigInteger()
+REAL: sa.REAL[float] = sa.REAL()
+FLAG = sa.Boolean()
+TIME = sa.DateTime()
+TEXTS = sa.ARRAY(sa.Text)
+
+LISTINGS = _table(
+    "listings",
+    feed=TEXT,
+    listing_id=TEXT,
+    product_id=TEXT,
+    title=TEXT,
+    image_hash=TEXT,
+    input_hash=TEXT,  # of what a model sees: the title and the stored picture
+    row_hash=TEXT,  # of the feed's row: an equal one costs nothing at the next ingest
+    run_id=TEXT,
+    updated_at=TIME,
+)
+LISTING_IMAGES = _table("listing_images", feed=TEXT, listing_id=TEXT, position=INTEGER, uri=TEXT, image_hash=TEXT)
+IMAGES = _table("images", image_hash=TEXT, width=INTEGER, height=INTEGER, bytes=INTEGER, shard=TEXT)
+LABELS = _table(
+    "labels",
+    feed=TEXT,
+    listing_id=TEXT,
+    attribute=TEXT,
+    source=TEXT,  # merchant | reviewer | import
+    word=TEXT,
+    value=TEXT,  # null where the taxonomy does not know the word
+)
+REJECTIONS = _table(
+    "rejections",
+    feed=TEXT,
+    row_number=INTEGER,  # null at stage tag
+    listing_id=TEXT,
+    stage=TEXT,  # ingest | tag
+    codes=TEXTS,
+    reason=TEXT,
+    raw=TEXT,
+    run_id=TEXT,
+    seen_at=TIME,
+)
+TAGS = _table(
+    "tags",
+    feed=TEXT,
+    listing_id=TEXT,
+    attribute=TEXT,
+    value=TEXT,
+    confidence=REAL,
+    accepted=FLAG,
+    image_weight=REAL,
+    model_version=TEXT,
+    engine=TEXT,
+    input_hash=TEXT,
+    run_id=TEXT,
+    tagged_at=TIME,
+)
+NOISE_FLAGS = _table(
+    "noise_flags",
+    feed=TEXT,
+    listing_id=TEXT,
+    kind=TEXT,
+    attribute=TEXT,
+    score=REAL,
+    flagged=FLAG,
+    detail=TEXT,
+    model_version=TEXT,
+    input_hash=TEXT,
+    run_id=TEXT,
+)
+MODEL_VERSIONS = _table(
+    "model_versions",
+    model_version=TEXT,
+    created_at=TIME,
+    preset=TEXT,
+    path=TEXT,
+    champion=FLAG,
+    metrics=TEXT,  # JSON
+)
+RUNS = _table(
+    "runs",
+    run_id=TEXT,
+    flow=TEXT,
+    started_at=TIME,
+    finished_at=TIME,
+    state=TEXT,
+    summary=TEXT,  # JSON
+)

@@ -1,0 +1,278 @@
+"""The `cma` command. Heavy libraries are imported inside the commands that need them, so that help is instant."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from schemas.errors import ConfigurationError, UserError
+
+app = typer.Typer(
+    help="Tags every listing of a catalogue with its attributes, from picture and title together.\n\n"
+    "Start with `cma demo`, or with `cma init` in a folder of your own; then `cma nightly` every night.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+models_app = typer.Typer(help="Registered models: list them, promote one, go back to the one before.")
+app.add_typer(models_app, name="models")
+out = Console(highlight=False, soft_wrap=True)
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="The project file (default: CMA_CONFIG, else cma.toml in this folder)."),
+]
+
+
+def main() -> None:
+    """Exit 0: done; 1: failed; 2: wrong usage or configuration."""
+    try:
+        app()
+    except UserError as error:
+        print(f"cma: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, ConfigurationError) else 1)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the sample catalogue and its project are made.")] = Path("demo"),
+    listings: Annotated[int, typer.Option(min=1000, help="Listings of the sample catalogue.")] = 3000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same catalogue.")] = 7,
+) -> None:
+    """Makes a sample catalogue and runs everything on it: ingest, train, compile, tag, report, SQL.
+
+    Ends with an honest comparison against the ground truth. Run again, it goes on where it was.
+    """
+    flows = _flows()
+    from flows import summaries
+    from flows.demo import make_demo, score_demo
+    from flows.project import Project
+
+    config, sample = make_demo(folder, listings=listings, seed=seed)
+    out.print(f"[bold]sample catalogue[/bold] {sample.feed}")
+    project = Project.open(config)
+    summaries.feeds(out, flows.ingest_catalog(config))
+    if project.catalog.champion() is None:
+        summaries.model(out, flows.train_cma(config))
+        summaries.engine(out, flows.compile_engine(config))
+    summaries.tags(out, flows.tag_catalog(config))
+    report = flows.noise_report(config)
+    summaries.demo(out, score_demo(project, sample))
+    question = (
+        "select color, pattern, count(*) as listings from tagged_listings group by all order by listings desc limit 5"
+    )
+    out.print(f'\n[bold]cma sql "{question}"[/bold]')
+    _print_sql(project.home, question, "table")
+    summaries.report(out, report)
+    out.print(f'\nAsk your own: [bold]cma sql --config {config} "select …"[/bold]   (tables: `cma sql --help`)')
+
+
+@app.command()
+def sample(
+    folder: Annotated[Path, typer.Argument(help="Where to write listings.csv, images/ and ground_truth.csv.")],
+    listings: Annotated[int, typer.Option(min=1, help="How many.")] = 3000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same catalogue.")] = 7,
+) -> None:
+    """Writes the generated sample catalogue alone, with its planted faults and their ground truth."""
+    from catalog_io.sample import make_sample
+    from flows.progress import bar
+
+    with bar("render", listings) as advance:
+        made = make_sample(folder, listings=listings, seed=seed, progress=advance)
+    out.print(f"{made.feed}\n{made.ground_truth}")
+
+
+@app.command()
+def init(
+    feed: Annotated[str | None, typer.Argument(help="A feed to guess columns and label words from.")] = None,
+) -> None:
+    """Writes a commented cma.toml and taxonomy.yaml into this folder."""
+    from flows.starter import write_starter
+
+    for path in write_starter(Path.cwd(), feed):
+        out.print(str(path))
+    out.print("Read both, correct what was guessed wrong, then: cma ingest && cma train && cma compile && cma nightly")
+
+
+@app.command()
+def ingest(
+    feeds: Annotated[list[str] | None, typer.Argument(help="Names of feeds; all, where none is given.")] = None,
+    config: Config = None,
+) -> None:
+    """Reads feeds into the catalogue (flow ingest-catalog). Bad rows are kept with their reasons, never fatal."""
+    flows = _flows()
+    from flows import summaries
+
+    summaries.feeds(out, flows.ingest_catalog(_config(config), feeds))
+
+
+@app.command()
+def train(config: Config = None) -> None:
+    """Trains a model on the labelled listings, and registers it (flow train-cma)."""
+    flows = _flows()
+    from flows import summaries
+
+    summaries.model(out, flows.train_cma(_config(config)))
+
+
+@app.command("compile")
+def compile_(config: Config = None) -> None:
+    """Builds the champion's engine and checks it against the reference (flow compile-engine)."""
+    flows = _flows()
+    from flows import summaries
+
+    built = flows.compile_engine(_config(config))
+    summaries.engine(out, built)
+    if not built.gate.passed:
+        raise UserError(
+            f"the {built.backend} engine failed its gate and will not be used; `cma tag` falls back to torch"
+        )
+
+
+@app.command()
+def tag(config: Config = None) -> None:
+    """Tags what is new or changed, and publishes the analysts' snapshot (flow tag-catalog)."""
+    flows = _flows()
+    from flows import summaries
+
+    summaries.tags(out, flows.tag_catalog(_config(config)))
+
+
+@app.command()
+def report(config: Config = None) -> None:
+    """Writes the noisy-listing report of the published tags (flow noise-report)."""
+    flows = _flows()
+    from flows import summaries
+
+    summaries.report(out, flows.noise_report(_config(config)))
+
+
+@app.command()
+def nightly(config: Config = None) -> None:
+    """Ingest → tag → publish → report (flow nightly). Costs what changed."""
+    flows = _flows()
+    from flows import summaries
+
+    night = flows.nightly(_config(config))
+    summaries.feeds(out, night.feeds)
+    summaries.tags(out, night.tags)
+    summaries.report(out, night.report)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One SQL statement (DuckDB's).")],
+    format: Annotated[Literal["table", "csv", "json", "parquet"], typer.Option(help="Of what is printed.")] = "table",
+    config: Config = None,
+) -> None:
+    """Asks the published snapshot; it can change nothing.
+
+    Views: tagged_listings (a row a listing, a column an attribute, accepted values only), noisy_listings, tag_coverage.
+    Tables: listings, images, labels, tags, noise_flags, rejections, model_versions, runs.
+    """
+    _print_sql(_home(config), query, format)
+
+
+@app.command()
+def evaluate(
+    version: Annotated[str | None, typer.Argument(help="A model (default: the champion).")] = None,
+    config: Config = None,
+) -> None:
+    """Measures a model on labelled listings of products that it never saw."""
+    from flows import summaries
+    from flows.compile import evaluate_model
+    from flows.project import Project
+
+    summaries.evaluation(out, evaluate_model(Project.open(config), version))
+
+
+@app.command()
+def runs(config: Config = None, limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20) -> None:
+    """What ran: when, how long, how it ended."""
+    from flows import summaries
+    from flows.project import Project
+
+    summaries.runs(out, Project.open(config).catalog.runs().head(limit))
+
+
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context, config: Config = None) -> None:
+    """Lists the registered models."""
+    context.obj = config
+    if context.invoked_subcommand is None:
+        from flows import summaries
+        from flows.project import Project
+
+        summaries.models(out, Project.open(config).catalog.models())
+
+
+@models_app.command()
+def promote(context: typer.Context, version: str) -> None:
+    """Makes a registered model the champion: the one that tags."""
+    from flows.project import Project
+
+    Project.open(context.obj).catalog.promote(version)
+    out.print(f"{version} is the champion; the next `cma tag` uses it")
+
+
+def _config(given: Path | None) -> Path:
+    from flows.settings import find_config
+
+    return find_config(given)
+
+
+def _home(config: Path | None) -> Path:
+    from flows.settings import load_settings
+
+    return load_settings(_config(config)).home
+
+
+def _flows() -> Any:
+    """The Prefect flows, quietly: without a server of the user's, Prefect starts a temporary one (some seconds)."""
+    defaults = {
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_CLI_PROMPT": "false",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+    from flows import prefect_flows
+
+    return prefect_flows
+
+
+def _print_sql(home: Path, statement: str, format: str) -> None:
+    import polars as pl
+
+    from catalog_io.publication import query
+
+    rows = query(home, statement)
+    match format:
+        case "csv":
+            print(rows.write_csv(), end="")
+        case "json":
+            print(json.dumps(rows.to_dicts(), default=str, indent=1, ensure_ascii=False))
+        case "parquet":
+            rows.write_parquet(sys.stdout.buffer)
+        case _:
+            with pl.Config(
+                tbl_rows=100,
+                tbl_cols=-1,
+                fmt_str_lengths=80,
+                tbl_hide_dataframe_shape=True,
+                tbl_hide_column_data_types=True,
+            ):
+                print(rows)
+            if rows.height > 100:
+                print(f"({rows.height} rows; --format csv prints all)", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

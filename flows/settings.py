@@ -1,0 +1,123 @@
+"""`cma.toml`: what a project is. Every key can also be set by environment (`CMA_HOME`, `CMA_TAG__ENGINE`, …)."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from schemas.errors import ConfigurationError
+
+CONFIG_NAME = "cma.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FeedSettings(_Section):
+    """A merchant's feed: where it is, and what its columns and label columns are called there."""
+
+    source: str
+    images: str = "."
+    columns: dict[str, str] = {}
+    labels: dict[str, str] = {}
+
+
+class IngestSettings(_Section):
+    picture_size: int = Field(256, ge=16, le=4096)  # pixels on the short side of a stored picture
+    threads: int = Field(0, ge=0)  # that shrink pictures; 0: one a core
+
+
+class ModelSettings(_Section):
+    preset: str = "vit-b-32"
+    backbone: str | None = None  # another open_clip model
+    pretrained: str | None = None  # its weights: an open_clip tag or a checkpoint file
+    epochs: dict[str, int] = {}  # of a stage, by its name
+
+
+class TagSettings(_Section):
+    target_precision: float = Field(0.90, gt=0, lt=1)
+    confidence: float = Field(0.95, gt=0, lt=1)
+    engine: Literal["auto", "tensorrt", "openvino", "torch"] = "auto"
+    dask: str = ""  # a scheduler's address; empty: a local cluster
+    workers: int = Field(0, ge=0)  # of the local cluster; 0: one for every two cores
+    partition_rows: int = Field(512, ge=1)
+
+
+class Settings(BaseSettings):
+    """A whole project file."""
+
+    model_config = SettingsConfigDict(env_prefix="CMA_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    home: Path = Path("warehouse")
+    taxonomy: Path | None = None
+    feeds: dict[str, FeedSettings] = {}
+    ingest: IngestSettings = IngestSettings()
+    model: ModelSettings = ModelSettings()
+    tag: TagSettings = TagSettings()
+
+    @field_validator("feeds")
+    @classmethod
+    def _names_are_plain(cls, feeds: dict[str, FeedSettings]) -> dict[str, FeedSettings]:
+        for name in feeds:
+            if not name.replace("-", "").replace("_", "").isalnum():
+                raise ValueError(f"the name of feed {name!r} may have letters, digits, - and _ only")
+        return feeds
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings  # the environment wins over the file
+
+
+def find_config(given: Path | None) -> Path:
+    """`--config`, else `CMA_CONFIG`, else `cma.toml` in the working directory."""
+    path = given or Path(os.environ.get("CMA_CONFIG", CONFIG_NAME))
+    if not path.is_file():
+        raise ConfigurationError(
+            f"there is no {path}: write one with `cma init`, name one with --config or CMA_CONFIG, or run `cma demo` "
+            "to see everything at work on a sample catalogue"
+        )
+    return path.resolve()
+
+
+def load_settings(path: Path) -> Settings:
+    """Reads a project file; relative paths in it become absolute, from its folder."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
+    try:
+        settings = Settings(**data)
+    except ValidationError as error:
+        raise ConfigurationError("\n".join(_sentences(path, error))) from error
+    root = path.parent
+    feeds = {
+        name: feed.model_copy(update={"source": _beside(root, feed.source), "images": _beside(root, feed.images)})
+        for name, feed in settings.feeds.items()
+    }
+    taxonomy = root / settings.taxonomy if settings.taxonomy else None
+    return settings.model_copy(update={"home": root / settings.home, "taxonomy": taxonomy, "feeds": feeds})
+
+
+def _beside(root: Path, place: str) -> str:
+    return place if "://" in place else str(root / place)
+
+
+def _sentences(path: Path, error: ValidationError) -> list[str]:
+    def sentence(detail: Any) -> str:
+        key = ".".join(str(part) for part in detail["loc"])
+        if detail["type"] == "extra_forbidden":
+            return f"{path}: there is no setting `{key}`; correct its name or take it out"
+        return f"{path}: `{key}`: {detail['msg']} (it is {detail['input']!r})"
+
+    return [sentence(detail) for detail in error.errors()]

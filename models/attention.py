@@ -1,0 +1,93 @@
+"""The paper's two attentions: over all patches and tokens (eq. 1–2), and over the two modalities (eq. 3–6)."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class EncoderLayer(nn.Module):
+    """A pre-norm transformer layer whose query rows may be fewer than the sequence it looks at."""
+
+    def __init__(self, *, width: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.dropout = dropout
+        self.attention_norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.output = nn.Linear(width, width)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, 4 * width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(4 * width, width),
+        )
+
+    def forward(
+        self,
+        rows: Float[Tensor, "B Q D"],
+        sequence: Float[Tensor, "B S D"],
+        valid: Bool[Tensor, "B S"],
+    ) -> Float[Tensor, "B Q D"]:
+        query = self._split(self.query(self.attention_norm(rows)))
+        key, value = (self._split(part) for part in self.key_value(self.attention_norm(sequence)).chunk(2, dim=-1))
+        attended = F.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=valid[:, None, None, :],
+            dropout_p=self.dropout if self.training else 0.0,
+        )
+        rows = rows + self.output(attended.transpose(1, 2).flatten(2))
+        return rows + self.mlp(rows)
+
+    def _split(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B heads N D/heads"]:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class SequenceWiseAttention(nn.Module):
+    """Lets every patch and token see every other; returns I′ and T′, the class and end-of-text positions.
+
+    The last layer needs these two query rows only, so it computes no others.
+    """
+
+    def __init__(self, *, width: int, layers: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(width=width, heads=heads, dropout=dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(
+        self,
+        image: Float[Tensor, "B P+1 D"],
+        title: Float[Tensor, "B T D"],
+        valid: Bool[Tensor, "B P+1+T"],
+        title_end: Int[Tensor, "B"],
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
+        sequence = torch.cat([image, title], dim=1)
+        end = (title_end + image.shape[1])[:, None, None].expand(-1, 1, sequence.shape[-1])
+        for layer in self.layers[:-1]:
+            sequence = layer(sequence, sequence, valid)
+        ends = torch.cat([sequence[:, :1], sequence.gather(1, end)], dim=1)
+        image_out, title_out = self.norm(self.layers[-1](ends, sequence, valid)).unbind(dim=1)
+        return image_out, title_out
+
+
+class ModalityWiseAttention(nn.Module):
+    """Keyless attention with one vector w shared by both modalities: c = λI′ + (1−λ)T′."""
+
+    def __init__(self, *, width: int) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(width) * width**-0.5)
+
+    def forward(
+        self,
+        image_out: Float[Tensor, "B D"],
+        title_out: Float[Tensor, "B D"],
+        present: Bool[Tensor, "B 2"],
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B"]]:
+        modalities = torch.stack([image_out, title_out], dim=1)
+        energy = (modalities * self.w).sum(-1)
+        weight = energy.masked_fill(~present, float("-inf")).softmax(dim=1)  # a missing modality weighs exactly 0
+        return (weight[..., None] * modalities).sum(dim=1), weight[:, 0]

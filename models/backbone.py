@@ -1,0 +1,127 @@
+"""CLIP's two towers, giving every patch and every token in the joint space. The only file that knows open_clip."""
+
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import open_clip
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from open_clip.timm_model import TimmModel
+from open_clip.transformer import TextTransformer, VisionTransformer
+from torch import Tensor, nn
+
+from models import convnet as convnet  # registers the trunk of `cma-small` with timm
+from schemas.errors import ConfigurationError
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+class ImageSequence(NamedTuple):
+    """An image as the sequence-wise attention reads it: the class position first, then the patches."""
+
+    sequence: Float[Tensor, "B P+1 D"]
+    embedding: Float[Tensor, "B D"]
+
+
+class TitleSequence(NamedTuple):
+    """A title as the sequence-wise attention reads it; `end` is the end-of-text position."""
+
+    sequence: Float[Tensor, "B T D"]
+    embedding: Float[Tensor, "B D"]
+    end: Int[Tensor, "B"]
+    valid: Bool[Tensor, "B T"]
+
+
+class ClipBackbone(nn.Module):
+    """Any open_clip model whose text tower is a `TextTransformer`; its own projections lead into the joint space."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, clip: open_clip.CustomTextCLIP) -> None:
+        super().__init__()
+        if not isinstance(clip.text, TextTransformer) or clip.text.cls_emb is not None or clip.text.use_pad_mask:
+            raise ConfigurationError(f"the text tower {type(clip.text).__name__} gives no token embeddings")
+        if not isinstance(clip.visual, VisionTransformer | TimmModel):
+            raise ConfigurationError(f"the image tower {type(clip.visual).__name__} gives no patch embeddings")
+        self.visual = clip.visual
+        self.text = clip.text
+        if isinstance(self.visual, VisionTransformer):
+            self.visual.output_tokens = True
+        self.logit_scale = clip.logit_scale
+        height, width = self.visual.image_size
+        self.image_size: tuple[int, int] = (int(height), int(width))
+        self.context_length: int = clip.context_length
+        self.width: int = int(clip.text.output_dim or clip.text.width)
+        self.trims_titles: bool = clip.text.attn_mask is not None  # causal: padding after the end changes nothing
+        preprocess = open_clip.get_model_preprocess_cfg(clip)
+        for name in ("mean", "std"):
+            self.register_buffer(name, torch.tensor(preprocess[name]) * 255.0, persistent=False)
+
+    def images(self, pictures: UInt8[Tensor, "B H W 3"]) -> ImageSequence:
+        """Pictures as they were decoded (0–255, RGB); the normalisation is part of the network."""
+        normal = ((pictures - self.mean) / self.std).permute(0, 3, 1, 2)
+        if isinstance(self.visual, VisionTransformer):
+            pooled, patches = self.visual(normal)
+            if self.visual.proj is not None:
+                patches = patches @ self.visual.proj
+        else:
+            features = self.visual.trunk.forward_features(normal)
+            pooled = self.visual.head(self.visual.trunk.forward_head(features))
+            patches = self.visual.head(features.flatten(2).transpose(1, 2) if features.ndim == 4 else features)
+        return ImageSequence(torch.cat([pooled[:, None], patches], dim=1), pooled)
+
+    def titles(self, tokens: Int[Tensor, "B T"]) -> TitleSequence:
+        """Token ids, padded with zeros to any length up to the context length (see `trims_titles`)."""
+        text, length = self.text, tokens.shape[1]
+        causal = None if text.attn_mask is None else text.attn_mask[:length, :length]
+        embedded = text.token_embedding(tokens) + text.positional_embedding[:length]
+        sequence = text.ln_final(text.transformer(embedded, attn_mask=causal))
+        if isinstance(text.text_projection, nn.Linear):
+            sequence = text.text_projection(sequence)
+        elif text.text_projection is not None:
+            sequence = sequence @ text.text_projection
+        positions = torch.arange(length, device=tokens.device)
+        if text.pool_type == "last":
+            end = positions[-1].expand(tokens.shape[0])
+        elif text.pool_type == "eos":
+            end = (tokens == text.eos_id).int().argmax(dim=-1)
+        else:
+            end = tokens.argmax(dim=-1)
+        embedding = sequence.gather(1, end[:, None, None].expand(-1, 1, sequence.shape[-1]))[:, 0]
+        return TitleSequence(sequence, embedding, end, positions[None, :] <= end[:, None])
+
+
+def build_backbone(name: str, *, pretrained: str | None, random_weights: bool = False) -> ClipBackbone:
+    """An open_clip model by name, `hf-hub:` name or `local-dir:`, with a pretrained tag or checkpoint file.
+
+    `random_weights` says that no weights are wanted (training from scratch, or a checkpoint of ours is loaded
+    next). Otherwise missing, unknown or partial weights raise `ConfigurationError`.
+    """
+    open_clip.add_model_config(CONFIGS)
+    known = ":" in name or name in open_clip.list_models()
+    if not known:
+        raise ConfigurationError(
+            f"model.backbone: open_clip has no model {name!r}; `open_clip.list_models()` lists its names"
+        )
+    try:
+        clip = open_clip.create_model(
+            name,
+            pretrained=pretrained,
+            load_weights=not random_weights,
+            require_pretrained=not random_weights,
+            pretrained_text=not random_weights,
+            force_custom_text=True,
+        )
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"model.pretrained: the weights {pretrained!r} of {name} could not be loaded ({error}). Give a tag that "
+            "open_clip knows and can download, or the path of a checkpoint file."
+        ) from error
+    return ClipBackbone(cast(open_clip.CustomTextCLIP, clip))
+
+
+def title_tokenizer(name: str) -> open_clip.tokenizer.SimpleTokenizer:
+    """The tokenizer that belongs to an open_clip model: titles → `(B, context_length)` ids."""
+    open_clip.add_model_config(CONFIGS)
+    return cast(open_clip.tokenizer.SimpleTokenizer, open_clip.get_tokenizer(name))

@@ -1,0 +1,75 @@
+"""From logits to a promise: a temperature per head, and the lowest threshold that is certified for a precision."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from scipy.stats import binom
+
+Floats = NDArray[np.floating]
+Ints = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Of one attribute. `threshold` None: nothing could be certified, every value abstains."""
+
+    temperature: float
+    threshold: float | None
+
+    def probabilities(self, logits: Floats) -> Floats:
+        """(N, C) logits → (N, C) calibrated probabilities."""
+        scaled: Floats = softmax(logits / self.temperature, axis=1)
+        return scaled
+
+
+def fit_temperature(logits: Floats, labels: Ints) -> float:
+    """The temperature that makes labelled logits most likely (Guo et al. 2017); 1 where nothing is labelled."""
+    known = labels >= 0
+    if not known.any():
+        return 1.0
+    logits, labels = logits[known], labels[known]
+    rows = np.arange(len(labels))
+
+    def loss(log_temperature: float) -> float:
+        return float(-log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels].mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
+
+
+def certify_threshold(
+    confidence: Floats, right: NDArray[np.bool_], *, target: float, confidence_level: float
+) -> float | None:
+    """Learn-then-Test with fixed-sequence testing (Angelopoulos et al. 2021): walks down the confidences and stops at
+    the first threshold whose precision is not above `target` by the exact binomial test at 1 − `confidence_level`.
+
+    The places tested depend on how many listings there are, never on which are right, so no correction is due.
+    """
+    delta = 1.0 - confidence_level
+    order = np.argsort(-confidence, kind="stable")
+    sorted_confidence, hits = confidence[order], np.cumsum(right[order])
+    fewest = int(np.ceil(np.log(delta) / np.log(target)))  # so many right, none wrong, are the least that can pass
+    certified: float | None = None
+    for accepted in range(max(fewest, len(right) // 5), len(right) + 1, max(1, len(right) // 50)):
+        threshold = float(sorted_confidence[accepted - 1])
+        all_at_threshold = int(np.searchsorted(-sorted_confidence, -threshold, side="right"))
+        p_value = binom.sf(hits[all_at_threshold - 1] - 1, all_at_threshold, target)
+        if p_value > delta:
+            break
+        certified = threshold
+    return certified
+
+
+def calibrate(
+    logits: Floats, labels: Ints, *, temperature: float, target_precision: float, confidence_level: float
+) -> Calibration:
+    """Certifies a threshold on listings that neither training nor the temperature has seen."""
+    known = labels >= 0
+    probabilities = Calibration(temperature, None).probabilities(logits[known])
+    right = probabilities.argmax(1) == labels[known]
+    threshold = certify_threshold(
+        probabilities.max(1), right, target=target_precision, confidence_level=confidence_level
+    )
+    return Calibration(temperature, threshold)

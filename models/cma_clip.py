@@ -1,0 +1,88 @@
+"""CMA-CLIP (Liu et al. 2021): CLIP's towers, sequence-wise attention, then per task modality-wise attention and a head."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor, nn
+
+from models.attention import ModalityWiseAttention, SequenceWiseAttention
+from models.backbone import ClipBackbone
+
+
+class Encoded(NamedTuple):
+    """What one pass over a picture and a title leaves: I′ and T′, and the towers' own global embeddings."""
+
+    image_out: Float[Tensor, "B D"]
+    title_out: Float[Tensor, "B D"]
+    image_embedding: Float[Tensor, "B D"]
+    title_embedding: Float[Tensor, "B D"]
+
+
+class Classified(NamedTuple):
+    """Logits of each task, and λ: how much each task took from the image, `(B, K)` in [0, 1]."""
+
+    logits: list[Tensor]
+    image_weight: Float[Tensor, "B K"]
+
+
+class CmaClip(nn.Module):
+    """`encode` is what engines run; `classify` is what remains when I′ and T′ are kept."""
+
+    def __init__(
+        self,
+        backbone: ClipBackbone,
+        *,
+        classes: list[int],
+        attention_layers: int,
+        attention_heads: int,
+        hidden: int,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        width = backbone.width
+        self.backbone = backbone
+        self.sequence_attention = SequenceWiseAttention(
+            width=width, layers=attention_layers, heads=attention_heads, dropout=dropout
+        )
+        self.modality_attentions = nn.ModuleList(ModalityWiseAttention(width=width) for _ in classes)
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, count))
+            for count in classes
+        )
+        # Probes read one tower's embedding alone. They are no part of the paper's network: what the picture alone
+        # and the title alone say is evidence of noise, and supervises towers that start from random weights.
+        self.image_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
+        self.title_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
+
+    def encode(
+        self,
+        pictures: UInt8[Tensor, "B H W 3"],
+        tokens: Int[Tensor, "B T"],
+        present: Bool[Tensor, "B 2"],
+    ) -> Encoded:
+        """`present` says which of picture and title a listing has; at least one must be true."""
+        image = self.backbone.images(pictures)
+        title = self.backbone.titles(tokens)
+        valid = torch.cat([present[:, :1].expand(-1, image.sequence.shape[1]), title.valid & present[:, 1:]], dim=1)
+        image_out, title_out = self.sequence_attention(image.sequence, title.sequence, valid, title.end)
+        return Encoded(image_out, title_out, image.embedding, title.embedding)
+
+    def classify(
+        self,
+        image_out: Float[Tensor, "B D"],
+        title_out: Float[Tensor, "B D"],
+        present: Bool[Tensor, "B 2"],
+    ) -> Classified:
+        fused = [attend(image_out, title_out, present) for attend in self.modality_attentions]
+        logits = [head(context) for head, (context, _) in zip(self.heads, fused, strict=True)]
+        return Classified(logits, torch.stack([weight for _, weight in fused], dim=1))
+
+    def probe(
+        self, image_embedding: Float[Tensor, "B D"], title_embedding: Float[Tensor, "B D"]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Per task, the logits of the picture alone and of the title alone."""
+        return (
+            [probe(image_embedding) for probe in self.image_probes],
+            [probe(title_embedding) for probe in self.title_probes],
+        )

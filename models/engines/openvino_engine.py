@@ -1,0 +1,42 @@
+"""The CPU engine: the exported network as OpenVINO compiles it. The only file that knows openvino."""
+
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import openvino.properties as properties
+import openvino.properties.hint as hints
+from jaxtyping import Bool, Int64, UInt8
+
+from models.engines.protocol import EngineIdentity, Features
+from schemas.errors import UserError
+
+
+class OpenVinoEngine:
+    """bf16 where the processor has it, else float32; the compiled form is cached beside the ONNX file."""
+
+    def __init__(self, onnx: Path, *, threads: int) -> None:
+        core = ov.Core()
+        precision = "bf16" if "BF16" in core.get_property("CPU", properties.device.capabilities) else "f32"
+        settings = {
+            hints.inference_precision: ov.Type.bf16 if precision == "bf16" else ov.Type.f32,
+            hints.performance_mode: hints.PerformanceMode.LATENCY,
+            properties.inference_num_threads: threads,
+            properties.cache_dir: str(onnx.parent / "openvino-cache"),
+        }
+        try:
+            self._compiled = core.compile_model(onnx, "CPU", settings)
+        except RuntimeError as error:
+            raise UserError(f"OpenVINO cannot read {onnx}: build it again with `cma compile` ({error})") from error
+        self._request = self._compiled.create_infer_request()
+        name = str(core.get_property("CPU", properties.device.full_name)).strip()
+        self.identity = EngineIdentity("openvino", ov.get_version().split("-")[0], name, precision)
+
+    def __call__(
+        self,
+        pictures: UInt8[np.ndarray, "B H W 3"],
+        tokens: Int64[np.ndarray, "B T"],
+        present: Bool[np.ndarray, "B 2"],
+    ) -> Features:
+        results = self._request.infer({"pictures": pictures, "tokens": tokens, "present": present})
+        return Features(*(np.array(results[name], dtype=np.float32) for name in Features._fields))

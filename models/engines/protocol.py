@@ -1,0 +1,46 @@
+"""The seam between the tagger and what runs the network. An engine knows tensors only."""
+
+from dataclasses import asdict, dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64, UInt8
+
+
+class Features(NamedTuple):
+    """I′ and T′, and the towers' global embeddings, of B listings."""
+
+    image_out: Float32[np.ndarray, "B D"]
+    title_out: Float32[np.ndarray, "B D"]
+    image_embedding: Float32[np.ndarray, "B D"]
+    title_embedding: Float32[np.ndarray, "B D"]
+
+
+@dataclass(frozen=True)
+class EngineIdentity:
+    """Everything that the numbers of an engine depend on, besides the checkpoint."""
+
+    backend: str
+    version: str
+    device: str
+    precision: str
+
+    def __str__(self) -> str:
+        return f"{self.backend} {self.version} {self.precision} on {self.device}"
+
+    def to_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+class InferenceEngine(Protocol):
+    """Pictures of the network's size, token ids trimmed to the batch's longest title, which modalities are present."""
+
+    @property
+    def identity(self) -> EngineIdentity: ...
+
+    def __call__(
+        self,
+        pictures: UInt8[np.ndarray, "B H W 3"],
+        tokens: Int64[np.ndarray, "B T"],
+        present: Bool[np.ndarray, "B 2"],
+    ) -> Features: ...

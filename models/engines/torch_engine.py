@@ -1,0 +1,34 @@
+"""The reference engine: the network as PyTorch runs it, in float32."""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int64, UInt8
+
+from models.cma_clip import CmaClip
+from models.engines.protocol import EngineIdentity, Features
+
+
+class TorchEngine:
+    """Runs on the device that the network is on."""
+
+    def __init__(self, network: CmaClip) -> None:
+        self._network = network
+        self._device = next(network.parameters()).device
+
+    @property
+    def identity(self) -> EngineIdentity:
+        name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "cpu"
+        return EngineIdentity("torch", torch.__version__, name, "float32")
+
+    def __call__(
+        self,
+        pictures: UInt8[np.ndarray, "B H W 3"],
+        tokens: Int64[np.ndarray, "B T"],
+        present: Bool[np.ndarray, "B 2"],
+    ) -> Features:
+        self._network.eval()
+        with torch.inference_mode():
+            encoded = self._network.encode(
+                *(torch.from_numpy(array).to(self._device) for array in (pictures, tokens, present))
+            )
+        return Features(*(part.float().cpu().numpy() for part in encoded))

@@ -1,0 +1,65 @@
+"""Many listings through an engine, and what the heads make of the features."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.cma_clip import CmaClip
+from models.engines import Features, InferenceEngine
+from models.examples import Examples
+from models.processor import trim
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Per task: the fused logits, and those of the picture alone and the title alone, each (N, C_k); λ is (N, K)."""
+
+    logits: list[Floats]
+    image_weight: Floats
+    image_logits: list[Floats]
+    title_logits: list[Floats]
+    similarity: Floats  # (N,) cosine of the towers' global embeddings
+
+
+def encode(
+    engine: InferenceEngine,
+    examples: Examples,
+    *,
+    batch: int = 64,
+    progress: Callable[[int], None] | None = None,
+) -> Features:
+    """Runs an engine over listings sorted by title length, so that little padding is computed; order is kept."""
+    trims = (examples.tokens != 0).sum(axis=1)
+    order = np.argsort(trims, kind="stable")
+    parts = []
+    for start in range(0, len(order), batch):
+        rows = order[start : start + batch]
+        chunk = examples.take(rows)
+        parts.append(engine(chunk.pictures, trim(chunk.tokens), chunk.present))
+        if progress:
+            progress(len(rows))
+    back = np.argsort(order, kind="stable")
+    return Features(*(np.concatenate(columns)[back] for columns in zip(*parts, strict=True)))
+
+
+def classify(network: CmaClip, features: Features, present: NDArray[np.bool_]) -> Predictions:
+    """The heads, on the device of the network; no picture is needed."""
+    device = next(network.parameters()).device
+    network.eval()
+    with torch.inference_mode():
+        image_out, title_out, image, title = (torch.from_numpy(part).to(device) for part in features)
+        fused = network.classify(image_out, title_out, torch.from_numpy(present).to(device))
+        image_logits, title_logits = network.probe(image, title)
+        similarity = torch.nn.functional.cosine_similarity(image, title)
+    return Predictions(
+        logits=[part.cpu().numpy() for part in fused.logits],
+        image_weight=fused.image_weight.cpu().numpy(),
+        image_logits=[part.cpu().numpy() for part in image_logits],
+        title_logits=[part.cpu().numpy() for part in title_logits],
+        similarity=similarity.cpu().numpy(),
+    )

@@ -1,0 +1,185 @@
+"""From labelled listings to a finished model: train, calibrate, learn the noise rules, evaluate, save."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.calibration import Calibration, calibrate, fit_temperature
+from models.checkpoint import ModelCard, build_network, save_weights, write_card
+from models.engines.torch_engine import TorchEngine
+from models.examples import Examples
+from models.features import Predictions, classify, encode
+from models.metrics import evaluate
+from models.noise import NoiseRules, fit_noise_rules
+from models.presets import Preset
+from models.processor import Processor
+from models.training import Progress, train
+from schemas.errors import UserError
+from schemas.taxonomy import Taxonomy
+
+_FEWEST = 50  # labelled listings a split needs before anything said of it means something
+
+
+@dataclass(frozen=True)
+class Listings:
+    """N listings with their labels (−1: none, one column an attribute) and their splits, as arrays."""
+
+    titles: Sequence[str]
+    pictures: Sequence[bytes | None]
+    labels: NDArray[np.int64]
+    splits: NDArray[np.str_]
+
+    def examples(
+        self, processor: Processor, split: str, *, threads: int, progress: Callable[[int], None] | None = None
+    ) -> Examples:
+        """The decoded listings of one split that have at least one label."""
+        rows = np.flatnonzero((self.splits == split) & (self.labels >= 0).any(axis=1))
+        titles = [self.titles[row] for row in rows]
+        pictures = [self.pictures[row] for row in rows]
+        return Examples(
+            pictures=processor.pictures(pictures, threads=threads, progress=progress),
+            tokens=processor.tokens(titles),
+            present=np.array([[p is not None, bool(t)] for p, t in zip(pictures, titles, strict=True)]).reshape(-1, 2),
+            labels=self.labels[rows],
+        )
+
+
+def fit(
+    listings: Listings,
+    *,
+    preset: Preset,
+    taxonomy: Taxonomy,
+    folder: Path,
+    target_precision: float,
+    confidence: float,
+    stored_picture_size: int,
+    threads: int,
+    progress: Callable[[Progress], None] | None = None,
+) -> ModelCard:
+    """Writes a whole model into `folder` and returns its card. Raises `UserError` where there is too little to learn."""
+    _require_enough(listings, taxonomy)
+    network = build_network(preset, taxonomy, load_pretrained=True)
+    backbone = network.backbone
+    processor = Processor(
+        backbone=preset.architecture.backbone,
+        image_size=backbone.image_size,
+        context_length=backbone.context_length,
+        trims_titles=backbone.trims_titles,
+    )
+    processor.require_stored_size(stored_picture_size)
+    parts = {
+        split: listings.examples(processor, split, threads=threads)
+        for split in ("train", "validation", "calibration", "test")
+    }
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    history = train(
+        network, preset, parts["train"], parts["validation"], folder=folder, device=device, progress=progress
+    )
+    predictions = {split: _predict(network, parts[split]) for split in ("validation", "calibration", "test")}
+    names = [attribute.name for attribute in taxonomy.attributes]
+    temperatures = [
+        fit_temperature(logits, parts["validation"].labels[:, k])
+        for k, logits in enumerate(predictions["validation"].logits)
+    ]
+    calibrations = calibrations_of(
+        predictions["calibration"],
+        parts["calibration"].labels,
+        names,
+        temperatures,
+        target_precision=target_precision,
+        confidence=confidence,
+    )
+    created = datetime.now(UTC)
+    weights = save_weights(network, folder)
+    card = ModelCard(
+        version=f"{created:%Y%m%d-%H%M%S}-{weights[:8]}",
+        created_at=created.isoformat(timespec="seconds"),
+        preset=preset,
+        taxonomy=taxonomy,
+        image_size=backbone.image_size,
+        context_length=backbone.context_length,
+        trims_titles=backbone.trims_titles,
+        weights=weights,
+        target_precision=target_precision,
+        confidence=confidence,
+        calibrations=calibrations,
+        noise=_noise_rules(network, parts["validation"], predictions["validation"], list(calibrations.values())),
+        listings={split: len(examples) for split, examples in parts.items()},
+        history=history.accuracy,
+        metrics=metrics_of(predictions["test"], parts["test"].labels, calibrations, target_precision=target_precision),
+    )
+    write_card(card, folder)
+    return card
+
+
+def calibrations_of(
+    predictions: Predictions,
+    labels: NDArray[np.int64],
+    names: Sequence[str],
+    temperatures: Sequence[float],
+    *,
+    target_precision: float,
+    confidence: float,
+) -> dict[str, Calibration]:
+    """Per attribute, the threshold that an engine's own outputs on the calibration split certify."""
+    return {
+        name: calibrate(
+            predictions.logits[k],
+            labels[:, k],
+            temperature=temperatures[k],
+            target_precision=target_precision,
+            confidence_level=confidence,
+        )
+        for k, name in enumerate(names)
+    }
+
+
+def metrics_of(
+    predictions: Predictions,
+    labels: NDArray[np.int64],
+    calibrations: dict[str, Calibration],
+    *,
+    target_precision: float,
+) -> dict[str, dict[str, float]]:
+    """Per attribute, `AttributeMetrics` as a dictionary."""
+    return {
+        name: evaluate(
+            calibration.probabilities(predictions.logits[k]),
+            labels[:, k],
+            threshold=calibration.threshold,
+            target_precision=target_precision,
+        ).to_dict()
+        for k, (name, calibration) in enumerate(calibrations.items())
+    }
+
+
+def _predict(network: torch.nn.Module, examples: Examples) -> Predictions:
+    return classify(network, encode(TorchEngine(network), examples), examples.present)
+
+
+def _noise_rules(
+    network: torch.nn.Module, examples: Examples, original: Predictions, calibrations: list[Calibration]
+) -> NoiseRules:
+    shift = np.roll(np.arange(len(examples)), 1 + len(examples) // 3)  # every picture under another listing's title
+    swapped = _predict(network, replace(examples, tokens=examples.tokens[shift]))
+    probabilities = [
+        calibration.probabilities(logits) for calibration, logits in zip(calibrations, original.logits, strict=True)
+    ]
+    return fit_noise_rules(original, swapped, probabilities, examples.labels)
+
+
+def _require_enough(listings: Listings, taxonomy: Taxonomy) -> None:
+    for k, attribute in enumerate(taxonomy.attributes):
+        for split in ("train", "validation", "calibration", "test"):
+            labelled = int(((listings.splits == split) & (listings.labels[:, k] >= 0)).sum())
+            if labelled < _FEWEST:
+                raise UserError(
+                    f"too few labels to train on: {labelled} listings of the {split} split are labelled with "
+                    f"{attribute.name!r}, {_FEWEST} are needed. Ingest more labelled listings, map the label column "
+                    f"under [feeds.….labels], or take {attribute.name!r} out of the taxonomy."
+                )

@@ -1,0 +1,128 @@
+"""What a network is made of and how it is trained, by name: `vit-b-32` is the paper's, `small` trains on a CPU."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Self
+
+from schemas.errors import ConfigurationError
+
+Part = Literal["backbone", "sequence_attention", "modality_attention", "heads"]
+EVERYTHING: tuple[Part, ...] = ("backbone", "sequence_attention", "modality_attention", "heads")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """The shape of a `CmaClip`; `backbone` is any name that open_clip understands."""
+
+    backbone: str
+    attention_layers: int
+    attention_heads: int
+    hidden: int
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage of Algorithm 1: which parts move, for how many passes over the data, at which learning rate."""
+
+    name: str
+    parts: tuple[Part, ...]
+    epochs: int
+    learning_rate: float
+    schedule: Literal["constant", "one-cycle"] = "constant"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """An architecture and its training. `batch` is reached by accumulating `micro_batch`es."""
+
+    name: str
+    architecture: Architecture
+    pretrained: str | None
+    stages: tuple[Stage, ...]
+    batch: int = 1024
+    micro_batch: int = 64
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = 1e-4
+    augment: bool = False
+    label_smoothing: float = 0.0
+    contrastive_weight: float = 0.0
+    probes_train_towers: bool = False
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        stages = tuple(Stage(**{**stage, "parts": tuple(stage["parts"])}) for stage in data["stages"])
+        return cls(**{**data, "architecture": Architecture(**data["architecture"]), "stages": stages})
+
+
+def _algorithm_1(
+    *, learning_rate: float, epochs: tuple[int, int, int], tuning_rate: float, **more: Any
+) -> tuple[Stage, ...]:
+    warm_up, end_to_end, tuning = epochs
+    return (
+        Stage(
+            name="warm-up",
+            parts=("sequence_attention", "modality_attention", "heads"),
+            epochs=warm_up,
+            learning_rate=learning_rate,
+            **more,
+        ),
+        Stage(name="end-to-end", parts=EVERYTHING, epochs=end_to_end, learning_rate=learning_rate, **more),
+        Stage(
+            name="tuning",
+            parts=("modality_attention", "heads"),
+            epochs=tuning,
+            learning_rate=tuning_rate,
+            **more,
+        ),
+    )
+
+
+PRESETS = {
+    "vit-b-32": Preset(
+        name="vit-b-32",
+        architecture=Architecture(backbone="ViT-B-32", attention_layers=12, attention_heads=8, hidden=512),
+        pretrained="openai",
+        stages=_algorithm_1(learning_rate=1e-5, epochs=(10, 10, 10), tuning_rate=1e-5),
+    ),
+    "small": Preset(
+        name="small",
+        architecture=Architecture(backbone="cma-small", attention_layers=2, attention_heads=4, hidden=128, dropout=0.1),
+        pretrained=None,
+        stages=_algorithm_1(learning_rate=2e-3, epochs=(1, 14, 5), tuning_rate=5e-4, schedule="one-cycle"),
+        batch=64,
+        micro_batch=64,
+        optimizer="adamw",
+        weight_decay=0.05,
+        augment=True,
+        label_smoothing=0.05,
+        contrastive_weight=0.1,
+        probes_train_towers=True,
+    ),
+}
+
+
+def preset(
+    name: str,
+    *,
+    backbone: str | None = None,
+    pretrained: str | None = None,
+    epochs: dict[str, int] | None = None,
+) -> Preset:
+    """A preset, with another open_clip model, other weights, or other epochs of named stages put in."""
+    if name not in PRESETS:
+        raise ConfigurationError(f"model.preset: there is no preset {name!r}; there are {', '.join(PRESETS)}")
+    chosen = PRESETS[name]
+    if backbone:
+        chosen = replace(chosen, architecture=replace(chosen.architecture, backbone=backbone))
+    if pretrained:
+        chosen = replace(chosen, pretrained=pretrained)
+    names = [stage.name for stage in chosen.stages]
+    for stage in epochs or {}:
+        if stage not in names:
+            raise ConfigurationError(f"model.epochs: there is no stage {stage!r}; there are {', '.join(names)}")
+    stages = tuple(replace(stage, epochs=(epochs or {}).get(stage.name, stage.epochs)) for stage in chosen.stages)
+    return replace(chosen, stages=stages)

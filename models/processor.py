@@ -1,0 +1,78 @@
+"""Turns stored pictures and titles into what the network reads: uint8 pictures of its size, trimmed token ids."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.backbone import title_tokenizer
+from schemas.errors import ConfigurationError
+
+
+class Processor:
+    """Picture size, title length and tokenizer of one backbone."""
+
+    def __init__(self, *, backbone: str, image_size: tuple[int, int], context_length: int, trims_titles: bool) -> None:
+        self.image_size = image_size
+        self.context_length = context_length
+        self._trims = trims_titles
+        self._tokenize = title_tokenizer(backbone)
+
+    def picture(self, jpeg: bytes) -> UInt8[np.ndarray, "H W 3"]:
+        """A stored JPEG, decoded and scaled to the network's size. Portrait networks keep the whole picture, square
+        ones its centre (as CLIP was trained). Raises `OSError` or `ValueError` on bytes that are no picture."""
+        height, width = self.image_size
+        with Image.open(BytesIO(jpeg), formats=("JPEG",)) as image:
+            image.draft("RGB", (width, height))
+            box: tuple[float, float, float, float] | None = None
+            if height == width:
+                side = min(image.size)
+                left, top = (image.width - side) / 2, (image.height - side) / 2
+                box = (left, top, left + side, top + side)
+            resized = image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC, box=box)
+            return np.asarray(resized, dtype=np.uint8)
+
+    def pictures(
+        self,
+        jpegs: Sequence[bytes | None],
+        *,
+        threads: int = 1,
+        progress: Callable[[int], None] | None = None,
+    ) -> UInt8[np.ndarray, "B H W 3"]:
+        """Many pictures at once; a listing without one gets zeros (its modality is masked)."""
+        out: NDArray[np.uint8] = np.zeros((len(jpegs), *self.image_size, 3), dtype=np.uint8)
+
+        def decode(position: int) -> None:
+            jpeg = jpegs[position]
+            if jpeg is not None:
+                out[position] = self.picture(jpeg)
+            if progress:
+                progress(1)
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(decode, range(len(jpegs))))
+        return out
+
+    def tokens(self, titles: Sequence[str]) -> Int64[np.ndarray, "B T"]:
+        """Token ids, padded with zeros to the longest title of the batch (to the context length for towers that see
+        their padding); a longer title is cut."""
+        ids: NDArray[np.int64] = self._tokenize(list(titles), context_length=self.context_length).numpy()
+        return trim(ids) if self._trims else ids
+
+    def require_stored_size(self, short_side: int) -> None:
+        """Pictures are shrunk once, at ingest; a network that wants more pixels than were kept refuses."""
+        if min(self.image_size) > short_side:
+            raise ConfigurationError(
+                f"ingest.picture_size is {short_side}, but the model reads {self.image_size[0]}×{self.image_size[1]} pixels: "
+                f"set ingest.picture_size = {min(self.image_size)} or more and ingest again"
+            )
+
+
+def trim(ids: Int64[np.ndarray, "B T"]) -> Int64[np.ndarray, "B t"]:
+    """Cuts the columns that are padding in every row; at least one stays."""
+    used = np.flatnonzero((ids != 0).any(axis=0))
+    return ids[:, : int(used[-1]) + 1 if len(used) else 1]

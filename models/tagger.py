@@ -1,0 +1,165 @@
+"""What a worker holds: a model, its engine and its rules. Partitions of listings in, tags and noise flags out."""
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models.calibration import Calibration
+from models.checkpoint import ModelCard, load_network, read_card
+from models.cma_clip import CmaClip
+from models.engines import EngineIdentity, InferenceEngine
+from models.engines.build import EngineName, open_engine
+from models.examples import Examples
+from models.features import Predictions, classify, encode
+from models.noise import conflict_score, label_conflict_score
+from schemas.tags import TAGGED
+from schemas.taxonomy import Attribute
+
+Floats = NDArray[np.floating]
+
+
+class Tagger:
+    """Load once per process; `tag` keeps nothing between calls."""
+
+    def __init__(
+        self, network: CmaClip, card: ModelCard, engine: InferenceEngine, calibrations: dict[str, Calibration]
+    ) -> None:
+        self._network = network
+        self._card = card
+        self._engine = engine
+        self._calibrations = calibrations
+        self._processor = card.processor()
+
+    @classmethod
+    def load(cls, folder: Path, *, engine: EngineName, threads: int) -> Self:
+        """A trained model from its folder, with the engine that `cma compile` built for it."""
+        card = read_card(folder)
+        network = load_network(folder, card)
+        return cls(network, card, *open_engine(folder, card, network, engine, threads=threads))
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """Of the engine that runs."""
+        return self._engine.identity
+
+    def tag(self, work: pl.DataFrame) -> pl.DataFrame:
+        """A WORK frame → a TAGGED frame of the same listings in the same order (see `schemas.tags`). A listing whose
+        picture cannot be decoded, or that has neither picture nor title, has `error` set and no tags."""
+        pictures, errors = self._decode(work)
+        readable = np.array([error is None for error in errors], dtype=bool)
+        keys = work.select("feed", "listing_id", "input_hash")
+        broken = keys.with_columns(
+            error=pl.Series(errors, dtype=pl.String),
+            tags=pl.lit([], dtype=TAGGED["tags"]),
+            flags=pl.lit([], dtype=TAGGED["flags"]),
+        ).filter(~readable)
+        if not readable.any():
+            return broken.cast(TAGGED)
+        listings = work.filter(readable)
+        examples = Examples(
+            pictures=pictures[readable],
+            tokens=self._processor.tokens(listings["title"].fill_null("").to_list()),
+            present=np.stack(
+                [listings["picture"].is_not_null(), listings["title"].fill_null("").str.len_bytes() > 0],
+                axis=1,
+            ),
+            labels=np.zeros((listings.height, 0), dtype=np.int64),
+        )
+        predictions = classify(self._network, encode(self._engine, examples), examples.present)
+        tagged = keys.filter(readable).with_columns(
+            error=pl.lit(None, dtype=pl.String),
+            tags=self._tags(predictions),
+            flags=self._flags(predictions, listings, examples.present.all(axis=1)),
+        )
+        together = pl.concat([tagged.cast(TAGGED), broken.cast(TAGGED)])
+        order = np.argsort(np.concatenate([np.flatnonzero(readable), np.flatnonzero(~readable)]))
+        return together[order]
+
+    def _decode(self, work: pl.DataFrame) -> tuple[NDArray[np.uint8], list[str | None]]:
+        pictures = np.zeros((work.height, *self._card.image_size, 3), dtype=np.uint8)
+        errors: list[str | None] = []
+        for row, (picture, title) in enumerate(zip(work["picture"], work["title"], strict=True)):
+            error = None
+            try:
+                if picture is not None:
+                    pictures[row] = self._processor.picture(picture)
+                elif not title:
+                    error = "the listing has neither a picture nor a title"
+            except (OSError, ValueError, SyntaxError) as trouble:  # all that Pillow raises for damaged bytes
+                error = f"the stored picture cannot be decoded ({trouble})"
+            errors.append(error)
+        return pictures, errors
+
+    def _tags(self, predictions: Predictions) -> pl.Series:
+        structs = []
+        for k, attribute in enumerate(self._card.taxonomy.attributes):
+            calibration = self._calibrations[attribute.name]
+            probabilities = calibration.probabilities(predictions.logits[k])
+            confidence = probabilities.max(axis=1)
+            threshold = calibration.threshold if calibration.threshold is not None else np.inf
+            structs.append(
+                pl.DataFrame(
+                    {
+                        "attribute": [attribute.name] * len(confidence),
+                        "value": _names(attribute, probabilities),
+                        "confidence": confidence,
+                        "accepted": confidence >= threshold,
+                        "image_weight": predictions.image_weight[:, k],
+                    }
+                ).to_struct(attribute.name)
+            )
+        return pl.DataFrame(structs).select(pl.concat_list(pl.all())).to_series()
+
+    def _flags(self, predictions: Predictions, listings: pl.DataFrame, both: NDArray[np.bool_]) -> pl.Series:
+        """Every score at or above its kind's threshold."""
+        rules = self._card.noise
+        candidates = [_scores("mismatch", None, rules.mismatch_score(predictions) * both, "picture and title differ")]
+        for k, attribute in enumerate(self._card.taxonomy.attributes):
+            image, title = predictions.image_logits[k], predictions.title_logits[k]
+            says = pl.format(
+                "picture says {}, title says {}",
+                *(pl.lit(_names(attribute, part)) for part in (image, title)),
+            )
+            candidates.append(_scores("modality_conflict", attribute.name, conflict_score(image, title) * both, says))
+            probabilities = self._calibrations[attribute.name].probabilities(predictions.logits[k])
+            label = listings[f"label_{attribute.name}"]
+            codes = label.replace_strict(
+                {name: code for code, name in enumerate(attribute.value_names)},
+                default=-1,
+                return_dtype=pl.Int64,
+            ).to_numpy()
+            says = pl.format(
+                "labelled {}, tagged {}",
+                pl.lit(label.fill_null("-")),
+                pl.lit(_names(attribute, probabilities)),
+            )
+            candidates.append(
+                _scores("label_conflict", attribute.name, label_conflict_score(probabilities, codes), says)
+            )
+        flags = pl.DataFrame(candidates).select(pl.concat_list(pl.all()).alias("flags"))
+        threshold = pl.element().struct.field("kind").replace_strict(rules.thresholds, return_dtype=pl.Float64)
+        return flags.select(
+            pl.col("flags").list.filter(pl.element().struct.field("score") >= threshold.clip(lower_bound=1e-6))
+        ).to_series()
+
+
+def _scores(kind: str, attribute: str | None, score: Floats, detail: pl.Expr | str) -> pl.Series:
+    """One struct a listing; named so that the columns of one frame differ."""
+    return (
+        pl.DataFrame({"score": np.asarray(score, dtype=np.float32)})
+        .select(
+            kind=pl.lit(kind),
+            attribute=pl.lit(attribute, dtype=pl.String),
+            score="score",
+            flagged=pl.lit(True),
+            detail=pl.lit(detail) if isinstance(detail, str) else detail,
+        )
+        .to_struct(f"{kind} {attribute}")
+    )
+
+
+def _names(attribute: Attribute, scores: Floats) -> pl.Series:
+    return pl.Series(np.array(attribute.value_names)[scores.argmax(axis=1)])

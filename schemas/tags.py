@@ -1,0 +1,55 @@
+"""The frames that cross processes: WORK goes to a worker, TAGGED comes back. One row is one listing."""
+
+import polars as pl
+
+LABEL_PREFIX = "label_"  # column `label_<attribute>`: the taxonomy value that the merchant gave, or null
+
+# `picture` is a stored JPEG, null where there is none; a `label_<attribute>` column an attribute follows.
+WORK = pl.Schema(
+    {
+        "feed": pl.String(),
+        "listing_id": pl.String(),
+        "input_hash": pl.String(),
+        "title": pl.String(),
+        "picture": pl.Binary(),
+    }
+)
+
+TAG = pl.Struct(
+    {
+        "attribute": pl.String(),
+        "value": pl.String(),
+        "confidence": pl.Float32(),  # calibrated, in [0, 1]
+        "accepted": pl.Boolean(),  # clears the threshold certified for the target precision
+        "image_weight": pl.Float32(),  # the paper's λ: 1 is all picture, 0 is all title
+    }
+)
+
+FLAG = pl.Struct(
+    {
+        "kind": pl.String(),  # one of FLAG_KINDS
+        "attribute": pl.String(),  # null for a flag of the whole listing
+        "score": pl.Float32(),  # in [0, 1]
+        "flagged": pl.Boolean(),
+        "detail": pl.String(),
+    }
+)
+
+FLAG_KINDS = ("mismatch", "modality_conflict", "label_conflict")
+
+# `error` says why a listing could not be tagged; its `tags` and `flags` are then empty.
+TAGGED = pl.Schema(
+    {
+        "feed": pl.String(),
+        "listing_id": pl.String(),
+        "input_hash": pl.String(),
+        "error": pl.String(),
+        "tags": pl.List(TAG),
+        "flags": pl.List(FLAG),
+    }
+)
+
+
+def work_schema(attributes: tuple[str, ...]) -> pl.Schema:
+    """WORK with one `label_<attribute>` text column for each attribute."""
+    return pl.Schema({**WORK, **{f"{LABEL_PREFIX}{name}": pl.String() for name in attributes}})

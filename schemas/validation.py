@@ -1,0 +1,105 @@
+"""Splits a feed's rows into those that can become listings and those that cannot, with every reason."""
+
+from typing import NamedTuple
+
+import polars as pl
+from pandera.errors import SchemaErrors
+
+from schemas.listings import REASONS, ListingSchema
+
+REJECTED = pl.Schema(
+    {
+        "row_number": pl.Int64(),
+        "listing_id": pl.String(),
+        "codes": pl.List(pl.String()),
+        "reasons": pl.List(pl.String()),
+        "raw": pl.String(),
+    }
+)
+
+
+class Validated(NamedTuple):
+    """Every row of the input is in exactly one of the two, in the input's order.
+
+    accepted: the input's columns without `fault`, text stripped. rejected: REJECTED.
+    """
+
+    accepted: pl.DataFrame
+    rejected: pl.DataFrame
+
+
+def split_valid(rows: pl.DataFrame, seen: set[str] | None = None) -> Validated:
+    """Checks rows (row_number, listing_id, product_id, title, image, raw; optional picture, fault, labels).
+
+    `seen` holds the listing ids of the feed's earlier batches and gains those of this one, so that a repeated
+    id is found across batches. The first row with an id has it, also where that row is rejected.
+    """
+    seen = set() if seen is None else seen
+    rows = _clean(rows)
+    unreadable = pl.col("fault").is_not_null()
+    readable = rows.filter(~unreadable)
+    failures = _failures(readable, seen)
+    position = pl.int_range(pl.len(), dtype=pl.Int64).alias("index")
+    accepted = readable.with_columns(position).join(failures, on="index", how="anti", maintain_order="left")
+    broken_rules = readable.with_columns(position).join(failures, on="index", how="inner", maintain_order="left")
+    broken_rows = rows.filter(unreadable).with_columns(
+        codes=pl.concat_list(pl.lit("row_unreadable")),
+        reasons=pl.concat_list(pl.format("{}: {}", pl.lit(REASONS["row_unreadable"]), "fault")),
+    )
+    rejected = pl.concat([f.select(REJECTED.names()).cast(REJECTED) for f in (broken_rules, broken_rows)])
+    result = Validated(accepted.drop("index", "fault"), rejected.sort("row_number", maintain_order=True))
+    if result.accepted.height + result.rejected.height != rows.height:
+        raise AssertionError(f"{rows.height} rows became {result.accepted.height} + {result.rejected.height}")
+    return result
+
+
+def _clean(rows: pl.DataFrame) -> pl.DataFrame:
+    if "fault" not in rows.columns:
+        rows = rows.with_columns(fault=pl.lit(None, pl.String))
+    text = [pl.col(c).cast(pl.String).fill_null("").str.strip_chars() for c in ("listing_id", "product_id", "image")]
+    # A line break or tab inside a title is layout, not damage.
+    title = pl.col("title").cast(pl.String).fill_null("").str.replace_all(r"\s+", " ").str.strip_chars()
+    return rows.with_columns(
+        *text, title, pl.col("raw").fill_null(""), pl.col("row_number").cast(pl.Int64)
+    ).with_columns(product_id=pl.when(pl.col("product_id") == "").then("listing_id").otherwise("product_id"))
+
+
+def _failures(rows: pl.DataFrame, seen: set[str]) -> pl.DataFrame:
+    """One row for each row that breaks a rule: index, codes, reasons."""
+    has_image = pl.col("image") != ""
+    if "picture" in rows.columns:
+        has_image |= pl.col("picture").is_not_null()
+    checked = rows.select(
+        *("row_number", "listing_id", "product_id", "title", "image", "raw"),
+        is_repeated=pl.Series(_repeated(rows["listing_id"], seen), dtype=pl.Boolean),
+        has_image=has_image,
+    )
+    none = pl.DataFrame(schema={"index": pl.Int64, "codes": REJECTED["codes"], "reasons": REJECTED["reasons"]})
+    try:
+        ListingSchema.validate(checked, lazy=True)
+        return none
+    except SchemaErrors as errors:
+        cases = errors.failure_cases
+    if cases["index"].null_count():  # the frame's own shape is wrong: our fault, not the feed's
+        raise TypeError(f"not a frame of listings: {cases.select('column', 'check').rows()}")
+    order = pl.Enum(list(REASONS))
+    broken: pl.DataFrame = (
+        cases.select(pl.col("index").cast(pl.Int64), code=pl.col("check").cast(order))
+        .sort("index", "code")
+        .group_by("index", maintain_order=True)
+        .agg(
+            codes=pl.col("code").cast(pl.String),
+            reasons=pl.col("code").cast(pl.String).replace_strict(REASONS),
+        )
+        .match_to_schema(none.schema)
+    )
+    return broken
+
+
+def _repeated(ids: pl.Series, seen: set[str]) -> list[bool]:
+    flags = []
+    for listing_id in ids:
+        flags.append(listing_id in seen)
+        if listing_id:
+            seen.add(listing_id)
+    return flags

@@ -1,0 +1,343 @@
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from catalog_io.catalog import Catalog, Stored
+from catalog_io.tagged import Collected
+from schemas.errors import UserError
+from schemas.tags import TAGGED
+from schemas.taxonomy import Taxonomy
+from schemas.validation import REJECTED
+
+TAXONOMY = Taxonomy.from_dict(
+    {"color": {"values": {"red": [], "gray": ["grey"]}}, "style": {"values": ["maxi", "mini"]}}
+)
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    catalog = Catalog(tmp_path)
+    catalog.create(TAXONOMY)
+    return catalog
+
+
+def store(catalog: Catalog, ids: str = "abc", *, title: str = "Dress", run: str = "r1", feed: str = "hm") -> Stored:
+    listings = pl.DataFrame(
+        [(i, f"p{i}", f"{title} {i}", f"img-{i}", f"in-{title}-{i}", f"row-{title}-{i}", f"{i}.jpg") for i in ids],
+        schema=["listing_id", "product_id", "title", "image_hash", "input_hash", "row_hash", "uri"],
+        orient="row",
+    )
+    images = pl.DataFrame(
+        [(f"img-{i}", 256, 300, 9000, "shard-1.parquet") for i in ids],
+        schema=["image_hash", "width", "height", "bytes", "shard"],
+        orient="row",
+    )
+    labels = pl.DataFrame(
+        [row for i in ids for row in ((i, "color", "Grey", "gray"), (i, "style", "Midi", None))],
+        schema={"listing_id": pl.String, "attribute": pl.String, "word": pl.String, "value": pl.String},
+        orient="row",
+    )
+    rejections = pl.DataFrame(
+        [(7, "", ["title_missing", "image_missing"], ["no title", "no \x00"], "{}")], REJECTED, orient="row"
+    )
+    return catalog.store_feed(feed, run, listings, images, labels, rejections)
+
+
+def part(
+    folder: Path, name: str, ids: str, *, error: str | None = None, title: str = "Dress", color: str = "gray"
+) -> Path:
+    tags = [
+        {"attribute": "color", "value": color, "confidence": 0.97, "accepted": True, "image_weight": 0.4},
+        {"attribute": "style", "value": "maxi", "confidence": 0.5, "accepted": False, "image_weight": 0.1},
+    ]
+    flags = [
+        {"kind": "mismatch", "attribute": None, "score": 0.9, "flagged": True, "detail": "far apart"},
+        {"kind": "label_conflict", "attribute": "color", "score": 0.1, "flagged": False, "detail": ""},
+    ]
+    rows = [
+        {
+            "feed": "hm",
+            "listing_id": i,
+            "input_hash": f"in-{title}-{i}",
+            "error": error,
+            "tags": [] if error else tags,
+            "flags": [] if error else flags,
+        }
+        for i in ids
+    ]
+    path = folder / name
+    pl.DataFrame(rows, schema=TAGGED).write_parquet(path)
+    return path
+
+
+def collect(catalog: Catalog, *files: Path, model: str = "m1", engine: str = "torch") -> Collected:
+    return catalog.store_tagged(files, model_version=model, engine=engine, run_id="r2", tagged_at=NOON)
+
+
+def rows(catalog: Catalog, sql: str) -> list[tuple[object, ...]]:
+    with duckdb.connect(str(catalog.home / "work.duckdb"), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def dump(catalog: Catalog) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of all tables, without the times of writing."""
+    tables = dict.fromkeys(catalog.counts(), "*")
+    tables |= {"listings": "* exclude (updated_at)", "rejections": "* exclude (seen_at)"}
+    return {name: rows(catalog, f"select {columns} from {name} order by all") for name, columns in tables.items()}
+
+
+def test_store_feed_twice_is_store_feed_once(catalog: Catalog) -> None:
+    assert store(catalog) == Stored(inserted=3, updated=0)
+    before = dump(catalog)
+    assert store(catalog) == Stored(inserted=0, updated=3)
+    assert dump(catalog) == before
+    counts = {name: n for name, n in catalog.counts().items() if n}
+    assert counts == {"listings": 3, "listing_images": 3, "images": 3, "labels": 6, "rejections": 1}
+
+
+def test_store_feed_touches_only_what_it_is_given(catalog: Catalog) -> None:
+    store(catalog)
+    store(catalog, feed="other")
+    assert store(catalog, "cd", title="Robe", run="r2") == Stored(inserted=1, updated=1)
+    assert rows(catalog, "select listing_id, title, run_id from listings where feed = 'hm' order by all") == [
+        ("a", "Dress a", "r1"),
+        ("b", "Dress b", "r1"),
+        ("c", "Robe c", "r2"),
+        ("d", "Robe d", "r2"),
+    ]
+    assert dict(catalog.row_hashes("hm").iter_rows())["c"] == "row-Robe-c"
+    assert catalog.row_hashes("nobody").height == 0
+    assert catalog.known_images() == {"img-a", "img-b", "img-c", "img-d"}
+    assert rows(catalog, "select feed, run_id, codes, reason from rejections order by all") == [
+        ("hm", "r2", ["title_missing", "image_missing"], "no title; no \x00"),
+        ("other", "r1", ["title_missing", "image_missing"], "no title; no \x00"),
+    ]
+
+
+def test_storing_nothing_clears_the_rejections(catalog: Catalog) -> None:
+    store(catalog)
+    names = ["listing_id", "product_id", "title", "image_hash", "input_hash", "row_hash", "uri"]
+    empty = pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+    images = pl.DataFrame(schema=["image_hash", "width", "height", "bytes", "shard"])
+    labels = pl.DataFrame(schema=["listing_id", "attribute", "word", "value"])
+    assert catalog.store_feed("hm", "r3", empty, images, labels, pl.DataFrame(schema=REJECTED)) == Stored(0, 0)
+    assert catalog.counts()["rejections"] == 0
+    assert catalog.counts()["listings"] == 3
+
+
+def test_a_listing_given_twice_is_a_fault_of_the_caller_and_nothing_is_stored(catalog: Catalog) -> None:
+    with pytest.raises(ValueError, match="stands twice"):
+        store(catalog, "aa")
+    assert catalog.counts()["listings"] == 0
+
+
+def test_listings_have_their_labels_as_columns(catalog: Catalog) -> None:
+    store(catalog, "a")
+    assert catalog.listings().rows(named=True) == [
+        {
+            "feed": "hm",
+            "listing_id": "a",
+            "product_id": "pa",
+            "title": "Dress a",
+            "image_hash": "img-a",
+            "shard": "shard-1.parquet",
+            "input_hash": "in-Dress-a",
+            "label_color": "gray",
+            "label_style": None,
+        }
+    ]
+
+
+def test_a_new_word_in_the_taxonomy_reaches_rows_that_are_not_read_again(catalog: Catalog) -> None:
+    store(catalog)
+    assert catalog.label_words_unknown("hm").rows() == [("style", "Midi", 3)]
+    catalog.create(Taxonomy.from_dict({"style": {"values": {"maxi": [], "midi": []}}, "size": {"values": ["s", "m"]}}))
+    assert catalog.listings()["label_style"].to_list() == ["midi"] * 3
+    assert catalog.listings().columns[-2:] == ["label_style", "label_size"]
+    catalog.create(TAXONOMY)
+    assert catalog.listings()["label_color"].to_list() == ["gray"] * 3
+    assert catalog.listings()["label_style"].to_list() == [None] * 3
+
+
+def test_store_tagged_twice_is_once_and_leaves_nothing_untagged(catalog: Catalog, tmp_path: Path) -> None:
+    store(catalog)
+    files = part(tmp_path, "1.parquet", "ab"), part(tmp_path, "2.parquet", "c", error="out of memory")
+    assert catalog.untagged("m1", "torch").height == 3
+    assert collect(catalog, *files) == Collected(tagged=2, rejected=1, accepted_tags=2, flags=2)
+    before = dump(catalog)
+    assert collect(catalog, *files) == Collected(tagged=2, rejected=1, accepted_tags=2, flags=2)
+    assert dump(catalog) == before
+    assert [len(before[t]) for t in ("tags", "noise_flags", "rejections")] == [4, 4, 2]
+    assert catalog.untagged("m1", "torch")["listing_id"].to_list() == ["c"]
+    assert catalog.untagged("m1", "openvino").height == catalog.untagged("m2", "torch").height == 3
+    assert catalog.untagged("m1", "torch").columns == catalog.listings().columns
+
+
+def test_a_changed_title_makes_a_listing_untagged_and_hides_its_tags(catalog: Catalog, tmp_path: Path) -> None:
+    store(catalog)
+    collect(catalog, part(tmp_path, "1.parquet", "abc"))
+    store(catalog, "b", title="Robe")
+    assert catalog.untagged("m1", "torch")["listing_id"].to_list() == ["b"]
+    assert rows(catalog, "select listing_id, color, style from tagged_listings order by all") == [
+        ("a", "gray", None),
+        ("b", None, None),
+        ("c", "gray", None),
+    ]
+    assert rows(catalog, "select attribute, listings, accepted, coverage from tag_coverage order by all") == [
+        ("color", 2, 2, 1.0),
+        ("style", 2, 0, 0.0),
+    ]
+    assert rows(catalog, "select listing_id, kind, title from noisy_listings order by all") == [
+        ("a", "mismatch", "Dress a"),
+        ("c", "mismatch", "Dress c"),
+    ]
+
+
+def test_new_tags_take_the_place_of_old_ones(catalog: Catalog, tmp_path: Path) -> None:
+    store(catalog)
+    collect(catalog, part(tmp_path, "1.parquet", "abc"))
+    collect(catalog, part(tmp_path, "2.parquet", "a", color="red"), model="m2")
+    sql = "select listing_id, value, model_version, tagged_at from tags where attribute = 'color' order by all"
+    noon = NOON.replace(tzinfo=None)
+    assert rows(catalog, sql) == [
+        ("a", "red", "m2", noon),
+        ("b", "gray", "m1", noon),
+        ("c", "gray", "m1", noon),
+    ]
+    collect(catalog, part(tmp_path, "3.parquet", "a", error="broken"))
+    assert rows(catalog, sql) == [("b", "gray", "m1", noon), ("c", "gray", "m1", noon)]
+    collect(catalog, part(tmp_path, "4.parquet", "a"))
+    assert rows(catalog, "select count(*) from rejections where stage = 'tag'") == [(0,)]
+
+
+def test_a_listing_in_two_parts_counts_once(catalog: Catalog, tmp_path: Path) -> None:
+    store(catalog)
+    files = part(tmp_path, "1.parquet", "ab", error="worker died"), part(tmp_path, "2.parquet", "ab")
+    assert collect(catalog, *files) == Collected(tagged=2, rejected=0, accepted_tags=2, flags=2)
+    assert catalog.counts()["tags"] == 4
+
+
+def test_a_missing_or_damaged_part_changes_nothing(catalog: Catalog, tmp_path: Path) -> None:
+    store(catalog)
+    collect(catalog, part(tmp_path, "1.parquet", "abc"))
+    before = dump(catalog)
+    with pytest.raises(UserError, match=r"gone\.parquet"):
+        collect(catalog, part(tmp_path, "2.parquet", "a", color="red"), tmp_path / "gone.parquet")
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 not")
+    with pytest.raises(duckdb.Error):
+        collect(catalog, part(tmp_path, "2.parquet", "a", color="red"), tmp_path / "bad.parquet")
+    assert dump(catalog) == before
+    assert collect(catalog) == Collected(0, 0, 0, 0)
+
+
+def test_models_are_registered_promoted_and_rolled_back(catalog: Catalog) -> None:
+    assert catalog.champion() is None
+    catalog.register_model("m1", "small", "models/m1", {"recall": 0.5}, True)
+    catalog.register_model("m2", "small", "models/m2", {"recall": 0.6}, False)
+    assert (champion := catalog.champion()) and (champion.model_version, champion.metrics) == (
+        "m1",
+        {"recall": 0.5},
+    )
+    catalog.promote("m2")
+    assert [(m.model_version, m.champion) for m in catalog.models()] == [("m2", True), ("m1", False)]
+    with pytest.raises(UserError, match="no model m9; registered are: m2, m1"):
+        catalog.promote("m9")
+    assert (champion := catalog.champion()) and champion.model_version == "m2"
+    catalog.register_model("m1", "small", "models/m1", {}, True)
+    assert [m.model_version for m in catalog.models() if m.champion] == ["m1"]
+
+
+def test_runs(catalog: Catalog) -> None:
+    catalog.start_run("r1", "ingest")
+    catalog.start_run("r2", "tag-catalog")
+    catalog.finish_run("r1", "completed", {"read": 3})
+    done = {row["run_id"]: row for row in catalog.runs().rows(named=True)}
+    assert (done["r1"]["state"], done["r1"]["summary"], done["r2"]["state"]) == (
+        "completed",
+        '{"read": 3}',
+        "running",
+    )
+    assert timedelta(0) <= done["r1"]["finished_at"] - done["r1"]["started_at"] < timedelta(minutes=1)
+    with pytest.raises(UserError, match="no run r9"):
+        catalog.finish_run("r9", "completed", {})
+
+
+def test_create_twice_keeps_everything(catalog: Catalog) -> None:
+    store(catalog)
+    catalog.create(TAXONOMY)
+    assert catalog.counts()["listings"] == 3
+
+
+def test_times_are_kept_in_utc(catalog: Catalog, tmp_path: Path) -> None:
+    store(catalog)
+    local = NOON.astimezone(timezone(timedelta(hours=5)))
+    catalog.store_tagged([part(tmp_path, "1.parquet", "a")], model_version="m", engine="e", run_id="r", tagged_at=local)
+    assert rows(catalog, "select distinct tagged_at from tags") == [(NOON.replace(tzinfo=None),)]
+
+
+def test_without_a_catalogue(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="run `cma ingest` first"):
+        Catalog(tmp_path).counts()
+    assert not (tmp_path / "work.duckdb").exists()
+
+
+def test_a_second_writer_waits(catalog: Catalog) -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with catalog._database.transaction():
+            entered.set()
+            release.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert entered.wait(10)
+    threading.Timer(0.3, release.set).start()
+    assert store(Catalog(catalog.home)) == Stored(3, 0)
+    holder.join()
+
+
+@contextmanager
+def other_process(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Runs `code` until it has printed a line; it then holds what it opened until it is killed."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "open\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_process_is_told_and_a_killed_one_blocks_nobody(catalog: Catalog) -> None:
+    code = """
+import pathlib, sys, time
+from catalog_io.database import Database
+with Database(pathlib.Path(sys.argv[1]), 1.0).transaction():
+    print("open", flush=True)
+    time.sleep(60)
+"""
+    with other_process(code, catalog.home) as process:
+        with pytest.raises(UserError, match="another cma run is writing"):
+            Catalog(catalog.home, lock_timeout=0.2).counts()
+        process.kill()
+        assert store(Catalog(catalog.home, lock_timeout=5)) == Stored(3, 0)
+
+
+def test_another_program_with_the_file_open_is_named(catalog: Catalog) -> None:
+    code = """
+import duckdb, sys, time
+connection = duckdb.connect(sys.argv[1])
+print("open", flush=True)
+time.sleep(60)
+"""
+    message = r"Close the other program.*catalog\.duckdb"
+    with other_process(code, catalog.home / "work.duckdb"), pytest.raises(UserError, match=message):
+        catalog.counts()
