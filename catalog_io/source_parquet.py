@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from catalog_io.feed_columns import FeedColumns
 from catalog_io.source_text import Opener, blank_words_to_null

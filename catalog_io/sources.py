@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Protocol
 
-import fsspec  # type: ignore[import-untyped]
+import fsspec
 import polars as pl
 
 from catalog_io.feed_columns import FeedColumns

@@ -79,7 +79,6 @@ NOISE_FLAGS = _table(
     kind=TEXT,
     attribute=TEXT,
     score=REAL,
-    flagged=FLAG,
     detail=TEXT,
     model_version=TEXT,
     input_hash=TEXT,

@@ -49,7 +49,7 @@ _STORE = (
     """insert into tags select feed, listing_id, t.attribute, t.value, t.confidence, t.accepted,
            t.image_weight, :model_version, :engine, input_hash, :run_id, :tagged_at
        from (select feed, listing_id, input_hash, unnest(tags) as t from part where error is null)""",
-    """insert into noise_flags select feed, listing_id, f.kind, f.attribute, f.score, f.flagged, f.detail,
+    """insert into noise_flags select feed, listing_id, f.kind, f.attribute, f.score, f.detail,
            :model_version, input_hash, :run_id
        from (select feed, listing_id, input_hash, unnest(flags) as f from part where error is null)""",
     """insert into rejections select feed, null, listing_id, 'tag', ['tag_failed'], error, null,
@@ -59,6 +59,6 @@ _STORE = (
 _COUNT = """
     select count(*) filter (where error is null), count(*) filter (where error is not null),
         coalesce(sum(len(list_filter(tags, lambda t: t.accepted))) filter (where error is null), 0)::bigint,
-        coalesce(sum(len(list_filter(flags, lambda f: f.flagged))) filter (where error is null), 0)::bigint
+        coalesce(sum(len(flags)) filter (where error is null), 0)::bigint
     from part
 """

@@ -26,7 +26,6 @@ def view_statements(attributes: Sequence[str]) -> list[str]:
             l.image_hash, n.model_version, n.run_id
         from noise_flags n
         join listings l on l.feed = n.feed and l.listing_id = n.listing_id and l.input_hash = n.input_hash
-        where n.flagged
         """,
         """
         create or replace view tag_coverage as

@@ -69,7 +69,7 @@ class DemoScore:
 
 def score_demo(project: Project, sample: SampleCatalogue) -> DemoScore:
     """Holds the published tags, flags and rejections against the sample's ground truth."""
-    truth = pl.read_csv(sample.ground_truth, infer_schema=False, missing_utf8_is_empty_string=True)
+    truth = pl.read_csv(sample.ground_truth, infer_schema=False).with_columns(pl.col("fault").fill_null(""))
     listings = query(project.home, f"select listing_id, product_id from listings where feed = '{FEED}'")
     held_out = listings.filter(splits_of([FEED] * listings.height, listings["product_id"].to_list()) == "test")
     tags = query(

@@ -101,7 +101,8 @@ def _require_labels(name: str, feed: FeedSettings, project: Project) -> None:
     for attribute in feed.labels:
         if attribute not in project.taxonomy.names:
             raise ConfigurationError(
-                f"feeds.{name}.labels: the taxonomy has no attribute {attribute!r}; it has {', '.join(project.taxonomy.names)}"
+                f"feeds.{name}.labels: the taxonomy has no attribute {attribute!r}; "
+                f"it has {', '.join(project.taxonomy.names)}"
             )
 
 

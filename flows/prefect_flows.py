@@ -1,57 +1,67 @@
-"""The Prefect flows, by the names that users deploy and schedule. They hold no logic: each calls one plain function."""
+"""The Prefect flows, by the names that users deploy and schedule. They hold no logic: each calls one plain function.
+
+`config` is the path of a cma.toml; without one, CMA_CONFIG or the working directory's is taken. Imports are inside,
+so that a flow loads only what it needs: reading feeds takes no PyTorch.
+"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow
 
-from flows.compile import compile_champion
-from flows.ingest import FeedSummary
-from flows.ingest import ingest as ingest_feeds
-from flows.nightly import NightlySummary
-from flows.nightly import nightly as run_nightly
-from flows.project import Project
-from flows.report import ReportSummary
-from flows.report import report as write_report
-from flows.tag import TagSummary
-from flows.tag import tag as tag_listings
-from flows.train import train as train_model
-from models.checkpoint import ModelCard
-from models.engines.build import EngineCard
-
-# `config` is the path of a cma.toml; without one, CMA_CONFIG or the working directory's is taken.
+if TYPE_CHECKING:
+    from flows.project import Project
 
 
 @flow(name="ingest-catalog")
-def ingest_catalog(config: Path | None = None, feeds: list[str] | None = None) -> list[FeedSummary]:
-    """Reads feeds into the catalogue."""
-    return ingest_feeds(Project.open(config), feeds or ())
+def ingest_catalog(config: Path | None = None, feeds: list[str] | None = None) -> Any:
+    """Reads feeds into the catalogue; returns a list of `FeedSummary`."""
+    from flows.ingest import ingest
+
+    return ingest(_project(config), feeds or ())
 
 
 @flow(name="train-cma")
-def train_cma(config: Path | None = None) -> ModelCard:
-    """Trains, calibrates, evaluates and registers a model."""
-    return train_model(Project.open(config))
+def train_cma(config: Path | None = None) -> Any:
+    """Trains, calibrates, evaluates and registers a model; returns its `ModelCard`."""
+    from flows.train import train
+
+    return train(_project(config))
 
 
 @flow(name="compile-engine")
-def compile_engine(config: Path | None = None) -> EngineCard:
-    """Exports, builds and gates the champion's engine."""
-    return compile_champion(Project.open(config))
+def compile_engine(config: Path | None = None) -> Any:
+    """Exports, builds and gates the champion's engine; returns its `EngineCard`."""
+    from flows.compile import compile_champion
+
+    return compile_champion(_project(config))
 
 
 @flow(name="tag-catalog")
-def tag_catalog(config: Path | None = None) -> TagSummary:
-    """Tags what is new or changed, and publishes."""
-    return tag_listings(Project.open(config))
+def tag_catalog(config: Path | None = None) -> Any:
+    """Tags what is new or changed, and publishes; returns a `TagSummary`."""
+    from flows.tag import tag
+
+    return tag(_project(config))
 
 
 @flow(name="noise-report")
-def noise_report(config: Path | None = None) -> ReportSummary:
-    """Writes the noisy-listing report."""
-    return write_report(Project.open(config))
+def noise_report(config: Path | None = None) -> Any:
+    """Writes the noisy-listing report; returns a `ReportSummary`."""
+    from flows.report import report
+
+    return report(_project(config))
 
 
 @flow(name="nightly")
-def nightly(config: Path | None = None) -> NightlySummary:
-    """Ingest → tag → publish → report."""
-    return run_nightly(Project.open(config))
+def nightly(config: Path | None = None) -> Any:
+    """Ingest → tag → publish → report; returns a `NightlySummary`."""
+    from flows.nightly import nightly as run_nightly
+
+    return run_nightly(_project(config))
+
+
+def _project(config: Path | None) -> "Project":
+    from flows.project import Project
+
+    return Project.open(config)

@@ -32,7 +32,8 @@ _FLAGGED = """
     order by n.kind, n.score desc, n.feed, n.listing_id
 """
 _REJECTED = """
-    select feed, row_number, listing_id, stage, codes, reason from rejections order by feed, stage, row_number, listing_id
+    select feed, row_number, listing_id, stage, codes, reason from rejections
+    order by feed, stage, row_number, listing_id
 """
 
 

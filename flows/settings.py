@@ -27,8 +27,8 @@ class FeedSettings(_Section):
 
 
 class IngestSettings(_Section):
-    picture_size: int = Field(256, ge=16, le=4096)  # pixels on the short side of a stored picture
-    threads: int = Field(0, ge=0)  # that shrink pictures; 0: one a core
+    picture_size: int = Field(default=256, ge=16, le=4096)  # pixels on the short side of a stored picture
+    threads: int = Field(default=0, ge=0)  # that shrink pictures; 0: one a core
 
 
 class ModelSettings(_Section):
@@ -39,12 +39,12 @@ class ModelSettings(_Section):
 
 
 class TagSettings(_Section):
-    target_precision: float = Field(0.90, gt=0, lt=1)
-    confidence: float = Field(0.95, gt=0, lt=1)
+    target_precision: float = Field(default=0.90, gt=0, lt=1)
+    confidence: float = Field(default=0.95, gt=0, lt=1)
     engine: Literal["auto", "tensorrt", "openvino", "torch"] = "auto"
     dask: str = ""  # a scheduler's address; empty: a local cluster
-    workers: int = Field(0, ge=0)  # of the local cluster; 0: one for every two cores
-    partition_rows: int = Field(512, ge=1)
+    workers: int = Field(default=0, ge=0)  # of the local cluster; 0: one for every two cores
+    partition_rows: int = Field(default=512, ge=1)
 
 
 class Settings(BaseSettings):

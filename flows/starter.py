@@ -5,9 +5,10 @@ from collections import Counter
 from itertools import islice
 from pathlib import Path
 
+import polars as pl
 import yaml
 
-from catalog_io.sources import feed_columns, read_feed
+from catalog_io.sources import read_feed
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
@@ -60,7 +61,7 @@ def write_starter(folder: Path, source: str | None) -> list[Path]:
     labels = {"color": "color", "pattern": "pattern", "style": "style"}
     taxonomy = Taxonomy.packaged()
     if source is not None:
-        columns, labels = guess_columns(feed_columns(source), source)
+        columns, labels = guess_columns(_column_names(source), source)
         taxonomy = guess_taxonomy(_words(source, columns, labels), taxonomy)
     body = _TEMPLATE.format(
         taxonomy='taxonomy = "taxonomy.yaml"    # attributes, their values, and the words that mean them',
@@ -96,7 +97,7 @@ def guess_columns(names: list[str], source: str) -> tuple[dict[str, str], dict[s
 
 
 def guess_taxonomy(words: dict[str, Counter[str]], packaged: Taxonomy) -> Taxonomy:
-    """The packaged attribute where it knows most of the feed's words, else one made of the feed's own frequent words."""
+    """The packaged attribute where it knows most of the feed's words, else one made of its own frequent words."""
     attributes: dict[str, object] = {}
     for name, counts in words.items():
         known = packaged[name]
@@ -110,6 +111,20 @@ def guess_taxonomy(words: dict[str, Counter[str]], packaged: Taxonomy) -> Taxono
                 "values": {word: [] for word in frequent},
             }
     return Taxonomy.from_dict(attributes) if attributes else packaged
+
+
+def _column_names(source: str) -> list[str]:
+    try:
+        match Path(source).suffix.lower():
+            case ".parquet":
+                return pl.scan_parquet(source).collect_schema().names()
+            case ".jsonl" | ".ndjson":
+                return pl.scan_ndjson(source, infer_schema_length=1000).collect_schema().names()
+            case other:
+                separator = "\t" if other == ".tsv" else ","
+                return pl.scan_csv(source, separator=separator, infer_schema=False).collect_schema().names()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise UserError(f"{source} cannot be read: {error}") from error
 
 
 def _words(source: str, columns: dict[str, str], labels: dict[str, str]) -> dict[str, Counter[str]]:

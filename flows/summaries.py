@@ -1,21 +1,24 @@
 """What the commands say when they are done."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from catalog_io.registry import ModelRow
-from flows.compile import Evaluation
-from flows.demo import DemoScore
-from flows.ingest import FeedSummary
-from flows.report import ReportSummary
-from flows.tag import TagSummary
-from models.checkpoint import ModelCard
-from models.engines.build import EngineCard
+if TYPE_CHECKING:  # what is summed up need not be loaded to be printed
+    from catalog_io.registry import ModelRow
+    from flows.compile import Evaluation
+    from flows.demo import DemoScore
+    from flows.ingest import FeedSummary
+    from flows.report import ReportSummary
+    from flows.tag import TagSummary
+    from models.checkpoint import ModelCard
+    from models.engines.build import EngineCard
 
 _UNKNOWN_SHOWN = 8
 
@@ -58,8 +61,8 @@ def tags(out: Console, summary: TagSummary) -> None:
         )
         return
     out.print(
-        f"[bold]tags[/bold]  {summary.selected} listings selected = {summary.tagged} tagged + {summary.rejected} rejected; "
-        f"{summary.accepted_tags} tags accepted, {summary.flags} noise flags\n"
+        f"[bold]tags[/bold]  {summary.selected} listings selected = {summary.tagged} tagged + "
+        f"{summary.rejected} rejected; {summary.accepted_tags} tags accepted, {summary.flags} noise flags\n"
         f"  by {summary.model_version} on {summary.engine}; published {summary.snapshot}"
     )
 

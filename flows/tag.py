@@ -1,5 +1,6 @@
 """Tags what is new or changed: partitions out to Dask workers, one collecting transaction, a published snapshot."""
 
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,6 +114,7 @@ def _tagger(model: Path, backend: EngineName, threads: int) -> Tagger:
 @contextmanager
 def _client(settings: TagSettings) -> Iterator[tuple[Client, int]]:
     """A client of the given scheduler, or of a local cluster; and the threads that each worker's engine may use."""
+    logging.getLogger("distributed").setLevel(logging.ERROR)
     if settings.dask:
         with Client(settings.dask) as client:
             yield client, max(1, min(client.nthreads().values(), default=1))

@@ -9,10 +9,9 @@ from torch.nn import functional as F
 class EncoderLayer(nn.Module):
     """A pre-norm transformer layer whose query rows may be fewer than the sequence it looks at."""
 
-    def __init__(self, *, width: int, heads: int, dropout: float = 0.0) -> None:
+    def __init__(self, *, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.dropout = dropout
         self.attention_norm = nn.LayerNorm(width)
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
@@ -21,7 +20,6 @@ class EncoderLayer(nn.Module):
             nn.LayerNorm(width),
             nn.Linear(width, 4 * width),
             nn.GELU(),
-            nn.Dropout(dropout),
             nn.Linear(4 * width, width),
         )
 
@@ -33,13 +31,7 @@ class EncoderLayer(nn.Module):
     ) -> Float[Tensor, "B Q D"]:
         query = self._split(self.query(self.attention_norm(rows)))
         key, value = (self._split(part) for part in self.key_value(self.attention_norm(sequence)).chunk(2, dim=-1))
-        attended = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=valid[:, None, None, :],
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=valid[:, None, None, :])
         rows = rows + self.output(attended.transpose(1, 2).flatten(2))
         return rows + self.mlp(rows)
 
@@ -53,9 +45,9 @@ class SequenceWiseAttention(nn.Module):
     The last layer needs these two query rows only, so it computes no others.
     """
 
-    def __init__(self, *, width: int, layers: int, heads: int, dropout: float = 0.0) -> None:
+    def __init__(self, *, width: int, layers: int, heads: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(EncoderLayer(width=width, heads=heads, dropout=dropout) for _ in range(layers))
+        self.layers = nn.ModuleList(EncoderLayer(width=width, heads=heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
     def forward(
@@ -63,7 +55,7 @@ class SequenceWiseAttention(nn.Module):
         image: Float[Tensor, "B P+1 D"],
         title: Float[Tensor, "B T D"],
         valid: Bool[Tensor, "B P+1+T"],
-        title_end: Int[Tensor, "B"],
+        title_end: Int[Tensor, " B"],
     ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
         sequence = torch.cat([image, title], dim=1)
         end = (title_end + image.shape[1])[:, None, None].expand(-1, 1, sequence.shape[-1])
@@ -86,7 +78,7 @@ class ModalityWiseAttention(nn.Module):
         image_out: Float[Tensor, "B D"],
         title_out: Float[Tensor, "B D"],
         present: Bool[Tensor, "B 2"],
-    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B"]]:
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, " B"]]:
         modalities = torch.stack([image_out, title_out], dim=1)
         energy = (modalities * self.w).sum(-1)
         weight = energy.masked_fill(~present, float("-inf")).softmax(dim=1)  # a missing modality weighs exactly 0

@@ -1,22 +1,38 @@
-"""Pictures as another photographer might have taken them; colours are left alone, since they are labels."""
+"""Listings as they might have been: pictures taken by another photographer, titles with words or modalities missing."""
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
-from torch.nn import functional as F
 
-_SCALE, _SHIFT = 0.12, 0.08
+_SHIFT = 0.06  # of the picture's sides
 
 
 def augment(pictures: UInt8[Tensor, "B H W 3"]) -> UInt8[Tensor, "B H W 3"]:
-    """Mirrors half of the pictures, and scales and shifts each by up to about a tenth."""
-    count = len(pictures)
-    scale = 1 + _SCALE * (2 * torch.rand(count) - 1)
-    theta = torch.zeros(count, 2, 3)
-    theta[:, 0, 0] = scale * torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
-    theta[:, 1, 1] = scale
-    theta[:, :, 2] = _SHIFT * 2 * (2 * torch.rand(count, 2) - 1)
-    channels_first = pictures.permute(0, 3, 1, 2).float()
-    grid = F.affine_grid(theta.to(pictures.device), list(channels_first.shape), align_corners=False)
-    moved = F.grid_sample(channels_first, grid, padding_mode="border", align_corners=False)
-    return moved.round().to(torch.uint8).permute(0, 2, 3, 1)
+    """Mirrors half of the pictures and shifts each a little, by whole pixels: resampling would blur fine patterns."""
+    count, height, width, _ = pictures.shape
+    down, right = (_shift(count, side) for side in (height, width))
+    rows = (torch.arange(height) + down).clamp(0, height - 1)
+    columns = (torch.arange(width) + right).clamp(0, width - 1)
+    columns = torch.where(torch.rand(count, 1) < 0.5, columns.flip(1), columns)
+    return pictures[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def _shift(count: int, side: int) -> Int[Tensor, "B 1"]:
+    most = round(_SHIFT * side)
+    return torch.randint(-most, most + 1, (count, 1))
+
+
+def drop_tokens(tokens: Int[Tensor, "B T"], share: float) -> Int[Tensor, "B T"]:
+    """Blots out tokens (id 1 stands for "something"), but never the first nor the end-of-text, so that no title is
+    learned by heart."""
+    blotted = (torch.rand(tokens.shape, device=tokens.device) < share) & (tokens != 0)
+    blotted &= tokens != tokens.max(dim=1, keepdim=True).values
+    blotted[:, 0] = False
+    return tokens.masked_fill(blotted, 1)
+
+
+def drop_modalities(present: Bool[Tensor, "B 2"], share: float) -> Bool[Tensor, "B 2"]:
+    """Masks the picture or the title of a share of the listings that have both."""
+    dropped = (torch.rand(len(present), device=present.device) < share) & present.all(dim=1)
+    picture = torch.rand(len(present), device=present.device) < 0.5
+    return present & ~torch.stack([dropped & picture, dropped & ~picture], dim=1)

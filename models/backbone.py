@@ -1,6 +1,9 @@
 """CLIP's two towers, giving every patch and every token in the joint space. The only file that knows open_clip."""
 
+import logging
+import warnings
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import NamedTuple, cast
 
 import open_clip
@@ -8,12 +11,16 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from open_clip.timm_model import TimmModel
 from open_clip.transformer import TextTransformer, VisionTransformer
+from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models import convnet as convnet  # registers the trunk of `cma-small` with timm
 from schemas.errors import ConfigurationError
 
 CONFIGS = Path(__file__).parent / "configs"
+_POOLS = ("argmax", "eos", "last")  # where a title ends, as open_clip's text towers say it
+_LOADING_FAULTS = (RuntimeError, OSError, ValueError, KeyError, EOFError, UnpicklingError, SafetensorError, UserWarning)
 
 
 class ImageSequence(NamedTuple):
@@ -28,7 +35,7 @@ class TitleSequence(NamedTuple):
 
     sequence: Float[Tensor, "B T D"]
     embedding: Float[Tensor, "B D"]
-    end: Int[Tensor, "B"]
+    end: Int[Tensor, " B"]
     valid: Bool[Tensor, "B T"]
 
 
@@ -40,7 +47,9 @@ class ClipBackbone(nn.Module):
 
     def __init__(self, clip: open_clip.CustomTextCLIP) -> None:
         super().__init__()
-        if not isinstance(clip.text, TextTransformer) or clip.text.cls_emb is not None or clip.text.use_pad_mask:
+        text = clip.text
+        readable = isinstance(text, TextTransformer) and text.pool_type in _POOLS
+        if not readable or text.cls_emb is not None or text.use_pad_mask:
             raise ConfigurationError(f"the text tower {type(clip.text).__name__} gives no token embeddings")
         if not isinstance(clip.visual, VisionTransformer | TimmModel):
             raise ConfigurationError(f"the image tower {type(clip.visual).__name__} gives no patch embeddings")
@@ -53,7 +62,8 @@ class ClipBackbone(nn.Module):
         self.image_size: tuple[int, int] = (int(height), int(width))
         self.context_length: int = clip.context_length
         self.width: int = int(clip.text.output_dim or clip.text.width)
-        self.trims_titles: bool = clip.text.attn_mask is not None  # causal: padding after the end changes nothing
+        # Behind a causal mask, padding after the end changes nothing.
+        self.trims_titles: bool = clip.text.attn_mask is not None and clip.text.pool_type != "last"
         preprocess = open_clip.get_model_preprocess_cfg(clip)
         for name in ("mean", "std"):
             self.register_buffer(name, torch.tensor(preprocess[name]) * 255.0, persistent=False)
@@ -72,7 +82,9 @@ class ClipBackbone(nn.Module):
         return ImageSequence(torch.cat([pooled[:, None], patches], dim=1), pooled)
 
     def titles(self, tokens: Int[Tensor, "B T"]) -> TitleSequence:
-        """Token ids, padded with zeros to any length up to the context length (see `trims_titles`)."""
+        """Token ids, padded with zeros to any length up to the context length."""
+        if not self.trims_titles:
+            tokens = F.pad(tokens, (0, self.context_length - tokens.shape[1]))
         text, length = self.text, tokens.shape[1]
         causal = None if text.attn_mask is None else text.attn_mask[:length, :length]
         embedded = text.token_embedding(tokens) + text.positional_embedding[:length]
@@ -104,20 +116,30 @@ def build_backbone(name: str, *, pretrained: str | None, random_weights: bool = 
         raise ConfigurationError(
             f"model.backbone: open_clip has no model {name!r}; `open_clip.list_models()` lists its names"
         )
+
+    def says_what_we_know(record: logging.LogRecord) -> bool:
+        return not (random_weights and "No pretrained weights" in record.getMessage())
+
+    logging.root.addFilter(says_what_we_know)  # open_clip warns on the root logger
     try:
-        clip = open_clip.create_model(
-            name,
-            pretrained=pretrained,
-            load_weights=not random_weights,
-            require_pretrained=not random_weights,
-            pretrained_text=not random_weights,
-            force_custom_text=True,
-        )
-    except (RuntimeError, OSError, ValueError) as error:
+        with warnings.catch_warnings():
+            # open_clip loads weights under another activation than they were trained with, and only warns.
+            warnings.filterwarnings("error", message="QuickGELU mismatch")
+            clip = open_clip.create_model(
+                name,
+                pretrained=pretrained,
+                load_weights=not random_weights,
+                require_pretrained=not random_weights,
+                pretrained_text=not random_weights,
+                force_custom_text=True,
+            )
+    except _LOADING_FAULTS as error:
         raise ConfigurationError(
             f"model.pretrained: the weights {pretrained!r} of {name} could not be loaded ({error}). Give a tag that "
             "open_clip knows and can download, or the path of a checkpoint file."
         ) from error
+    finally:
+        logging.root.removeFilter(says_what_we_know)
     return ClipBackbone(cast(open_clip.CustomTextCLIP, clip))
 
 

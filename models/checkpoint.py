@@ -75,11 +75,12 @@ def build_network(preset: Preset, taxonomy: Taxonomy, *, load_pretrained: bool) 
     """The network of a preset for the attributes of a taxonomy; without pretrained weights it is seeded."""
     torch.manual_seed(preset.seed)
     shape = preset.architecture
+    from_scratch = preset.pretrained is None and ":" not in shape.backbone  # `hf-hub:` and `local-dir:` bring weights
     return CmaClip(
         build_backbone(
             shape.backbone,
             pretrained=preset.pretrained if load_pretrained else None,
-            random_weights=preset.pretrained is None or not load_pretrained,
+            random_weights=from_scratch or not load_pretrained,
         ),
         classes=[len(attribute.value_names) for attribute in taxonomy.attributes],
         attention_layers=shape.attention_layers,
@@ -106,6 +107,11 @@ def read_card(folder: Path) -> ModelCard:
         return ModelCard.from_dict(json.loads((folder / CARD).read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise UserError(f"{folder} holds no model ({CARD} is missing): train one with `cma train`") from error
+    except (ValueError, KeyError, TypeError, AttributeError, UserError) as error:
+        raise UserError(
+            f"{folder / CARD} is damaged or of another version of cma-tagger ({type(error).__name__}: {error}): "
+            "restore it from a backup, or train again with `cma train`"
+        ) from error
 
 
 def load_network(folder: Path, card: ModelCard) -> CmaClip:

@@ -1,4 +1,4 @@
-"""CMA-CLIP (Liu et al. 2021): CLIP's towers, sequence-wise attention, then per task modality-wise attention and a head."""
+"""CMA-CLIP (Liu et al. 2021): CLIP's towers, sequence-wise attention; per task, modality-wise attention and a head."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
 from models.attention import ModalityWiseAttention, SequenceWiseAttention
-from models.backbone import ClipBackbone
+from models.backbone import ClipBackbone, ImageSequence, TitleSequence
 
 
 class Encoded(NamedTuple):
@@ -42,9 +42,7 @@ class CmaClip(nn.Module):
         super().__init__()
         width = backbone.width
         self.backbone = backbone
-        self.sequence_attention = SequenceWiseAttention(
-            width=width, layers=attention_layers, heads=attention_heads, dropout=dropout
-        )
+        self.sequence_attention = SequenceWiseAttention(width=width, layers=attention_layers, heads=attention_heads)
         self.modality_attentions = nn.ModuleList(ModalityWiseAttention(width=width) for _ in classes)
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, count))
@@ -62,9 +60,12 @@ class CmaClip(nn.Module):
         present: Bool[Tensor, "B 2"],
     ) -> Encoded:
         """`present` says which of picture and title a listing has; at least one must be true."""
-        image = self.backbone.images(pictures)
-        title = self.backbone.titles(tokens)
-        valid = torch.cat([present[:, :1].expand(-1, image.sequence.shape[1]), title.valid & present[:, 1:]], dim=1)
+        return self.attend(self.backbone.images(pictures), self.backbone.titles(tokens), present)
+
+    def attend(self, image: ImageSequence, title: TitleSequence, present: Bool[Tensor, "B 2"]) -> Encoded:
+        """`encode` from the towers' outputs on."""
+        seen = present[:, :1].expand(-1, image.sequence.shape[1])
+        valid = torch.cat([seen, title.valid & present[:, 1:]], dim=1)
         image_out, title_out = self.sequence_attention(image.sequence, title.sequence, valid, title.end)
         return Encoded(image_out, title_out, image.embedding, title.embedding)
 

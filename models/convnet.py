@@ -9,25 +9,24 @@ from torch import Tensor, nn
 
 
 class SmallConvNet(nn.Module):
-    """Conv 6×6 stride 4, then basic residual blocks; a 128×80 picture becomes an 8×5 map of patches."""
+    """A strided stem and basic residual blocks; a 128×80 picture becomes an 8×5 map of patches."""
 
-    def __init__(self, *, widths: tuple[int, ...] = (48, 96, 192), depths: tuple[int, ...] = (1, 2, 2)) -> None:
+    def __init__(self, *, widths: tuple[int, ...] = (32, 64, 128, 192)) -> None:
         super().__init__()
         self.default_cfg: dict[str, Any] = {}
         self.num_features = widths[-1]
         self.stem = nn.Sequential(
-            nn.Conv2d(3, widths[0], 6, stride=4, padding=1, bias=False),
+            nn.Conv2d(3, widths[0], 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(inplace=True),
         )
-        blocks: list[nn.Module] = []
-        channels = widths[0]
-        for level, (width, depth) in enumerate(zip(widths, depths, strict=True)):
-            for block in range(depth):
-                stride = 2 if level > 0 and block == 0 else 1
-                blocks.append(_residual(channels, width, stride))
-                channels = width
-        self.blocks = nn.Sequential(*blocks)
+        narrower = (widths[0], *widths[:-1])
+        self.blocks = nn.Sequential(
+            *(
+                _residual(channels, width, stride=1 if level == len(widths) - 1 else 2)
+                for level, (channels, width) in enumerate(zip(narrower, widths, strict=True))
+            )
+        )
 
     def forward_features(self, pictures: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B C h w"]:
         return cast(Tensor, self.blocks(self.stem(pictures)))
@@ -42,7 +41,7 @@ class SmallConvNet(nn.Module):
         """open_clip asks every trunk for this; this one has no classifier to take off."""
 
 
-def _residual(channels: int, width: int, stride: int) -> nn.Module:
+def _residual(channels: int, width: int, *, stride: int) -> nn.Module:
     shortcut = None
     if stride != 1 or channels != width:
         shortcut = nn.Sequential(nn.Conv2d(channels, width, 1, stride=stride, bias=False), nn.BatchNorm2d(width))

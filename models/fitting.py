@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.calibration import Calibration, calibrate, fit_temperature
 from models.checkpoint import ModelCard, build_network, save_weights, write_card
+from models.cma_clip import CmaClip
 from models.engines.torch_engine import TorchEngine
 from models.examples import Examples
 from models.features import Predictions, classify, encode
@@ -37,8 +38,11 @@ class Listings:
     def examples(
         self, processor: Processor, split: str, *, threads: int, progress: Callable[[int], None] | None = None
     ) -> Examples:
-        """The decoded listings of one split that have at least one label."""
-        rows = np.flatnonzero((self.splits == split) & (self.labels >= 0).any(axis=1))
+        """The decoded listings of one split that have at least one label, and a picture or a title."""
+        shown = np.array(
+            [p is not None or bool(t) for p, t in zip(self.pictures, self.titles, strict=True)], dtype=bool
+        )
+        rows = np.flatnonzero((self.splits == split) & (self.labels >= 0).any(axis=1) & shown).tolist()
         titles = [self.titles[row] for row in rows]
         pictures = [self.pictures[row] for row in rows]
         return Examples(
@@ -61,7 +65,7 @@ def fit(
     threads: int,
     progress: Callable[[Progress], None] | None = None,
 ) -> ModelCard:
-    """Writes a whole model into `folder` and returns its card. Raises `UserError` where there is too little to learn."""
+    """Writes a whole model into `folder` and returns its card. `UserError` where there is too little to learn."""
     _require_enough(listings, taxonomy)
     network = build_network(preset, taxonomy, load_pretrained=True)
     backbone = network.backbone
@@ -158,12 +162,12 @@ def metrics_of(
     }
 
 
-def _predict(network: torch.nn.Module, examples: Examples) -> Predictions:
+def _predict(network: CmaClip, examples: Examples) -> Predictions:
     return classify(network, encode(TorchEngine(network), examples), examples.present)
 
 
 def _noise_rules(
-    network: torch.nn.Module, examples: Examples, original: Predictions, calibrations: list[Calibration]
+    network: CmaClip, examples: Examples, original: Predictions, calibrations: list[Calibration]
 ) -> NoiseRules:
     shift = np.roll(np.arange(len(examples)), 1 + len(examples) // 3)  # every picture under another listing's title
     swapped = _predict(network, replace(examples, tokens=examples.tokens[shift]))

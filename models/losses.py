@@ -24,4 +24,5 @@ def contrastive_loss(
     """CLIP's: each picture finds its title among the batch's, and each title its picture."""
     logits = scale * F.normalize(image.float(), dim=-1) @ F.normalize(title.float(), dim=-1).T
     target = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    lost = F.cross_entropy(logits, target, reduction="sum") + F.cross_entropy(logits.T, target, reduction="sum")
+    return lost / (2 * max(len(logits), 1))  # a batch may have no listing with both

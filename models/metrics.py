@@ -55,7 +55,7 @@ def recall_at_precision(confidence: Floats, right: NDArray[np.bool_], target: fl
     order = np.argsort(-confidence, kind="stable")
     hits = np.cumsum(right[order])
     last_of_tie = np.append(np.diff(confidence[order]) != 0, True)
-    reaches = (hits >= target * np.arange(1, len(right) + 1)) & last_of_tie
+    reaches = (hits / np.arange(1, len(right) + 1) >= target) & last_of_tie
     return float(hits[reaches].max() / len(right)) if reaches.any() else 0.0
 
 

@@ -5,8 +5,7 @@ from typing import Any, Literal, Self
 
 from schemas.errors import ConfigurationError
 
-Part = Literal["backbone", "sequence_attention", "modality_attention", "heads"]
-EVERYTHING: tuple[Part, ...] = ("backbone", "sequence_attention", "modality_attention", "heads")
+Part = Literal["backbone", "probes", "sequence_attention", "modality_attention", "heads"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +43,8 @@ class Preset:
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = 1e-4
     augment: bool = False
+    modality_dropout: float = 0.0  # share of training listings whose picture or title (evenly) is masked
+    token_dropout: float = 0.0  # share of title tokens that are blotted out in training
     label_smoothing: float = 0.0
     contrastive_weight: float = 0.0
     probes_train_towers: bool = False
@@ -58,48 +59,47 @@ class Preset:
         return cls(**{**data, "architecture": Architecture(**data["architecture"]), "stages": stages})
 
 
-def _algorithm_1(
-    *, learning_rate: float, epochs: tuple[int, int, int], tuning_rate: float, **more: Any
-) -> tuple[Stage, ...]:
-    warm_up, end_to_end, tuning = epochs
-    return (
-        Stage(
-            name="warm-up",
-            parts=("sequence_attention", "modality_attention", "heads"),
-            epochs=warm_up,
-            learning_rate=learning_rate,
-            **more,
-        ),
-        Stage(name="end-to-end", parts=EVERYTHING, epochs=end_to_end, learning_rate=learning_rate, **more),
-        Stage(
-            name="tuning",
-            parts=("modality_attention", "heads"),
-            epochs=tuning,
-            learning_rate=tuning_rate,
-            **more,
-        ),
-    )
-
+_WARM_UP: tuple[Part, ...] = ("probes", "sequence_attention", "modality_attention", "heads")
+_END_TO_END: tuple[Part, ...] = ("backbone", *_WARM_UP)
+_TUNING: tuple[Part, ...] = ("modality_attention", "heads")
 
 PRESETS = {
     "vit-b-32": Preset(
         name="vit-b-32",
-        architecture=Architecture(backbone="ViT-B-32", attention_layers=12, attention_heads=8, hidden=512),
+        architecture=Architecture(backbone="ViT-B-32-quickgelu", attention_layers=12, attention_heads=8, hidden=512),
         pretrained="openai",
-        stages=_algorithm_1(learning_rate=1e-5, epochs=(10, 10, 10), tuning_rate=1e-5),
+        stages=(
+            Stage(name="warm-up", parts=_WARM_UP, epochs=10, learning_rate=1e-5),
+            Stage(name="end-to-end", parts=_END_TO_END, epochs=10, learning_rate=1e-5),
+            Stage(name="tuning", parts=_TUNING, epochs=10, learning_rate=1e-5),
+        ),
     ),
     "small": Preset(
         name="small",
         architecture=Architecture(backbone="cma-small", attention_layers=2, attention_heads=4, hidden=128, dropout=0.1),
         pretrained=None,
-        stages=_algorithm_1(learning_rate=2e-3, epochs=(1, 14, 5), tuning_rate=5e-4, schedule="one-cycle"),
-        batch=64,
-        micro_batch=64,
+        # There is no CLIP of this size to start from: a stage before Algorithm 1 makes one of the towers.
+        stages=(
+            Stage(
+                name="pretrain",
+                parts=("backbone", "probes"),
+                epochs=14,
+                learning_rate=4e-3,
+                schedule="one-cycle",
+            ),
+            Stage(name="warm-up", parts=_WARM_UP, epochs=3, learning_rate=1e-3, schedule="one-cycle"),
+            Stage(name="end-to-end", parts=_END_TO_END, epochs=4, learning_rate=5e-4, schedule="one-cycle"),
+            Stage(name="tuning", parts=_TUNING, epochs=5, learning_rate=5e-4, schedule="one-cycle"),
+        ),
+        batch=32,
+        micro_batch=32,
         optimizer="adamw",
-        weight_decay=0.05,
+        weight_decay=0.02,
         augment=True,
+        modality_dropout=0.3,
+        token_dropout=0.2,
         label_smoothing=0.05,
-        contrastive_weight=0.1,
+        contrastive_weight=0.02,
         probes_train_towers=True,
     ),
 }

@@ -66,8 +66,9 @@ class Processor:
     def require_stored_size(self, short_side: int) -> None:
         """Pictures are shrunk once, at ingest; a network that wants more pixels than were kept refuses."""
         if min(self.image_size) > short_side:
+            height, width = self.image_size
             raise ConfigurationError(
-                f"ingest.picture_size is {short_side}, but the model reads {self.image_size[0]}×{self.image_size[1]} pixels: "
+                f"ingest.picture_size is {short_side}, but the model reads {height}×{width} pixels: "
                 f"set ingest.picture_size = {min(self.image_size)} or more and ingest again"
             )
 

@@ -72,7 +72,7 @@ class Tagger:
         tagged = keys.filter(readable).with_columns(
             error=pl.lit(None, dtype=pl.String),
             tags=self._tags(predictions),
-            flags=self._flags(predictions, listings, examples.present.all(axis=1)),
+            flags=self._flags(predictions, listings, np.logical_and(*examples.present.T)),
         )
         together = pl.concat([tagged.cast(TAGGED), broken.cast(TAGGED)])
         order = np.argsort(np.concatenate([np.flatnonzero(readable), np.flatnonzero(~readable)]))
@@ -154,7 +154,6 @@ def _scores(kind: str, attribute: str | None, score: Floats, detail: pl.Expr | s
             kind=pl.lit(kind),
             attribute=pl.lit(attribute, dtype=pl.String),
             score="score",
-            flagged=pl.lit(True),
             detail=pl.lit(detail) if isinstance(detail, str) else detail,
         )
         .to_struct(f"{kind} {attribute}")

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models.augmentation import augment
+from models.augmentation import augment, drop_modalities, drop_tokens
 from models.cma_clip import CmaClip
 from models.engines import Features
 from models.engines.torch_engine import TorchEngine
@@ -74,7 +74,7 @@ def _run_stage(
     progress: Callable[[Progress], None] | None,
 ) -> list[float]:
     _freeze_all_but(network, stage)
-    heads_only = "sequence_attention" not in stage.parts
+    heads_only = not {"backbone", "sequence_attention"} & set(stage.parts)
     engine = TorchEngine(network)
     cached = encode(engine, examples) if heads_only else None  # I′ and T′ cannot change any more
     cached_validation = encode(engine, validation) if heads_only else None
@@ -82,9 +82,11 @@ def _run_stage(
     def validate() -> float:
         features = cached_validation or encode(engine, validation)
         predictions = classify(network, features, validation.present)
-        return mean_accuracy(predictions.logits, validation.labels)
+        if "heads" in stage.parts:
+            return mean_accuracy(predictions.logits, validation.labels)
+        return mean_accuracy([*predictions.image_logits, *predictions.title_logits], np.tile(validation.labels, 2))
 
-    accumulate = max(1, preset.batch // preset.micro_batch)
+    accumulate = -(-min(preset.batch, len(examples)) // preset.micro_batch)
     updates = max(1, round(len(examples) / preset.batch)) if accumulate > 1 else -(-len(examples) // preset.micro_batch)
     steps = updates * stage.epochs
     optimizer = _optimizer(network, preset, stage)
@@ -108,14 +110,15 @@ def _run_stage(
         chunks = _chunks(generator.permutation(len(examples)), updates * accumulate)
         for position, rows in enumerate(chunks, start=1):
             loss = _loss(network, preset, stage, examples, rows, cached, device) / accumulate
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             if position % accumulate == 0:
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 if schedule:
                     schedule.step()
-                with torch.no_grad():
-                    network.backbone.logit_scale.clamp_(max=_HIGHEST_LOGIT_SCALE)
+                if "backbone" in stage.parts:
+                    with torch.no_grad():
+                        network.backbone.logit_scale.clamp_(max=_HIGHEST_LOGIT_SCALE)
                 step += 1
                 if progress:
                     progress(Progress(stage.name, step, steps, best))
@@ -145,18 +148,26 @@ def _loss(
     pictures, tokens = torch.from_numpy(chunk.pictures).to(device), torch.from_numpy(chunk.tokens).to(device)
     if preset.augment:
         pictures = augment(pictures)
+    tokens = drop_tokens(tokens, preset.token_dropout)
+    shown = drop_modalities(present, preset.modality_dropout)
+    loss = torch.zeros((), device=device)
     with torch.autocast(device.type, torch.bfloat16, enabled=has_bf16(device)):
-        encoded = network.encode(pictures, tokens, present)
-        logits = network.classify(encoded.image_out, encoded.title_out, present).logits
-        towers = encoded.image_embedding, encoded.title_embedding
-        probes = network.probe(*(towers if preset.probes_train_towers else (part.detach() for part in towers)))
-    loss = classification_loss(logits, labels, smoothing=preset.label_smoothing)
-    for probe, has in zip(probes, present.T, strict=True):
-        loss = loss + classification_loss(probe, labels.masked_fill(~has[:, None], -1))
+        image, title = network.backbone.images(pictures), network.backbone.titles(tokens)
+        if "heads" in stage.parts:
+            encoded = network.attend(image, title, shown)
+            logits = network.classify(encoded.image_out, encoded.title_out, shown).logits
+            loss = loss + classification_loss(logits, labels, smoothing=preset.label_smoothing)
+        towers = image.embedding, title.embedding
+        if not preset.probes_train_towers:
+            towers = towers[0].detach(), towers[1].detach()
+        for probe, has in zip(network.probe(*towers), present.T, strict=True):
+            known = labels.masked_fill(~has[:, None], -1)
+            loss = loss + classification_loss(probe, known, smoothing=preset.label_smoothing)
     if preset.contrastive_weight and "backbone" in stage.parts:
         both = present.all(dim=1)
         scale = network.backbone.logit_scale.exp()
-        loss = loss + preset.contrastive_weight * contrastive_loss(towers[0][both], towers[1][both], scale)
+        alike = contrastive_loss(image.embedding[both], title.embedding[both], scale)
+        loss = loss + preset.contrastive_weight * alike
     return loss
 
 
@@ -181,7 +192,8 @@ def has_bf16(device: torch.device) -> bool:
 def _parts(network: CmaClip) -> dict[str, list[nn.Module]]:
     return {
         "backbone": [network.backbone],
-        "sequence_attention": [network.sequence_attention, network.image_probes, network.title_probes],
+        "probes": [network.image_probes, network.title_probes],
+        "sequence_attention": [network.sequence_attention],
         "modality_attention": [network.modality_attentions],
         "heads": [network.heads],
     }

@@ -30,7 +30,6 @@ FLAG = pl.Struct(
         "kind": pl.String(),  # one of FLAG_KINDS
         "attribute": pl.String(),  # null for a flag of the whole listing
         "score": pl.Float32(),  # in [0, 1]
-        "flagged": pl.Boolean(),
         "detail": pl.String(),
     }
 )

@@ -79,9 +79,10 @@ class Taxonomy(BaseModel):
     @classmethod
     def _parse(cls, text: str, source: str) -> Self:
         try:
-            return cls.from_dict(yaml.load(text, _NoDuplicateKeys), source)
+            data = yaml.load(text, _NoDuplicateKeys)  # noqa: S506 (it is a SafeLoader)
         except yaml.YAMLError as fault:
             raise ConfigurationError(f"{source}: this is not valid YAML: {fault}") from fault
+        return cls.from_dict(data, source)
 
     @classmethod
     def from_dict(cls, data: object, source: str = "taxonomy") -> Self:

@@ -59,10 +59,7 @@ def part(
         {"attribute": "color", "value": color, "confidence": 0.97, "accepted": True, "image_weight": 0.4},
         {"attribute": "style", "value": "maxi", "confidence": 0.5, "accepted": False, "image_weight": 0.1},
     ]
-    flags = [
-        {"kind": "mismatch", "attribute": None, "score": 0.9, "flagged": True, "detail": "far apart"},
-        {"kind": "label_conflict", "attribute": "color", "score": 0.1, "flagged": False, "detail": ""},
-    ]
+    flags = [{"kind": "mismatch", "attribute": None, "score": 0.9, "detail": "far apart"}]
     rows = [
         {
             "feed": "hm",
@@ -176,7 +173,7 @@ def test_store_tagged_twice_is_once_and_leaves_nothing_untagged(catalog: Catalog
     before = dump(catalog)
     assert collect(catalog, *files) == Collected(tagged=2, rejected=1, accepted_tags=2, flags=2)
     assert dump(catalog) == before
-    assert [len(before[t]) for t in ("tags", "noise_flags", "rejections")] == [4, 4, 2]
+    assert [len(before[t]) for t in ("tags", "noise_flags", "rejections")] == [4, 2, 2]
     assert catalog.untagged("m1", "torch")["listing_id"].to_list() == ["c"]
     assert catalog.untagged("m1", "openvino").height == catalog.untagged("m2", "torch").height == 3
     assert catalog.untagged("m1", "torch").columns == catalog.listings().columns

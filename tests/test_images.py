@@ -12,7 +12,7 @@ from PIL import Image
 
 from catalog_io.images import Picture, PictureError, read_picture, shrink, shrink_many, stamp
 
-HM = Path("/work/shared/data/hm")
+HM = Path(__file__).parents[2] / "shared" / "data" / "hm"
 RNG = np.random.default_rng(7)
 NOISE = Image.fromarray(RNG.integers(0, 255, (64, 64, 3), dtype=np.uint8))
 

@@ -16,8 +16,8 @@ from schemas.errors import ConfigurationError, UserError
 from schemas.validation import split_valid
 
 COLUMNS = {"listing_id": "id", "title": "name", "image": "pic"}
-HM = Path("/work/shared/data/hm")
-MYNTRA = Path("/work/shared/data/myntra")
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+HM, MYNTRA = SHARED / "hm", SHARED / "myntra"
 
 
 def read(source: Path | str, labels: dict[str, str] | None = None, batch_rows: int = 10_000) -> pl.DataFrame:

@@ -46,16 +46,19 @@ class EngineCard:
         path = _card_path(folder, backend)
         if not path.exists():
             return None
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        data["gate"].pop("passed")
-        return cls(
-            backend=data["backend"],
-            identity=EngineIdentity(**data["identity"]),
-            weights=data["weights"],
-            gate=Gate(**data["gate"]),
-            calibrations={name: Calibration(**value) for name, value in data["calibrations"].items()},
-            metrics=data["metrics"],
-        )
+        try:
+            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            data["gate"].pop("passed")
+            return cls(
+                backend=data["backend"],
+                identity=EngineIdentity(**data["identity"]),
+                weights=data["weights"],
+                gate=Gate(**data["gate"]),
+                calibrations={name: Calibration(**value) for name, value in data["calibrations"].items()},
+                metrics=data["metrics"],
+            )
+        except (ValueError, KeyError, TypeError):  # damaged, or of another version: as good as not compiled
+            return None
 
 
 def compile_engine(
@@ -67,8 +70,7 @@ def compile_engine(
     backend = _choose(name)
     if backend == "openvino":
         onnx = folder / "engines" / ONNX
-        if not onnx.exists():
-            export_onnx(network, onnx)
+        export_onnx(network, onnx)
         engine: InferenceEngine = OpenVinoEngine(onnx, threads=threads)
     else:
         engine = reference

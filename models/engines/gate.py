@@ -34,10 +34,12 @@ class Gate:
 
 
 def compare(reference: Predictions, candidate: Predictions) -> Gate:
-    """NaNs never agree."""
+    """One NaN or infinity anywhere is no agreement at all."""
+    listings = len(reference.similarity)
+    if not all(np.isfinite(part).all() for part in (*candidate.logits, candidate.similarity)):
+        return Gate(listings, 0.0, 1.0)
     equal, errors = [], []
     for expected, got in zip(reference.logits, candidate.logits, strict=True):
-        finite = np.isfinite(got).all(axis=1)
-        equal.append((expected.argmax(1) == got.argmax(1)) & finite)
-        errors.append(np.abs(softmax(expected, axis=1) - softmax(np.nan_to_num(got), axis=1)).mean())
-    return Gate(len(equal[0]), float(np.mean(equal)), float(np.mean(errors)))
+        equal.append(expected.argmax(1) == got.argmax(1))
+        errors.append(np.abs(softmax(expected, axis=1) - softmax(got, axis=1)).mean())
+    return Gate(listings, float(np.mean(equal)), float(np.mean(errors)))

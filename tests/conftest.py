@@ -1,0 +1,88 @@
+"""Shapes and types of tensors are checked wherever a test runs the network; one small project is trained for all."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook("models", "beartype.beartype")
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+CONFIG = """\
+home = "warehouse"
+
+[feeds.sample]
+source = "catalogue/listings.csv"
+images = "catalogue"
+columns = { listing_id = "listing_id", title = "title", image = "image", product_id = "product_id" }
+labels = { color = "color", pattern = "pattern", style = "style" }
+
+[model]
+preset = "small"
+epochs = { pretrain = 1, warm-up = 1, end-to-end = 1, tuning = 1 }
+
+[tag]
+partition_rows = 64
+"""
+LISTINGS = 800
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("CMA_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The config of a project whose sample catalogue is ingested, and whose barely trained model is compiled.
+
+    Nothing is tagged yet. Tests copy it (`project_copy`); none changes it.
+    """
+    from catalog_io.sample import make_sample
+    from flows.compile import compile_champion
+    from flows.ingest import ingest
+    from flows.project import Project
+    from flows.train import train
+
+    folder = tmp_path_factory.mktemp("trained")
+    make_sample(folder / "catalogue", listings=LISTINGS, seed=3)
+    config = folder / "cma.toml"
+    config.write_text(CONFIG, encoding="utf-8")
+    project = Project.open(config)
+    ingest(project)
+    train(project)
+    compile_champion(project)
+    return config
+
+
+@pytest.fixture
+def project_copy(trained: Path, tmp_path: Path) -> Path:
+    """A config like `trained`, in a folder of the test's own."""
+    shutil.copytree(trained.parent, tmp_path / "project")
+    return tmp_path / "project" / "cma.toml"
+
+
+@pytest.fixture(scope="session")
+def tagged(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A config like `trained`, tagged, published and reported. No test changes it."""
+    from flows.nightly import nightly
+    from flows.project import Project
+
+    folder = tmp_path_factory.mktemp("tagged") / "project"
+    shutil.copytree(trained.parent, folder)
+    nightly(Project.open(folder / "cma.toml"))
+    return folder / "cma.toml"
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[Callable[[], None]]:
+    """A real Prefect server of the test session's own."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield lambda: None
