@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="Registered models: list them, promote one, go back to the one before.")
 app.add_typer(models_app, name="models")
-out = Console(highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 
 Config = Annotated[
     Path | None,
@@ -40,7 +40,7 @@ def main() -> None:
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the sample catalogue and its project are made.")] = Path("demo"),
-    listings: Annotated[int, typer.Option(min=1000, help="Listings of the sample catalogue.")] = 3000,
+    listings: Annotated[int, typer.Option(min=1000, help="Listings of the sample catalogue.")] = 4000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same catalogue.")] = 7,
 ) -> None:
     """Makes a sample catalogue and runs everything on it: ingest, train, compile, tag, report, SQL.
@@ -74,7 +74,7 @@ def demo(
 @app.command()
 def sample(
     folder: Annotated[Path, typer.Argument(help="Where to write listings.csv, images/ and ground_truth.csv.")],
-    listings: Annotated[int, typer.Option(min=1, help="How many.")] = 3000,
+    listings: Annotated[int, typer.Option(min=1, help="How many.")] = 4000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same catalogue.")] = 7,
 ) -> None:
     """Writes the generated sample catalogue alone, with its planted faults and their ground truth."""
@@ -217,6 +217,20 @@ def promote(context: typer.Context, version: str) -> None:
 
     Project.open(context.obj).catalog.promote(version)
     out.print(f"{version} is the champion; the next `cma tag` uses it")
+
+
+@models_app.command()
+def rollback(context: typer.Context) -> None:
+    """Makes the model that was registered before the champion the champion."""
+    from flows.project import Project
+
+    catalog = Project.open(context.obj).catalog
+    rows = catalog.models()  # the newest first
+    older = rows[next((place for place, row in enumerate(rows) if row.champion), len(rows)) + 1 :]
+    if not older:
+        raise UserError("there is no model from before the champion to go back to: `cma models` lists them")
+    catalog.promote(older[0].model_version)
+    out.print(f"{older[0].model_version} is the champion again; the next `cma tag` uses it")
 
 
 def _config(given: Path | None) -> Path:

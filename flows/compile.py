@@ -1,34 +1,21 @@
 """Builds and gates the engine of a registered model; and evaluates a model on held-out listings."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from flows.project import Project, cores
 from flows.train import labelled_listings
-from models.checkpoint import ModelCard, load_network, read_card
-from models.engines.build import EngineCard, compile_engine, open_engine
+from models.card import ModelCard, read_card
+from models.checkpoint import load_network
+from models.engines.build import compile_engine, open_engine
+from models.engines.card import EngineCard
 from models.features import classify, encode
 from models.fitting import metrics_of
-from schemas.errors import UserError
-
-
-def model_folder(project: Project, version: str | None = None) -> Path:
-    """The folder of a registered model: the champion, where no version is named."""
-    if version is None:
-        champion = project.catalog.champion()
-        if champion is None:
-            raise UserError("there is no model yet: train one with `cma train`")
-        return project.home / champion.path
-    for row in project.catalog.models():
-        if row.model_version == version:
-            return project.home / row.path
-    raise UserError(f"there is no model {version!r}: `cma models` lists them")
 
 
 def compile_champion(project: Project) -> EngineCard:
     """The champion's engine by `tag.engine`. One that fails its gate is kept for study and never used."""
     with project.run("compile-engine") as run:
-        folder = model_folder(project)
+        folder = project.model_folder()
         card = read_card(folder)
         listings = labelled_listings(project, ("calibration", "test"))
         processor = card.processor()
@@ -55,7 +42,7 @@ class Evaluation:
 
 def evaluate_model(project: Project, version: str | None = None) -> Evaluation:
     """On the labelled listings of the test split: products that training never saw."""
-    folder = model_folder(project, version)
+    folder = project.model_folder(version)
     card = read_card(folder)
     network = load_network(folder, card)
     engine, calibrations = open_engine(folder, card, network, project.settings.tag.engine, threads=cores())

@@ -49,6 +49,9 @@ def ingest(project: Project, feeds: Iterable[str] = ()) -> list[FeedSummary]:
             raise ConfigurationError(f"there is no feed {name!r} in {project.config}; its feeds: {known}")
     with project.run("ingest-catalog") as run:
         summaries = [_ingest_feed(project, name, run.run_id) for name in names]
+        run.summary.update(
+            {name: sum(getattr(s, name) for s in summaries) for name in ("read", "accepted", "rejected")}
+        )
         run.summary["feeds"] = [summary.to_dict() for summary in summaries]
     return summaries
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 from catalog_io.catalog import Catalog
 from catalog_io.picture_shards import PictureShards
 from flows.settings import Settings, find_config, load_settings
+from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
 
@@ -51,6 +52,16 @@ class Project:
     @cached_property
     def shards(self) -> PictureShards:
         return PictureShards(self.home)
+
+    def model_folder(self, version: str | None = None) -> Path:
+        """The folder of a registered model: the champion, where no version is named."""
+        rows = self.catalog.models()
+        for row in rows:
+            if row.champion if version is None else row.model_version == version:
+                return self.home / row.path
+        if version is None:
+            raise UserError("there is no model yet: train one with `cma train`")
+        raise UserError(f"there is no model {version!r}: `cma models` lists them")
 
     @contextmanager
     def run(self, flow: str) -> Iterator[Run]:

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from catalog_io.atomic import replacing
 from catalog_io.publication import query
 from flows.project import Project
-from models.checkpoint import ModelCard, read_card
+from models.card import ModelCard, read_card
 
 SHOWN = 60  # listings of a kind that the page shows; the CSV has all
 _TITLES = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 if TYPE_CHECKING:  # what is summed up need not be loaded to be printed
     from catalog_io.registry import ModelRow
@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # what is summed up need not be loaded to be printed
     from flows.ingest import FeedSummary
     from flows.report import ReportSummary
     from flows.tag import TagSummary
-    from models.checkpoint import ModelCard
-    from models.engines.build import EngineCard
+    from models.card import ModelCard
+    from models.engines.card import EngineCard
 
 _UNKNOWN_SHOWN = 8
 
@@ -84,28 +84,25 @@ def _metrics(out: Console, metrics: Mapping[str, Mapping[str, float]], target: f
     columns = {
         "labelled": "labelled",
         "accuracy": "accuracy",
-        "macro_f1": "macro-F1",
-        "recall_oracle": f"recall at {target:.0%} (best)",
-        "recall": "recall (deployed)",
-        "precision": "precision (deployed)",
+        "macro_f1": "F1",
+        "recall_oracle": f"R@{target:.0%}",
+        "recall": "recall",
+        "precision": "precision",
         "coverage": "coverage",
         "ece": "ECE",
     }
-    table = Table("held-out", *columns.values())
+    table = _table("held-out", *columns.values())
     for name, values in metrics.items():
         table.add_row(name, *(_number(values[key]) for key in columns))
     out.print(table)
+    out.print(
+        f"  R@{target:.0%}: recall at the best threshold for {target:.0%} precision. "
+        "Recall, precision and coverage: at the certified threshold."
+    )
 
 
 def demo(out: Console, score: DemoScore) -> None:
-    table = Table(
-        "held-out, against the truth",
-        "listings",
-        "accuracy",
-        "recall at 90 % precision",
-        "accepted",
-        "precision of accepted",
-    )
+    table = _table("held-out, by truth", "listings", "accuracy", "R@90%", "accepted", "precision of accepted")
     for name, a in score.attributes.items():
         table.add_row(
             name,
@@ -113,18 +110,18 @@ def demo(out: Console, score: DemoScore) -> None:
             *(_number(n) for n in (a.accuracy, a.recall_at_precision, a.coverage, a.precision)),
         )
     out.print(table)
-    table = Table("planted fault", "planted", "found")
+    table = _table("planted fault", "planted", "found")
     for fault, found in score.faults.items():
         table.add_row(fault, str(found.planted), f"{found.found} ({found.found / found.planted:.0%})")
     out.print(table)
-    table = Table("flag", "listings flagged", "with a planted fault", "precision")
+    table = _table("flag", "listings flagged", "with a planted fault", "precision")
     for kind, (flagged, right) in score.flags.items():
         table.add_row(kind, str(flagged), str(right), f"{right / flagged:.0%}" if flagged else "-")
     out.print(table)
 
 
 def models(out: Console, rows: list[ModelRow]) -> None:
-    table = Table("model", "preset", "made", "champion", "accuracy")
+    table = _table("model", "preset", "made", "champion", "accuracy")
     for row in rows:
         accuracy = ", ".join(f"{name} {values['accuracy']:.1%}" for name, values in row.metrics.items())
         table.add_row(
@@ -138,7 +135,7 @@ def models(out: Console, rows: list[ModelRow]) -> None:
 
 
 def runs(out: Console, frame: pl.DataFrame) -> None:
-    table = Table("run", "flow", "started (UTC)", "seconds", "state", "summary")
+    table = _table("run", "flow", "started (UTC)", "seconds", "state", "summary")
     for row in frame.iter_rows(named=True):
         took = f"{(row['finished_at'] - row['started_at']).total_seconds():.1f}" if row["finished_at"] else ""
         table.add_row(
@@ -150,6 +147,12 @@ def runs(out: Console, frame: pl.DataFrame) -> None:
             _brief(row["summary"]),
         )
     out.print(table)
+
+
+def _table(*headings: str) -> Table:
+    """Numbers and names stay whole; only the last column gives way to a narrow terminal."""
+    columns = [Column(heading, no_wrap=place < len(headings) - 1) for place, heading in enumerate(headings)]
+    return Table(*columns)
 
 
 def _brief(summary: str | None) -> str:

@@ -1,4 +1,7 @@
-"""Tags what is new or changed: partitions out to Dask workers, one collecting transaction, a published snapshot."""
+"""Tags what is new or changed: partitions out to Dask workers, one collecting transaction, a published snapshot.
+
+Dask and PyTorch are loaded where there is something to tag.
+"""
 
 import logging
 import shutil
@@ -9,20 +12,23 @@ from datetime import UTC, datetime
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
-from distributed import Client, LocalCluster, as_completed
 
 from catalog_io.atomic import write_atomically
 from catalog_io.partitions import write_partitions
 from catalog_io.publication import publish
-from flows.compile import model_folder
 from flows.progress import bar, console
 from flows.project import Project, conserve, cores
 from flows.settings import TagSettings
-from models.checkpoint import read_card
-from models.engines.build import EngineName, chosen_backend
-from models.tagger import Tagger
+from models.card import read_card
+from models.engines.card import EngineName, chosen_backend
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from models.tagger import Tagger
 
 
 @dataclass
@@ -41,7 +47,7 @@ class TagSummary:
 
 def tag(project: Project) -> TagSummary:
     """Everything that the champion and its engine have not tagged as it is now; then publishes."""
-    folder = model_folder(project)
+    folder = project.model_folder()
     card = read_card(folder)
     settings = project.settings.tag
     backend, fallback = chosen_backend(folder, card, settings.engine)
@@ -83,6 +89,8 @@ def _plan(untagged: pl.DataFrame, version: str, backend: str) -> str:
 
 
 def _tag_partitions(project: Project, untagged: pl.DataFrame, model: Path, backend: str, work: Path) -> list[Path]:
+    from distributed import as_completed
+
     settings = project.settings.tag
     inputs = write_partitions(untagged, project.shards, work / "in", rows_per_partition=settings.partition_rows)
     outputs = [work / "out" / path.name for path in inputs]
@@ -106,14 +114,18 @@ def tag_partition(path: Path, out: Path, model: Path, backend: EngineName, threa
 
 
 @cache
-def _tagger(model: Path, backend: EngineName, threads: int) -> Tagger:
+def _tagger(model: Path, backend: EngineName, threads: int) -> "Tagger":
     """Once a process; a restarted worker loads it again."""
+    from models.tagger import Tagger
+
     return Tagger.load(model, engine=backend, threads=threads)
 
 
 @contextmanager
-def _client(settings: TagSettings) -> Iterator[tuple[Client, int]]:
+def _client(settings: TagSettings) -> Iterator[tuple["Client", int]]:
     """A client of the given scheduler, or of a local cluster; and the threads that each worker's engine may use."""
+    from distributed import Client, LocalCluster
+
     logging.getLogger("distributed").setLevel(logging.ERROR)
     if settings.dask:
         with Client(settings.dask) as client:

@@ -8,7 +8,7 @@ import polars as pl
 
 from flows.progress import bar
 from flows.project import Project, cores
-from models.checkpoint import ModelCard
+from models.card import ModelCard
 from models.examples import splits_of
 from models.fitting import Listings, fit
 from models.presets import preset

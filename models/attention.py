@@ -52,9 +52,9 @@ class SequenceWiseAttention(nn.Module):
 
     def forward(
         self,
-        image: Float[Tensor, "B P+1 D"],
+        image: Float[Tensor, "B I D"],
         title: Float[Tensor, "B T D"],
-        valid: Bool[Tensor, "B P+1+T"],
+        valid: Bool[Tensor, "B I+T"],
         title_end: Int[Tensor, " B"],
     ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
         sequence = torch.cat([image, title], dim=1)

@@ -24,9 +24,9 @@ _LOADING_FAULTS = (RuntimeError, OSError, ValueError, KeyError, EOFError, Unpick
 
 
 class ImageSequence(NamedTuple):
-    """An image as the sequence-wise attention reads it: the class position first, then the patches."""
+    """An image as the sequence-wise attention reads it: the class position first, then the patches (I = 1 + P)."""
 
-    sequence: Float[Tensor, "B P+1 D"]
+    sequence: Float[Tensor, "B I D"]
     embedding: Float[Tensor, "B D"]
 
 

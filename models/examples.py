@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from hashlib import blake2b
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Int64, UInt8
@@ -24,7 +24,7 @@ class Examples:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: np.ndarray) -> Self:
+    def take(self, rows: np.ndarray) -> "Examples":
         """The listings at these positions, or where this mask is true."""
         return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 

@@ -10,13 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from models.calibration import Calibration, calibrate, fit_temperature
-from models.checkpoint import ModelCard, build_network, save_weights, write_card
+from models.card import ModelCard, write_card
+from models.checkpoint import build_network, save_weights
 from models.cma_clip import CmaClip
 from models.engines.torch_engine import TorchEngine
 from models.examples import Examples
 from models.features import Predictions, classify, encode
 from models.metrics import evaluate
-from models.noise import NoiseRules, fit_noise_rules
+from models.noise import NoiseRules
+from models.noise_fitting import fit_noise_rules
 from models.presets import Preset
 from models.processor import Processor
 from models.training import Progress, train

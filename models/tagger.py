@@ -8,10 +8,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
-from models.checkpoint import ModelCard, load_network, read_card
+from models.card import ModelCard, read_card
+from models.checkpoint import load_network
 from models.cma_clip import CmaClip
 from models.engines import EngineIdentity, InferenceEngine
-from models.engines.build import EngineName, open_engine
+from models.engines.build import open_engine
+from models.engines.card import EngineName
 from models.examples import Examples
 from models.features import Predictions, classify, encode
 from models.noise import conflict_score, label_conflict_score
@@ -116,9 +118,10 @@ class Tagger:
     def _flags(self, predictions: Predictions, listings: pl.DataFrame, both: NDArray[np.bool_]) -> pl.Series:
         """Every score at or above its kind's threshold."""
         rules = self._card.noise
-        candidates = [_scores("mismatch", None, rules.mismatch_score(predictions) * both, "picture and title differ")]
+        alone = rules.alone(predictions)
+        candidates = [_scores("mismatch", None, rules.mismatch_score(alone) * both, "picture and title differ")]
         for k, attribute in enumerate(self._card.taxonomy.attributes):
-            image, title = predictions.image_logits[k], predictions.title_logits[k]
+            image, title = alone.image[k], alone.title[k]
             says = pl.format(
                 "picture says {}, title says {}",
                 *(pl.lit(_names(attribute, part)) for part in (image, title)),

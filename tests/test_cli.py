@@ -12,7 +12,21 @@ from flows.project import Project
 from flows.settings import load_settings
 from schemas.errors import ConfigurationError, UserError
 
-COMMANDS = "demo sample init ingest train compile tag report nightly sql evaluate runs models".split()
+COMMANDS = [
+    "demo",
+    "sample",
+    "init",
+    "ingest",
+    "train",
+    "compile",
+    "tag",
+    "report",
+    "nightly",
+    "sql",
+    "evaluate",
+    "runs",
+    "models",
+]
 
 
 def cma(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -19,8 +19,8 @@ from flows.nightly import nightly
 from flows.project import ConservationError, Project, conserve
 from flows.tag import tag
 from flows.train import train
-from models.checkpoint import read_card
-from models.engines.build import EngineCard
+from models.card import read_card
+from models.engines.card import EngineCard
 from schemas.errors import ConfigurationError, UserError
 
 EXTRA_LISTING = "EXTRA,EXTRA,Plain Red Maxi Dress,images/{image},Red,Solid,Maxi\n"
@@ -97,7 +97,7 @@ def test_only_what_changed_is_tagged_again(tagged: Path, tmp_path: Path) -> None
     project = Project.open(tmp_path / "project" / "cma.toml")
     catalogue = tmp_path / "project" / "catalogue"
     feed = catalogue / "listings.csv"
-    rows = list(csv.DictReader(feed.open(encoding="utf-8")))
+    rows = list(csv.DictReader(feed.read_text(encoding="utf-8").splitlines()))
     good = {row["listing_id"] for row in query(project.home, "select listing_id from listings").to_dicts()}
     changed = [row for row in rows if row["listing_id"] in good][:2]
     changed[0]["title"] = "Quite Another Title"

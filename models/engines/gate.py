@@ -1,11 +1,13 @@
 """Whether a compiled engine may stand in for the reference: the same answers on real listings, or it is refused."""
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import softmax
 
-from models.features import Predictions
+if TYPE_CHECKING:
+    from models.features import Predictions
 
 LEAST_AGREEMENT = 0.98
 MOST_PROBABILITY_ERROR = 0.01
@@ -33,7 +35,7 @@ class Gate:
         )
 
 
-def compare(reference: Predictions, candidate: Predictions) -> Gate:
+def compare(reference: "Predictions", candidate: "Predictions") -> Gate:
     """One NaN or infinity anywhere is no agreement at all."""
     listings = len(reference.similarity)
     if not all(np.isfinite(part).all() for part in (*candidate.logits, candidate.similarity)):

@@ -1,0 +1,202 @@
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import openvino.properties.hint as hints
+import pytest
+import torch
+from tiny import CONTEXT, clip_folder, examples, model_folder, tiny_network, tiny_preset, titles
+
+from models.calibration import Calibration
+from models.checkpoint import ModelCard, load_network
+from models.cma_clip import CmaClip
+from models.engines import Features, InferenceEngine
+from models.engines.build import ONNX, EngineCard, chosen_backend, compile_engine, open_engine
+from models.engines.gate import Gate, compare
+from models.engines.openvino_engine import OpenVinoEngine
+from models.engines.torch_engine import TorchEngine
+from models.examples import Examples
+from models.export import INPUTS, OUTPUTS, export_onnx
+from models.features import classify, encode
+from models.presets import Preset
+from schemas.errors import ConfigurationError, UserError
+
+
+@dataclass(frozen=True)
+class Compiled:
+    folder: Path
+    card: ModelCard
+    built: EngineCard
+
+    @property
+    def onnx(self) -> Path:
+        return self.folder / "engines" / ONNX
+
+    @property
+    def network(self) -> CmaClip:
+        return load_network(self.folder, self.card)
+
+
+@pytest.fixture(scope="module")
+def compiled(backbone_name: str, tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    """Built where a damaged ONNX file was left behind: `cma compile` is the way out that its error names."""
+    folder = tmp_path_factory.mktemp("model")
+    card = model_folder(folder, tiny_preset(backbone_name), threshold=0.75)
+    (folder / "engines").mkdir()
+    (folder / "engines" / ONNX).write_bytes(b"damaged")
+    listings = examples(40)
+    return Compiled(
+        folder, card, compile_engine(folder, card, "openvino", calibration=listings, test=listings, threads=1)
+    )
+
+
+@pytest.fixture
+def fresh(preset: Preset, tmp_path: Path) -> Compiled:
+    """A model that was never compiled, with an engine card that a test may write."""
+    card = model_folder(tmp_path, preset, threshold=0.75)
+    identity = TorchEngine(tiny_network(preset)).identity
+    passed = Gate(40, 1.0, 0.0)
+    calibrations = {"color": Calibration(1.5, 0.5), "pattern": Calibration(1.0, None)}
+    return Compiled(tmp_path, card, EngineCard("openvino", identity, card.weights, passed, calibrations, {}))
+
+
+def batch(listings: int, length: int) -> Examples:
+    """The first without picture, the second without title, and titles up to exactly `length`."""
+    given = examples(listings, seed=listings)
+    tokens = titles(*[[7] * min(row + 1, length - 2) for row in range(listings)], length=length).numpy()
+    tokens[-1] = titles([9] * (length - 2), length=length)[0].numpy()
+    return replace(given, tokens=tokens)
+
+
+def close(one: Features, other: Features, tolerance: float) -> None:
+    for name, a, b in zip(Features._fields, one, other, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+def in_float32(onnx: Path, given: Examples) -> Features:
+    settings = {hints.inference_precision: ov.Type.f32}
+    results = ov.Core().compile_model(onnx, "CPU", settings)([given.pictures, given.tokens, given.present])
+    return Features(*(np.array(results[name]) for name in OUTPUTS))
+
+
+def test_the_onnx_file_is_the_network(compiled: Compiled) -> None:
+    model = ov.Core().read_model(compiled.onnx)
+    assert tuple(port.any_name for port in model.inputs) == INPUTS
+    assert tuple(port.any_name for port in model.outputs) == OUTPUTS == Features._fields
+    reference = TorchEngine(compiled.network)
+    for listings, length in ((1, 2), (1, CONTEXT), (3, 5), (7, 3)):
+        given = batch(listings, length)
+        close(in_float32(compiled.onnx, given), reference(given.pictures, given.tokens, given.present), 1e-4)
+
+
+def test_a_missing_modality_is_masked_in_the_onnx_file_too(compiled: Compiled) -> None:
+    given = batch(3, 6)  # the first has no picture, the second no title
+    repainted = replace(given, pictures=255 - given.pictures)
+    retitled = replace(given, tokens=np.where(np.isin(given.tokens, (7, 9)), 11, given.tokens))
+    before, painted, titled = (in_float32(compiled.onnx, batch) for batch in (given, repainted, retitled))
+    assert np.array_equal(before.title_out[0], painted.title_out[0])
+    assert np.array_equal(before.image_out[1], titled.image_out[1])
+    assert not np.allclose(before.title_out[2], painted.title_out[2], atol=1e-5)
+    assert not np.allclose(before.image_out[2], titled.image_out[2], atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_tower_that_sees_its_padding_exports(tmp_path: Path) -> None:
+    backbone = clip_folder(tmp_path / "clip", no_causal_mask=True, pool_type="last")
+    network = tiny_network(tiny_preset(backbone))
+    export_onnx(network, tmp_path / "encoder.onnx")
+    for given in (batch(1, 2), batch(3, CONTEXT)):
+        expected = TorchEngine(network)(given.pictures, given.tokens, given.present)
+        close(in_float32(tmp_path / "encoder.onnx", given), expected, 1e-4)
+
+
+def test_the_openvino_engine_passes_its_gate(compiled: Compiled) -> None:
+    assert compiled.built.gate.passed, compiled.built.gate
+    assert compiled.built.identity.backend == "openvino" and compiled.built.weights == compiled.card.weights
+    assert repr(EngineCard.read(compiled.folder, "openvino")) == repr(compiled.built)  # NaN is not equal to itself
+    assert set(compiled.built.metrics) == {"color", "pattern"}
+
+
+def test_engines_keep_the_order_of_listings_whatever_the_batch(compiled: Compiled) -> None:
+    listings = examples(9)
+    engine: InferenceEngine = OpenVinoEngine(compiled.onnx, threads=1)
+    for runner, tolerance in ((engine, 0.05), (TorchEngine(compiled.network), 1e-5)):
+        whole = encode(runner, listings)
+        told = list[int]()
+        close(encode(runner, listings, batch=2, progress=told.append), whole, tolerance)
+        assert told == [2, 2, 2, 2, 1]
+        row = listings.take(np.array([4]))
+        close(encode(runner, row), Features(*(part[4:5] for part in whole)), tolerance)
+
+
+class Faulty:
+    """The reference with errors put into I′."""
+
+    def __init__(self, network: CmaClip, error: float) -> None:
+        self._engine = TorchEngine(network)
+        self._error = error
+        self.identity = self._engine.identity
+
+    def __call__(self, pictures: np.ndarray, tokens: np.ndarray, present: np.ndarray) -> Features:
+        features = self._engine(pictures, tokens, present)
+        noise = self._error * np.random.default_rng(0).normal(size=features.image_out.shape)
+        return features._replace(image_out=(features.image_out + noise).astype(np.float32))
+
+
+@pytest.mark.parametrize(("error", "passes"), [(0.0, True), (3.0, False), (float("nan"), False)])
+def test_the_gate_refuses_an_engine_that_calculates_wrongly(compiled: Compiled, error: float, passes: bool) -> None:
+    network, listings = compiled.network, examples(40)
+    outputs = [
+        classify(network, encode(engine, listings), listings.present)
+        for engine in (TorchEngine(network), Faulty(network, error))
+    ]
+    assert compare(*outputs).passed is passes
+
+
+def test_a_compiled_engine_is_opened_with_its_own_thresholds(compiled: Compiled) -> None:
+    for name in ("auto", "openvino"):
+        engine, calibrations = open_engine(compiled.folder, compiled.card, compiled.network, name, threads=1)
+        assert engine.identity == compiled.built.identity
+        assert calibrations == compiled.built.calibrations
+        assert chosen_backend(compiled.folder, compiled.card, name) == ("openvino", None)
+    engine, calibrations = open_engine(compiled.folder, compiled.card, compiled.network, "torch", threads=1)
+    assert engine.identity.backend == "torch" and calibrations == compiled.card.calibrations
+
+
+@pytest.mark.parametrize("trouble", ["has not been compiled", "was compiled from other weights", "failed its gate"])
+def test_an_engine_that_may_not_be_used_gives_way_or_says_why(fresh: Compiled, trouble: str) -> None:
+    if trouble == "was compiled from other weights":
+        replace(fresh.built, weights="0" * 64).write(fresh.folder)
+    elif trouble == "failed its gate":
+        replace(fresh.built, gate=Gate(40, 0.5, 0.2)).write(fresh.folder)
+    engine, calibrations = open_engine(fresh.folder, fresh.card, fresh.network, "auto", threads=1)
+    assert engine.identity.backend == "torch" and calibrations == fresh.card.calibrations
+    backend, why = chosen_backend(fresh.folder, fresh.card, "auto")
+    assert backend == "torch" and why and trouble in why
+    with pytest.raises(UserError, match=trouble):
+        open_engine(fresh.folder, fresh.card, fresh.network, "openvino", threads=1)
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{}", '{"gate": {"passed": true}}'])
+def test_a_damaged_engine_card_is_as_good_as_none(fresh: Compiled, damage: str) -> None:
+    (fresh.folder / "engines").mkdir()
+    (fresh.folder / "engines" / "openvino.json").write_text(damage)
+    engine, _ = open_engine(fresh.folder, fresh.card, fresh.network, "auto", threads=1)
+    assert engine.identity.backend == "torch"
+
+
+def test_tensorrt_is_not_there_yet(fresh: Compiled) -> None:
+    with pytest.raises(ConfigurationError, match="TensorRT"):
+        open_engine(fresh.folder, fresh.card, fresh.network, "tensorrt", threads=1)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no network", None])
+def test_a_damaged_onnx_file_is_named(fresh: Compiled, compiled: Compiled, damage: bytes | None) -> None:
+    fresh.built.write(fresh.folder)
+    (fresh.folder / "engines" / ONNX).write_bytes(compiled.onnx.read_bytes()[:5000] if damage is None else damage)
+    with pytest.raises(UserError, match=ONNX):
+        open_engine(fresh.folder, fresh.card, fresh.network, "openvino", threads=1)
+    (fresh.folder / "engines" / ONNX).unlink()
+    with pytest.raises(UserError, match=ONNX):
+        open_engine(fresh.folder, fresh.card, fresh.network, "auto", threads=1)

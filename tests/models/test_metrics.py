@@ -1,0 +1,63 @@
+from math import isnan
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.metrics import evaluate, expected_calibration_error, recall_at_precision
+
+
+@pytest.mark.parametrize(
+    ("target", "recall"),
+    [(1.0, 0.4), (0.75, 0.6), (0.7, 0.6), (0.6, 0.6), (0.0, 0.6)],
+)
+def test_recall_at_precision_by_hand(target: float, recall: float) -> None:
+    confidence, right = np.array([0.6, 0.9, 0.7, 0.8, 0.5]), np.array([True, True, False, True, False])
+    assert recall_at_precision(confidence, right, target) == recall
+
+
+def test_a_threshold_cannot_cut_through_a_tie() -> None:
+    assert recall_at_precision(np.array([0.9, 0.9]), np.array([True, False]), 0.9) == 0.0
+    assert recall_at_precision(np.array([]), np.array([], dtype=bool), 0.9) == 0.0
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from([0.2, 0.4, 0.5, 0.8, 0.9, 1.0]), st.booleans()), min_size=1, max_size=40),
+    st.sampled_from([0.5, 0.57, 2 / 3, 0.9, 1.0]),
+)
+def test_recall_at_precision_is_the_best_of_all_thresholds(listings: list[tuple[float, bool]], target: float) -> None:
+    best = 0.0
+    for threshold, _ in listings:
+        accepted = [right for confidence, right in listings if confidence >= threshold]
+        if sum(accepted) / len(accepted) >= target:
+            best = max(best, sum(accepted) / len(listings))
+    confidence, right = (np.array(column) for column in zip(*listings, strict=True))
+    assert recall_at_precision(confidence, right, target) == best
+
+
+def test_expected_calibration_error_by_hand() -> None:
+    # two bins: {0.6, 0.8} of which one is right, gap 0.2; {0.3} wrong, gap 0.3
+    confidence, right = np.array([0.6, 0.8, 0.3]), np.array([True, False, False])
+    assert expected_calibration_error(confidence, right, bins=2) == pytest.approx((2 * 0.2 + 0.3) / 3)
+    assert expected_calibration_error(np.array([1.0, 1.0]), np.array([True, True])) == 0.0
+
+
+PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
+
+
+def test_evaluate_by_hand() -> None:
+    metrics = evaluate(PROBABILITIES, np.array([0, 1, 1, -1]), threshold=0.8, target_precision=0.9)
+    assert (metrics.labelled, metrics.precision) == (3, 1.0)
+    assert metrics.accuracy == metrics.recall == metrics.recall_oracle == metrics.coverage == pytest.approx(2 / 3)
+    assert metrics.macro_f1 == pytest.approx(2 / 3)
+    assert metrics.to_dict()["labelled"] == 3
+
+
+def test_evaluate_where_nothing_is_accepted_or_labelled() -> None:
+    nothing = evaluate(PROBABILITIES, np.array([0, 1, 1, 0]), threshold=None, target_precision=0.9)
+    assert (nothing.coverage, nothing.recall) == (0.0, 0.0) and isnan(nothing.precision)
+    assert nothing.recall_oracle == 0.75
+    unknown = evaluate(PROBABILITIES, np.full(4, -1), threshold=0.5, target_precision=0.9)
+    assert unknown.labelled == 0 and isnan(unknown.accuracy) and isnan(unknown.recall)

@@ -1,0 +1,216 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import TAXONOMY, examples, tiny_network, tiny_preset, unlabelled
+from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from models import training
+from models.checkpoint import build_network
+from models.cma_clip import CmaClip
+from models.engines.torch_engine import TorchEngine
+from models.examples import Examples
+from models.features import classify, encode
+from models.presets import PRESETS, Preset
+from models.training import History, Progress, mean_accuracy, train
+
+State = dict[str, Tensor]
+CPU = torch.device("cpu")
+PREFIXES = {
+    "backbone": ("backbone.visual.", "backbone.text."),
+    "probes": ("image_probes.", "title_probes."),
+    "sequence_attention": ("sequence_attention.",),
+    "modality_attention": ("modality_attentions.",),
+    "heads": ("heads.",),
+}
+
+
+def state(network: CmaClip) -> State:
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def changed(before: State, after: State) -> set[str]:
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def run(network: CmaClip, preset: Preset, folder: Path, train_on: Examples, validation: Examples) -> History:
+    return train(network, preset, train_on, validation, folder=folder, device=CPU)
+
+
+def stages(preset: Preset, *names: str, **changes: object) -> Preset:
+    chosen = tuple(replace(stage, **changes) for stage in preset.stages if stage.name in names)
+    return replace(preset, stages=chosen)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "expected"),
+    [
+        (
+            "vit-b-32",
+            (32, 32),
+            {
+                "warm-up": {"probes", "sequence_attention", "modality_attention", "heads"},
+                "end-to-end": {"backbone", "probes", "sequence_attention", "modality_attention", "heads"},
+                "tuning": {"modality_attention", "heads"},
+            },
+        ),
+        (
+            "small",
+            (128, 80),
+            {
+                "pretrain": {"backbone", "probes"},
+                "warm-up": {"probes", "sequence_attention", "modality_attention", "heads"},
+                "end-to-end": {"backbone", "probes", "sequence_attention", "modality_attention", "heads"},
+                "tuning": {"modality_attention", "heads"},
+            },
+        ),
+    ],
+)
+def test_each_stage_moves_its_parts_and_nothing_else(
+    name: str, size: tuple[int, int], expected: dict[str, set[str]], backbone_name: str, tmp_path: Path
+) -> None:
+    backbone = backbone_name if name == "vit-b-32" else "cma-small"
+    preset = tiny_preset(backbone, name)
+    network = tiny_network(preset)
+    network.backbone.logit_scale.data.fill_(5.0)  # above CLIP's limit: only a stage that trains it may lower it
+    before = state(network)
+    run(network, preset, tmp_path, examples(16, size=size), unlabelled(4, size=size))
+    assert [stage.name for stage in preset.stages] == list(expected)
+    for stage, parts in expected.items():
+        after: State = load_file(tmp_path / f"{stage}.safetensors")
+        moved = changed(before, after)
+        prefixes = {prefix for part in parts for prefix in PREFIXES[part]}
+        strangers = {key for key in moved - {"backbone.logit_scale"} if not key.startswith(tuple(prefixes))}
+        assert not strangers, stage
+        assert all(any(key.startswith(prefix) for key in moved) for prefix in prefixes), stage
+        assert ("backbone.logit_scale" in moved) <= ("backbone" in parts), stage
+        statistics = {key for key in before if "running" in key or "num_batches" in key}
+        assert statistics & moved == (statistics if "backbone" in parts else set()), stage
+        before = after
+    assert not changed(before, state(network))
+
+
+def test_the_best_checkpoint_is_kept_and_starts_the_next_stage(preset: Preset, tmp_path: Path) -> None:
+    """Validation labels are what the untrained network answers, so whatever training on other labels does is worse."""
+    network = tiny_network(preset)
+    validation = examples(12, seed=1)
+    answers = classify(network, encode(TorchEngine(network), validation), validation.present).logits
+    validation = replace(validation, labels=np.stack([logits.argmax(axis=1) for logits in answers], axis=1))
+    learned = examples(16)
+    learned = replace(learned, labels=(validation.labels[:1] + 1) % np.array([3, 2]) * np.ones((16, 1), dtype=np.int64))
+    before = state(network)
+    preset = replace(
+        stages(preset, "warm-up", "tuning"),
+        stages=(
+            replace(preset.stages[0], epochs=3, learning_rate=0.05),
+            replace(preset.stages[2], epochs=1, learning_rate=0.0),
+        ),
+    )
+    history = run(network, preset, tmp_path, learned, validation)
+    first, *rest = history.accuracy["warm-up"]
+    assert first == 1.0 and len(rest) == 3 and max(rest) < 1.0
+    assert not changed(before, load_file(tmp_path / "warm-up.safetensors"))
+    assert history.accuracy["tuning"] == [1.0, 1.0]
+    assert not changed(before, state(network))
+
+
+def test_training_learns(preset: Preset, tmp_path: Path) -> None:
+    listings = examples(24)
+    network = tiny_network(preset)
+    longer = stages(preset, "warm-up", epochs=12, learning_rate=0.02)
+    history = run(network, longer, tmp_path, listings, listings).accuracy["warm-up"]
+    assert max(history) > history[0] + 0.2
+
+
+@contextmanager
+def gradients() -> Iterator[list[list[Tensor]]]:
+    """What the optimiser is given, one list of gradients a step."""
+    seen: list[list[Tensor]] = []
+
+    def look(optimizer: torch.optim.Optimizer, *_: object) -> None:
+        seen.append([p.grad.clone() for group in optimizer.param_groups for p in group["params"] if p.grad is not None])
+
+    handle = register_optimizer_step_pre_hook(look)
+    try:
+        yield seen
+    finally:
+        handle.remove()
+
+
+def test_accumulated_batches_equal_a_big_one(preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "has_bf16", lambda device: False)  # its rounding depends on the batch
+    everything = stages(preset, "end-to-end")
+    listings = examples(9).take(np.arange(3, 9))  # with picture, title and all labels, so that all chunks weigh alike
+    steps = []
+    for micro_batch in (6, 2):
+        with gradients() as seen:
+            chosen = replace(everything, batch=6, micro_batch=micro_batch)
+            run(tiny_network(preset), chosen, tmp_path, listings, unlabelled(2))
+        steps.append(seen)
+    big, accumulated = steps
+    assert len(big) == len(accumulated) == 1
+    torch.testing.assert_close(accumulated[0], big[0], rtol=1e-3, atol=1e-6)
+
+
+def test_fewer_listings_than_a_batch_still_train(preset: Preset, tmp_path: Path) -> None:
+    network = tiny_network(preset)
+    before, told = state(network), list[Progress]()
+    chosen = replace(stages(preset, "warm-up"), batch=1024, micro_batch=64)
+    train(network, chosen, examples(3), unlabelled(2), folder=tmp_path, device=CPU, progress=told.append)
+    assert told == [Progress("warm-up", 1, 1, 0.0)]
+    assert changed(before, state(network))
+
+
+def test_training_is_seeded(backbone_name: str, tmp_path: Path) -> None:
+    """With everything of `small` that draws lots: dropout, augmentation, dropped tokens and modalities."""
+    preset = tiny_preset(backbone_name, "small")
+    preset = replace(preset, architecture=replace(preset.architecture, dropout=0.3))
+    runs = []
+    for seed in (0, 0, 1):
+        network = build_network(preset, TAXONOMY, load_pretrained=False)
+        history = run(network, replace(preset, seed=seed), tmp_path, examples(20), examples(8, seed=1))
+        runs.append((state(network), history.accuracy))
+    (first, first_history), (second, second_history), (other, _) = runs
+    assert not changed(first, second) and first_history == second_history
+    assert changed(first, other)
+
+
+def test_tuning_runs_the_towers_once_whatever_its_epochs(preset: Preset, tmp_path: Path) -> None:
+    network = tiny_network(preset)
+    calls = list[int]()
+    network.backbone.visual.register_forward_hook(lambda module, given, out: calls.append(len(given[0])))
+    run(network, stages(preset, "tuning", epochs=5), tmp_path, examples(20), examples(8, seed=1))
+    assert calls == [20, 8]
+
+
+def test_image_only_listings_train(backbone_name: str, tmp_path: Path) -> None:
+    listings = examples(16)
+    listings = replace(listings, present=np.tile([True, False], (16, 1)))
+    network = tiny_network(tiny_preset(backbone_name, "small"))
+    run(network, tiny_preset(backbone_name, "small"), tmp_path, listings, unlabelled(4))
+    assert all(torch.isfinite(tensor).all() for tensor in state(network).values())
+
+
+def test_mean_accuracy_skips_tasks_without_labels() -> None:
+    logits = [np.eye(3)[[0, 1, 2, 2]], np.eye(2)[[0, 0, 0, 0]], np.eye(2)[[0, 1, 0, 1]]]
+    labels = np.array([[0, -1, 0], [1, -1, -1], [0, -1, -1], [-1, -1, -1]])
+    assert mean_accuracy(logits, labels) == pytest.approx((2 / 3 + 1) / 2)
+    assert mean_accuracy(logits, np.full((4, 3), -1)) == 0.0
+
+
+def test_the_reference_preset_is_the_papers() -> None:
+    reference = PRESETS["vit-b-32"]
+    assert [(stage.name, stage.learning_rate) for stage in reference.stages] == [
+        ("warm-up", 1e-5),
+        ("end-to-end", 1e-5),
+        ("tuning", 1e-5),
+    ]
+    assert (reference.optimizer, reference.weight_decay, reference.batch) == ("adam", 1e-4, 1024)
+    assert (reference.architecture.attention_layers, reference.architecture.attention_heads) == (12, 8)
+    assert Preset.from_dict(reference.to_dict()) == reference
