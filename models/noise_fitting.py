@@ -67,6 +67,8 @@ def _logistic_weights(clean: Floats, noisy: Floats) -> list[float]:
 def _choose_threshold(clean: Floats, noisy: Floats) -> tuple[float, dict[str, float]]:
     """The lowest score whose flags are right 80 % of the time if 5 % of listings are noisy; or the best F1's,
     where that would find next to nothing."""
+    if not len(clean):
+        return 1.0, {}
     truth = np.repeat([0, 1], [len(clean), len(noisy)])
     scores = np.concatenate([clean, noisy])
     weight = np.where(truth == 1, _ASSUMED_SHARE / len(noisy), (1 - _ASSUMED_SHARE) / len(clean))

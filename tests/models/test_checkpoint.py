@@ -8,7 +8,8 @@ import pytest
 import torch
 from tiny import TAXONOMY, examples, model_folder, tiny_network
 
-from models.checkpoint import CARD, WEIGHTS, ModelCard, build_network, load_network, read_card, save_weights, write_card
+from models.card import CARD, ModelCard, read_card, write_card
+from models.checkpoint import WEIGHTS, build_network, load_network, save_weights
 from models.engines.torch_engine import TorchEngine
 from models.presets import Preset
 from schemas.errors import UserError

@@ -9,10 +9,12 @@ import torch
 from tiny import CONTEXT, clip_folder, examples, model_folder, tiny_network, tiny_preset, titles
 
 from models.calibration import Calibration
-from models.checkpoint import ModelCard, load_network
+from models.card import ModelCard
+from models.checkpoint import load_network
 from models.cma_clip import CmaClip
 from models.engines import Features, InferenceEngine
-from models.engines.build import ONNX, EngineCard, chosen_backend, compile_engine, open_engine
+from models.engines.build import ONNX, compile_engine, open_engine
+from models.engines.card import EngineCard, chosen_backend
 from models.engines.gate import Gate, compare
 from models.engines.openvino_engine import OpenVinoEngine
 from models.engines.torch_engine import TorchEngine

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 from tiny import TAXONOMY, clip_folder, jpeg, tiny_preset
 
-from models.checkpoint import load_network, read_card
+from models.card import read_card
+from models.checkpoint import load_network
 from models.fitting import Listings, fit
 from models.noise import KINDS
 from models.processor import Processor

@@ -6,23 +6,20 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from models.features import Predictions
-from models.noise import KINDS, NoiseRules, conflict_score, fit_noise_rules, label_conflict_score
+from models.noise import KINDS, NoiseRules, conflict_score, label_conflict_score
+from models.noise_fitting import fit_noise_rules
 
 CLASSES = (4, 3)
 
 
-def logits(chances: list[list[float]]) -> NDArray[np.float64]:
-    return np.log(np.array(chances))
-
-
 def test_conflict_is_the_less_sure_of_two_different_answers() -> None:
-    image = logits([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]])
-    title = logits([[0.2, 0.8], [0.7, 0.3], [0.99, 0.01]])
+    image = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]])
+    title = np.array([[0.2, 0.8], [0.7, 0.3], [0.99, 0.01]])
     np.testing.assert_allclose(conflict_score(image, title), [0.8, 0.0, 0.6])
 
 
 def test_label_conflict_is_the_tags_lead_over_the_label() -> None:
-    probabilities = np.array([[0.7, 0.2, 0.1]] * 3)
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1], [0.1, 0.7, 0.2]])
     np.testing.assert_allclose(label_conflict_score(probabilities, np.array([0, 2, -1])), [0.0, 0.6, 0.0])
 
 
@@ -65,7 +62,7 @@ def test_swapped_pairs_and_wrong_labels_are_found(fitted: tuple[NoiseRules, Pred
     assert rules.quality["label_conflict"]["auroc"] > 0.9
     for quality in rules.quality.values():
         assert quality["average_precision"] > 2 * quality["assumed_share"]
-    scores = rules.mismatch_score(original), rules.mismatch_score(swapped)
+    scores = rules.mismatch_score(rules.alone(original)), rules.mismatch_score(rules.alone(swapped))
     assert scores[0].mean() < 0.3 < 0.7 < scores[1].mean()
     flagged = [(score >= rules.thresholds["mismatch"]).mean() for score in scores]
     assert flagged[0] < 0.03 < 0.3 < flagged[1]
@@ -80,7 +77,9 @@ def test_rules_survive_json(fitted: tuple[NoiseRules, Predictions, Predictions])
     rules, original, _ = fitted
     again = NoiseRules.from_dict(json.loads(json.dumps(rules.to_dict())))
     assert again == rules
-    np.testing.assert_array_equal(again.mismatch_score(original), rules.mismatch_score(original))
+    np.testing.assert_array_equal(
+        again.mismatch_score(again.alone(original)), rules.mismatch_score(rules.alone(original))
+    )
 
 
 def test_pure_chance_promises_nothing() -> None:

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from models.calibration import Calibration
-from models.checkpoint import ModelCard, build_network, save_weights, write_card
+from models.card import ModelCard, write_card
+from models.checkpoint import build_network, save_weights
 from models.cma_clip import CmaClip
 from models.examples import Examples
 from models.noise import NoiseRules
@@ -95,6 +96,8 @@ def model_folder(folder: Path, preset: Preset, *, threshold: float | None = None
         confidence=0.95,
         calibrations={"color": Calibration(1.5, threshold), "pattern": Calibration(1.0, None)},
         noise=NoiseRules(
+            image_temperatures=[1.0, 1.0],
+            title_temperatures=[1.0, 1.0],
             mismatch=[0.0, 0.0, 0.0, 0.0, 0.0, -1.0],
             priors=[[0.2, 0.3, 0.5], [0.5, 0.5]],
             thresholds={"mismatch": 0.0, "modality_conflict": 0.0, "label_conflict": 0.0},
