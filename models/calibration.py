@@ -4,9 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
-from scipy.stats import binom
+from scipy.special import bdtrc, log_softmax, softmax
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
@@ -27,6 +25,8 @@ class Calibration:
 
 def fit_temperature(logits: Floats, labels: Ints) -> float:
     """The temperature that makes labelled logits most likely (Guo et al. 2017); 1 where nothing is labelled."""
+    from scipy.optimize import minimize_scalar  # a second to load, which only training needs
+
     known = labels >= 0
     if not known.any():
         return 1.0
@@ -55,7 +55,7 @@ def certify_threshold(
     for accepted in range(max(fewest, len(right) // 5), len(right) + 1, max(1, len(right) // 50)):
         threshold = float(sorted_confidence[accepted - 1])
         all_at_threshold = int(np.searchsorted(-sorted_confidence, -threshold, side="right"))
-        p_value = binom.sf(hits[all_at_threshold - 1] - 1, all_at_threshold, target)
+        p_value = bdtrc(hits[all_at_threshold - 1] - 1, all_at_threshold, target)
         if p_value > delta:
             break
         certified = threshold

@@ -55,15 +55,18 @@ def compile_engine(
 def open_engine(
     folder: Path, card: ModelCard, network: CmaClip, name: EngineName, *, threads: int
 ) -> tuple[InferenceEngine, dict[str, Calibration]]:
-    """The engine to tag with, and its thresholds. A compiled engine that is missing, stale or failed its gate gives
-    way to the reference under `auto`, and is an error where it was asked for by name."""
+    """The engine to tag with, and its thresholds. A compiled engine that is missing, stale, foreign or failed its gate
+    gives way to the reference under `auto`, and is an error where it was asked for by name."""
     backend = choose_backend(name)
     built = EngineCard.read(folder, backend)
     if backend == "torch":
         return TorchEngine(network), built.calibrations if built else card.calibrations
     trouble = trouble_with(built, card)
     if trouble is None and built is not None:
-        return OpenVinoEngine(folder / "engines" / ONNX, threads=threads), built.calibrations
+        engine = OpenVinoEngine(folder / "engines" / ONNX, threads=threads)
+        if engine.identity == built.identity:
+            return engine, built.calibrations
+        trouble = f"was compiled and certified as {built.identity}, but this is {engine.identity}"
     if name != "auto":
         raise UserError(f"the {backend} engine of model {card.version} {trouble}: run `cma compile`, or set tag.engine")
     return TorchEngine(network), card.calibrations

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -202,3 +203,15 @@ def test_a_damaged_onnx_file_is_named(fresh: Compiled, compiled: Compiled, damag
     (fresh.folder / "engines" / ONNX).unlink()
     with pytest.raises(UserError, match=ONNX):
         open_engine(fresh.folder, fresh.card, fresh.network, "auto", threads=1)
+
+
+def test_an_engine_certified_elsewhere_is_not_used(compiled: Compiled, tmp_path: Path) -> None:
+    shutil.copytree(compiled.folder, tmp_path / "model")
+    folder = tmp_path / "model"
+    there = replace(compiled.built.identity, device="another processor")
+    replace(compiled.built, identity=there).write(folder)
+    with pytest.raises(UserError, match=r"was compiled and certified as openvino .* on another processor"):
+        open_engine(folder, compiled.card, compiled.network, "openvino", threads=1)
+    engine, calibrations = open_engine(folder, compiled.card, compiled.network, "auto", threads=1)
+    assert engine.identity.backend == "torch"
+    assert calibrations == compiled.card.calibrations
