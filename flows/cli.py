@@ -40,7 +40,7 @@ def main() -> None:
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the sample catalogue and its project are made.")] = Path("demo"),
-    listings: Annotated[int, typer.Option(min=1000, help="Listings of the sample catalogue.")] = 4000,
+    listings: Annotated[int, typer.Option(min=1000, help="Listings of the sample catalogue.")] = 3600,
     seed: Annotated[int, typer.Option(help="The same seed makes the same catalogue.")] = 7,
 ) -> None:
     """Makes a sample catalogue and runs everything on it: ingest, train, compile, tag, report, SQL.
@@ -74,7 +74,7 @@ def demo(
 @app.command()
 def sample(
     folder: Annotated[Path, typer.Argument(help="Where to write listings.csv, images/ and ground_truth.csv.")],
-    listings: Annotated[int, typer.Option(min=1, help="How many.")] = 4000,
+    listings: Annotated[int, typer.Option(min=1, help="How many.")] = 3600,
     seed: Annotated[int, typer.Option(help="The same seed makes the same catalogue.")] = 7,
 ) -> None:
     """Writes the generated sample catalogue alone, with its planted faults and their ground truth."""

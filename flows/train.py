@@ -75,17 +75,10 @@ def labelled_listings(project: Project, splits: tuple[str, ...] = ()) -> Listing
         chosen = np.isin(split, splits)
         frame, split = frame.filter(chosen), split[chosen]
     jpegs = project.shards.read(dict(frame.select("image_hash", "shard").iter_rows()))
-    labels = [
-        frame[f"label_{attribute.name}"].replace_strict(
-            {value: code for code, value in enumerate(attribute.value_names)},
-            default=-1,
-            return_dtype=pl.Int64,
-        )
-        for attribute in project.taxonomy.attributes
-    ]
+    labels = [attribute.codes(frame[f"label_{attribute.name}"]).to_numpy() for attribute in project.taxonomy.attributes]
     return Listings(
         titles=frame["title"].to_list(),
         pictures=[jpegs[key] for key in frame["image_hash"]],
-        labels=np.stack([column.to_numpy() for column in labels], axis=1),
+        labels=np.stack(labels, axis=1),
         splits=split,
     )

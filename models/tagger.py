@@ -117,50 +117,45 @@ class Tagger:
 
     def _flags(self, predictions: Predictions, listings: pl.DataFrame, both: NDArray[np.bool_]) -> pl.Series:
         """Every score at or above its kind's threshold."""
-        rules = self._card.noise
+        rules, attributes = self._card.noise, self._card.taxonomy.attributes
         alone = rules.alone(predictions)
-        candidates = [_scores("mismatch", None, rules.mismatch_score(alone) * both, "picture and title differ")]
-        for k, attribute in enumerate(self._card.taxonomy.attributes):
+        found: list[pl.Series] = []
+        conflicts, says = [], []
+        for k, attribute in enumerate(attributes):
             image, title = alone.image[k], alone.title[k]
-            says = pl.format(
-                "picture says {}, title says {}",
-                *(pl.lit(_names(attribute, part)) for part in (image, title)),
-            )
-            candidates.append(_scores("modality_conflict", attribute.name, conflict_score(image, title) * both, says))
+            conflicts.append(conflict_score(image, title) * both)
+            said = _say("picture says {}, title says {}", _names(attribute, image), _names(attribute, title))
+            says.append(said)
+            found.append(_flag("modality_conflict", attribute.name, conflicts[-1], said))
             probabilities = self._calibrations[attribute.name].probabilities(predictions.logits[k])
             label = listings[f"label_{attribute.name}"]
-            codes = label.replace_strict(
-                {name: code for code, name in enumerate(attribute.value_names)},
-                default=-1,
-                return_dtype=pl.Int64,
-            ).to_numpy()
-            says = pl.format(
-                "labelled {}, tagged {}",
-                pl.lit(label.fill_null("-")),
-                pl.lit(_names(attribute, probabilities)),
-            )
-            candidates.append(
-                _scores("label_conflict", attribute.name, label_conflict_score(probabilities, codes), says)
-            )
-        flags = pl.DataFrame(candidates).select(pl.concat_list(pl.all()).alias("flags"))
+            score = label_conflict_score(probabilities, attribute.codes(label).to_numpy())
+            said = _say("labelled {}, tagged {}", label.fill_null("-"), _names(attribute, probabilities))
+            found.append(_flag("label_conflict", attribute.name, score, said))
+        worst = np.stack(conflicts).argmax(axis=0)
+        said = pl.Series(
+            [f"{attributes[k].name}: {says[k][row]}" if conflicts[k][row] else "" for row, k in enumerate(worst)],
+            dtype=pl.String,
+        )
+        found.append(_flag("mismatch", None, rules.mismatch_score(alone) * both, said))
+        flags = pl.DataFrame(found).select(pl.concat_list(pl.all()).alias("flags"))
         threshold = pl.element().struct.field("kind").replace_strict(rules.thresholds, return_dtype=pl.Float64)
         return flags.select(
             pl.col("flags").list.filter(pl.element().struct.field("score") >= threshold.clip(lower_bound=1e-6))
         ).to_series()
 
 
-def _scores(kind: str, attribute: str | None, score: Floats, detail: pl.Expr | str) -> pl.Series:
+def _flag(kind: str, attribute: str | None, score: Floats, detail: pl.Series) -> pl.Series:
     """One struct a listing; named so that the columns of one frame differ."""
     return (
-        pl.DataFrame({"score": np.asarray(score, dtype=np.float32)})
-        .select(
-            kind=pl.lit(kind),
-            attribute=pl.lit(attribute, dtype=pl.String),
-            score="score",
-            detail=pl.lit(detail) if isinstance(detail, str) else detail,
-        )
+        pl.DataFrame({"score": np.asarray(score, dtype=np.float32), "detail": detail})
+        .select(pl.lit(kind).alias("kind"), pl.lit(attribute, pl.String).alias("attribute"), "score", "detail")
         .to_struct(f"{kind} {attribute}")
     )
+
+
+def _say(form: str, *values: pl.Series) -> pl.Series:
+    return pl.select(pl.format(form, *(pl.lit(value) for value in values))).to_series()
 
 
 def _names(attribute: Attribute, scores: Floats) -> pl.Series:

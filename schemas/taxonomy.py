@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
+import polars as pl
 import yaml
 from pydantic import BaseModel, ConfigDict
 
@@ -41,6 +42,11 @@ class Attribute(BaseModel):
     @cached_property
     def _value_by_word(self) -> dict[str, str]:
         return {fold(word): value for value, words in self.values.items() for word in (value, *words)}
+
+    def codes(self, values: pl.Series) -> pl.Series:
+        """The class of each value (its place in `value_names`), −1 where there is none."""
+        classes = {value: code for code, value in enumerate(self.value_names)}
+        return values.replace_strict(classes, default=-1, return_dtype=pl.Int64)
 
     def value_of(self, word: str) -> str | None:
         """The value that a merchant's word means, or None where no value knows it."""

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from schemas.errors import ConfigurationError
@@ -87,3 +88,9 @@ def test_a_missing_or_binary_file(tmp_path: Path) -> None:
     (tmp_path / "t.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError, match=r"t\.yaml"):
         Taxonomy.load(tmp_path / "t.yaml")
+
+
+def test_codes_are_places_in_the_file() -> None:
+    color = Taxonomy.from_dict({"color": {"values": {"red": [], "gray": ["grey"]}}})["color"]
+    codes = color.codes(pl.Series(["gray", None, "red", "mauve"]))
+    assert codes.to_list() == [1, -1, 0, -1]
