@@ -14,7 +14,7 @@ from models.examples import splits_of
 from models.metrics import recall_at_precision
 
 FEED = "sample"
-_CONFIG = """\
+CONFIG = """\
 # The demonstration's project: everything at its default, but for the model, which a CPU trains in minutes.
 home = "warehouse"
 
@@ -35,7 +35,7 @@ def make_demo(folder: Path, *, listings: int, seed: int) -> tuple[Path, SampleCa
         sample = make_sample(folder / "catalogue", listings=listings, seed=seed, progress=advance)
     config = folder / "cma.toml"
     if not config.exists():
-        config.write_text(_CONFIG, encoding="utf-8")
+        config.write_text(CONFIG, encoding="utf-8")
     return config, sample
 
 

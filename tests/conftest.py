@@ -17,17 +17,8 @@ jaxtyping.install_import_hook([f"models.{name}" for name in TENSOR_FILES], "bear
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
-CONFIG = """\
-home = "warehouse"
-
-[feeds.sample]
-source = "catalogue/listings.csv"
-images = "catalogue"
-columns = { listing_id = "listing_id", title = "title", image = "image", product_id = "product_id" }
-labels = { color = "color", pattern = "pattern", style = "style" }
-
-[model]
-preset = "small"
+# On top of the demonstration's own project file, whose last section is [model].
+BARELY_TRAINED = """\
 epochs = { pretrain = 1, warm-up = 1, end-to-end = 1, tuning = 1 }
 
 [tag]
@@ -69,6 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     from catalog_io.sample import make_sample
     from flows.compile import compile_champion
+    from flows.demo import CONFIG
     from flows.ingest import ingest
     from flows.project import Project
     from flows.train import train
@@ -76,7 +68,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     make_sample(folder / "catalogue", listings=LISTINGS, seed=3)
     config = folder / "cma.toml"
-    config.write_text(CONFIG, encoding="utf-8")
+    config.write_text(CONFIG + BARELY_TRAINED, encoding="utf-8")
     project = Project.open(config)
     ingest(project)
     train(project)

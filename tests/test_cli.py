@@ -160,3 +160,11 @@ def test_init_says_which_column_it_cannot_find(tmp_path: Path) -> None:
     (tmp_path / "feed.csv").write_text("code,words\n1,a\n")
     with pytest.raises(UserError, match=r"listing_id or title or image; its columns are code, words"):
         write_starter(tmp_path, str(tmp_path / "feed.csv"))
+
+
+def test_the_example_of_two_merchants_is_a_valid_project() -> None:
+    example = Path(__file__).parents[1] / "deploy" / "examples" / "two-merchants"
+    project = Project.open(example / "cma.toml")
+    assert [len(attribute.value_names) for attribute in project.taxonomy.attributes] == [16, 12, 21]
+    for feed in project.settings.feeds.values():
+        assert set(feed.labels) <= set(project.taxonomy.names)
