@@ -51,6 +51,8 @@ def demo(
     from flows import summaries
     from flows.demo import make_demo, score_demo
     from flows.project import Project
+    from models.card import read_card
+    from models.engines.card import chosen_backend
 
     config, sample = make_demo(folder, listings=listings, seed=seed)
     out.print(f"[bold]sample catalogue[/bold] {sample.feed}")
@@ -58,6 +60,9 @@ def demo(
     summaries.feeds(out, flows.ingest_catalog(config))
     if project.catalog.champion() is None:
         summaries.model(out, flows.train_cma(config))
+    folder = project.model_folder()
+    _, not_compiled = chosen_backend(folder, read_card(folder), project.settings.tag.engine)
+    if not_compiled:
         summaries.engine(out, flows.compile_engine(config))
     summaries.tags(out, flows.tag_catalog(config))
     report = flows.noise_report(config)
