@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.allocator import keep_freed_memory
 from models.calibration import Calibration, calibrate, fit_temperature
 from models.card import ModelCard, write_card
 from models.checkpoint import build_network, save_weights
@@ -69,6 +70,7 @@ def fit(
 ) -> ModelCard:
     """Writes a whole model into `folder` and returns its card. `UserError` where there is too little to learn."""
     _require_enough(listings, taxonomy)
+    keep_freed_memory()
     network = build_network(preset, taxonomy, load_pretrained=True)
     backbone = network.backbone
     processor = Processor(
