@@ -27,7 +27,7 @@ BREAKAGES = ("empty", "truncated", "html", "missing", "one_pixel", "garbage")
 _VERSION = 2  # of what a seed yields; raise it when the pictures or titles change
 _FLATNESS = {
     "color": 5,
-    "pattern": 12,
+    "pattern": 9,
     "style": 12,
 }  # the higher, the shorter the long tail of an attribute's values
 

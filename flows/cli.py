@@ -67,9 +67,7 @@ def demo(
     summaries.tags(out, flows.tag_catalog(config))
     report = flows.noise_report(config)
     summaries.demo(out, score_demo(project, sample))
-    question = (
-        "select color, pattern, count(*) as listings from tagged_listings group by all order by listings desc limit 5"
-    )
+    question = "select color, style, count(*) as listings from tagged_listings group by all order by 3 desc limit 5"
     out.print(f'\n[bold]cma sql "{question}"[/bold]')
     _print_sql(project.home, question, "table")
     summaries.report(out, report)
