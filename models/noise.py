@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
 
-KINDS = ("mismatch", "modality_conflict", "label_conflict")
-
 
 @dataclass(frozen=True)
 class Alone:

@@ -11,9 +11,9 @@ from tiny import TAXONOMY, clip_folder, jpeg, tiny_preset
 from models.card import read_card
 from models.checkpoint import load_network
 from models.fitting import Listings, fit
-from models.noise import KINDS
 from models.processor import Processor
 from schemas.errors import ConfigurationError, UserError
+from schemas.tags import FLAG_KINDS
 
 COLORS = ((220, 20, 20), (20, 220, 20), (20, 20, 220))
 SPLITS = ("train",) * 60 + ("validation",) * 50 + ("calibration",) * 50 + ("test",) * 50
@@ -70,7 +70,7 @@ def test_a_model_is_fitted_whole(backbone: str, tmp_path: Path) -> None:
     assert set(card.metrics) == set(card.calibrations) == {"color", "pattern"}
     assert card.metrics["color"]["accuracy"] > 0.9 and card.metrics["pattern"]["accuracy"] > 0.8
     assert card.calibrations["color"].threshold is not None
-    assert set(card.noise.thresholds) == set(KINDS)
+    assert set(card.noise.thresholds) == set(FLAG_KINDS)
     assert card.version.endswith(card.weights[:8])
 
 

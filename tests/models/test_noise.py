@@ -6,8 +6,9 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from models.features import Predictions
-from models.noise import KINDS, NoiseRules, conflict_score, label_conflict_score
+from models.noise import NoiseRules, conflict_score, label_conflict_score
 from models.noise_fitting import fit_noise_rules
+from schemas.tags import FLAG_KINDS
 
 CLASSES = (4, 3)
 
@@ -56,7 +57,7 @@ def fitted() -> tuple[NoiseRules, Predictions, Predictions]:
 
 def test_swapped_pairs_and_wrong_labels_are_found(fitted: tuple[NoiseRules, Predictions, Predictions]) -> None:
     rules, original, swapped = fitted
-    assert set(rules.quality) == set(rules.thresholds) == set(KINDS)
+    assert set(rules.quality) == set(rules.thresholds) == set(FLAG_KINDS)
     assert rules.quality["mismatch"]["auroc"] > 0.9
     assert rules.quality["modality_conflict"]["auroc"] > 0.6
     assert rules.quality["label_conflict"]["auroc"] > 0.9
