@@ -9,9 +9,10 @@ import polars as pl
 import sqlalchemy as sa
 
 from catalog_io import ingested, registry, tagged
-from catalog_io.database import Database, fetch
+from catalog_io.database import Database, fetch, quoted, registered
 from catalog_io.ingested import Stored
 from catalog_io.registry import ModelRow
+from catalog_io.staging import Staging
 from catalog_io.tables import METADATA
 from catalog_io.tagged import Collected
 from catalog_io.views import LISTING_COLUMNS, view_statements
@@ -36,34 +37,58 @@ class Catalog:
 
     # ---- ingest
 
-    def row_hashes(self, feed: str) -> pl.DataFrame:
-        """listing_id, row_hash of a feed's listings."""
-        with self._database.transaction() as connection:
-            return fetch(connection, "select listing_id, row_hash from listings where feed = $feed", {"feed": feed})
+    def known_pictures(self, feed: str, keys: pl.Series, picture_size: int) -> pl.Series:
+        """Those keys of embedded pictures that are shrunk to this size already, or known to be unusable."""
+        sql = """select key from picture_sources semi join wanted using (key)
+                 where feed = $feed and (picture_size = $size)"""
+        with self._database.transaction() as connection, registered(connection, wanted=keys.to_frame("key")):
+            return fetch(connection, sql, {"feed": feed, "size": picture_size})["key"]
 
-    def known_images(self) -> set[str]:
-        """Hashes of all stored pictures."""
+    def write_references(self, feed: str, staging: Staging) -> Path:
+        """Writes the feed's picture references, each with what is known of it: key, uri; stamp, picture_size,
+        image_hash, code, checked_at (all null where it is new). In the same order every time."""
+        path = staging.settled("known")
+        sql = f"""copy (select r.key, r.uri, s.stamp, s.picture_size, s.image_hash, s.code, s.checked_at
+                        from read_parquet($references) r left join picture_sources s on s.feed = $feed and s.key = r.key
+                        order by r.uri, r.key) to '{quoted(path)}' (format parquet)"""
         with self._database.transaction() as connection:
-            return set(fetch(connection, "select image_hash from images")["image_hash"])
+            fetch(connection, sql, {"feed": feed, "references": str(staging.settled("references"))})
+        return path
+
+    def new_images(self, done: Sequence[Path]) -> pl.DataFrame:
+        """image_hash, file: pictures of finished units that no shard has, each once."""
+        if not done:
+            return pl.DataFrame(schema={"image_hash": pl.String, "file": pl.String})
+        sql = """select image_hash, min(filename) as file from read_parquet($files, filename = true)
+                 where image_hash is not null and image_hash not in (select image_hash from images)
+                 group by image_hash"""
+        with self._database.transaction() as connection:
+            return fetch(connection, sql, {"files": [str(path) for path in done]})
 
     def store_feed(
         self,
-        feed: str,
-        run_id: str,
-        listings: pl.DataFrame,
+        staging: Staging,
+        done: Sequence[Path],
         images: pl.DataFrame,
-        labels: pl.DataFrame,
-        rejections: pl.DataFrame,
+        *,
+        run_id: str,
+        taxonomy: Taxonomy,
+        picture_size: int,
+        full: bool = True,
+        most_gone: float = 1.0,
     ) -> Stored:
-        """Stores new and changed listings with their labels, new pictures, and all the feed's rejections.
+        """Stores what changed of a settled feed: listings, pictures, labels, rejections, and what is gone from it.
 
-        listings: listing_id, product_id, title, image_hash, input_hash, row_hash, uri. labels: listing_id,
-        attribute, word, value. images: image_hash, width, height, bytes, shard. rejections: row_number,
-        listing_id, codes, reasons, raw; they replace the feed's earlier ones. Others stay as they are.
+        `done`: files of PICTURE_DONE; `images`: image_hash, width, height, bytes, perceptual_hash, shard of the new.
         """
-        frames = ingested.Frames(listings, images, labels, rejections)
+        values = {
+            **{"feed": staging.feed, "run_id": run_id, "now": now()},
+            **{"picture_size": picture_size, "full": full},
+        }
         with self._database.transaction() as connection:
-            return ingested.store(connection, frames, {"feed": feed, "run_id": run_id, "now": now()})
+            return ingested.store(
+                connection, staging, done, images, taxonomy=taxonomy, most_gone=most_gone, values=values
+            )
 
     def label_words_unknown(self, feed: str) -> pl.DataFrame:
         """attribute, word, listings: words that the taxonomy does not know, most frequent first."""
@@ -72,18 +97,53 @@ class Catalog:
         with self._database.transaction() as connection:
             return fetch(connection, sql, {"feed": feed})
 
+    def reasons(self, feed: str, run_id: str) -> dict[str, int]:
+        """How many rows of the feed this run rejected, by code, the most frequent first."""
+        sql = """select code, count(*) as n from (select unnest(codes) as code from rejections
+                 where feed = $feed and run_id = $run and stage = 'ingest') group by code order by n desc, code"""
+        with self._database.transaction() as connection:
+            return dict(fetch(connection, sql, {"feed": feed, "run": run_id}).iter_rows())
+
+    def picture_faults(self, feed: str) -> dict[str, int]:
+        """How many pictures of the feed's active listings cannot be used, by code, the most frequent first."""
+        sql = """select code, count(*) as n from unusable_pictures where feed = $feed group by code order by n desc, code"""
+        with self._database.transaction() as connection:
+            return dict(fetch(connection, sql, {"feed": feed}).iter_rows())
+
+    # ---- shards
+
+    def shard_sizes(self) -> dict[str, int]:
+        """Bytes of the pictures in each shard that a picture names, by the shard's name."""
+        sql = "select shard, sum(bytes)::bigint from images group by shard order by shard"
+        with self._database.transaction() as connection:
+            return dict(fetch(connection, sql).iter_rows())
+
+    def move_pictures(self, places: pl.DataFrame, shards: Sequence[str]) -> None:
+        """From now on the pictures of these shards are where `places` (image_hash, shard) says."""
+        with (
+            self._database.transaction() as connection,
+            registered(connection, places=places, old=pl.DataFrame({"shard": shards})),
+        ):
+            connection.execute(
+                sa.text("""
+                update images set shard = p.shard from places p
+                where images.image_hash = p.image_hash and images.shard in (select shard from old)""")
+            )
+
     # ---- training and tagging
 
     def listings(self) -> pl.DataFrame:
-        """feed, listing_id, product_id, title, image_hash, shard, input_hash, label_<attribute> (or null)."""
+        """All listings, inactive ones too (their labels still teach): feed, listing_id, product_id, title, image_hash, shard, input_hash, label_<attribute> (or null)."""
         return self._listings("true", {})
 
     def untagged(self, model_version: str, engine: str) -> pl.DataFrame:
-        """Like `listings`, only those that this model on this engine has not tagged as they are now."""
+        """Like `listings`, only active ones that this model on this engine has not tagged as they are now."""
         done = """exists (select 1 from tags t where t.feed = l.feed and t.listing_id = l.listing_id
                   and t.input_hash = l.input_hash and t.model_version = $model_version
                   and t.engine = $engine)"""
-        return self._listings(f"not {done}", {"model_version": model_version, "engine": engine})
+        return self._listings(
+            f"l.inactive_since is null and not {done}", {"model_version": model_version, "engine": engine}
+        )
 
     def _listings(self, where: str, parameters: Mapping[str, str]) -> pl.DataFrame:
         with self._database.transaction() as connection:

@@ -12,6 +12,8 @@ from sqlalchemy.pool import NullPool
 
 from schemas.errors import UserError
 
+MEMORY = "2GB"  # of DuckDB, which goes on on disk where it needs more
+
 
 class Database:
     """`<home>/work.duckdb`, guarded by `<home>/catalog.lock`.
@@ -48,7 +50,11 @@ class Database:
             if not create and not self.path.exists():
                 raise UserError(f"{self.path}: there is no catalogue yet; run `cma ingest` first")
             # NullPool: a pooled connection would keep DuckDB's own lock on the file.
-            engine = sa.create_engine(sa.URL.create("duckdb", database=str(self.path)), poolclass=NullPool)
+            engine = sa.create_engine(
+                sa.URL.create("duckdb", database=str(self.path)),
+                poolclass=NullPool,
+                connect_args={"config": {"memory_limit": MEMORY, "temp_directory": f"{self.path}.spill"}},
+            )
             try:
                 connection = engine.connect()
             except sa.exc.DBAPIError as fault:
@@ -78,6 +84,11 @@ def fetch(connection: sa.Connection, sql: str, parameters: Mapping[str, Any] | N
     frame = _raw(connection).execute(sql, dict(parameters or {})).pl()
     assert isinstance(frame, pl.DataFrame)
     return frame
+
+
+def quoted(path: Path) -> str:
+    """A path inside the quotes of an SQL text."""
+    return str(path).replace("'", "''")
 
 
 def _raw(connection: sa.Connection) -> Any:

@@ -2,19 +2,28 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
 
 from catalog_io.atomic import write_atomically
-from catalog_io.images import Picture
 from schemas.errors import UserError
 
 # Small row groups of sorted hashes: a reader of some pictures skips the others.
 ROW_GROUP_ROWS = 256
 
-PICTURES = pl.Schema({"image_hash": pl.String(), "jpeg": pl.Binary(), "width": pl.Int32(), "height": pl.Int32()})
+SHARD_BYTES = 64_000_000
+
+PICTURES = pl.Schema(
+    {
+        "image_hash": pl.String(),
+        "jpeg": pl.Binary(),
+        "width": pl.Int32(),
+        "height": pl.Int32(),
+        "perceptual_hash": pl.String(),
+    }
+)
 
 
 class PictureShards:
@@ -23,15 +32,30 @@ class PictureShards:
     def __init__(self, home: Path) -> None:
         self.folder = Path(home) / "pictures"
 
-    def write(self, pictures: Iterable[Picture], known: Collection[str] = frozenset()) -> dict[str, str]:
-        """Writes those not `known` as one new shard, each once; hash → shard name of what was written."""
-        new = {picture.hash: picture for picture in pictures if picture.hash not in known}
-        if not new:
-            return {}
+    def append(self, rows: Iterable[pl.DataFrame]) -> pl.DataFrame:
+        """Writes pictures (image_hash, jpeg, width, height, perceptual_hash) as new shards of about SHARD_BYTES; returns
+        them without jpeg, with `bytes` and `shard`. The caller sees to it that each comes once."""
+        index, waiting, size = [], [pl.DataFrame(schema=PICTURES)], 0
+        for frame in rows:
+            for part in frame.iter_slices(ROW_GROUP_ROWS):
+                waiting.append(part.select(PICTURES.names()).cast(PICTURES))
+                size += int(part["jpeg"].bin.size().sum() or 0)
+                if size >= SHARD_BYTES:
+                    index.append(self._write(waiting))
+                    waiting, size = [pl.DataFrame(schema=PICTURES)], 0
+        index.append(self._write(waiting))
+        return pl.concat(index)
+
+    def _write(self, frames: list[pl.DataFrame]) -> pl.DataFrame:
+        table = pl.concat(frames).sort("image_hash")
         name = f"shard-{uuid.uuid4().hex}.parquet"
-        table = pl.DataFrame([new[key] for key in sorted(new)], schema=PICTURES, orient="row")
-        write_atomically(self.folder / name, table, row_group_rows=ROW_GROUP_ROWS)
-        return dict.fromkeys(new, name)
+        if table.height:
+            write_atomically(self.folder / name, table, row_group_rows=ROW_GROUP_ROWS)
+        return table.with_columns(bytes=pl.col("jpeg").bin.size().cast(pl.Int64), shard=pl.lit(name)).drop("jpeg")
+
+    def all_of(self, shard: str) -> pl.DataFrame:
+        """A whole shard."""
+        return pl.read_parquet(self.folder / shard, glob=False)
 
     def read(self, shard_of: Mapping[str, str]) -> dict[str, bytes]:
         """JPEG bytes by hash, for hash → shard name. Each shard is read once, and only the rows asked for."""

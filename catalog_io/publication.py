@@ -6,7 +6,7 @@ import duckdb
 import polars as pl
 
 from catalog_io.atomic import replacing
-from catalog_io.database import Database
+from catalog_io.database import Database, quoted
 from schemas.errors import UserError
 
 SNAPSHOT = "catalog.duckdb"
@@ -55,4 +55,4 @@ def query(home: Path, sql: str) -> pl.DataFrame:
 
 
 def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+    return f"'{quoted(path)}'"

@@ -28,14 +28,44 @@ LISTINGS = _table(
     listing_id=TEXT,
     product_id=TEXT,
     title=TEXT,
-    image_hash=TEXT,
-    input_hash=TEXT,  # of what a model sees: the title and the stored picture
-    row_hash=TEXT,  # of the feed's row: an equal one costs nothing at the next ingest
+    image_hash=TEXT,  # of the first usable picture; null: tagged from its title alone
+    input_hash=TEXT,  # of what a model sees: the title and that picture
+    row_hash=TEXT,  # of the feed's row and its pictures: an equal one costs nothing at the next ingest
+    inactive_since=TIME,  # gone from a full feed; null: there
     run_id=TEXT,
     updated_at=TIME,
 )
-LISTING_IMAGES = _table("listing_images", feed=TEXT, listing_id=TEXT, position=INTEGER, uri=TEXT, image_hash=TEXT)
-IMAGES = _table("images", image_hash=TEXT, width=INTEGER, height=INTEGER, bytes=INTEGER, shard=TEXT)
+LISTING_IMAGES = _table(
+    "listing_images",
+    feed=TEXT,
+    listing_id=TEXT,
+    position=INTEGER,  # from 0, in the feed's order
+    uri=TEXT,  # without passwords and signatures
+    image_hash=TEXT,  # the last good picture that came from there; null: none ever
+    code=TEXT,  # why it cannot be used now; null: it can
+    reason=TEXT,
+)
+IMAGES = _table(
+    "images",
+    image_hash=TEXT,
+    width=INTEGER,
+    height=INTEGER,
+    bytes=INTEGER,
+    perceptual_hash=TEXT,  # 64 bits in hex: near-duplicates differ in few bits
+    shard=TEXT,
+)
+# What each reference to a picture led to, so that an unchanged one is neither fetched nor shrunk again.
+PICTURE_SOURCES = _table(
+    "picture_sources",
+    feed=TEXT,
+    key=TEXT,  # of the reference (`picture_key`), or of the embedded bytes
+    stamp=TEXT,  # the file's time and size, or the server's ETag
+    picture_size=INTEGER,  # the setting that it was shrunk by
+    image_hash=TEXT,
+    code=TEXT,
+    reason=TEXT,
+    checked_at=TIME,
+)
 LABELS = _table(
     "labels",
     feed=TEXT,
@@ -55,7 +85,8 @@ REJECTIONS = _table(
     reason=TEXT,
     raw=TEXT,
     run_id=TEXT,
-    seen_at=TIME,
+    first_seen=TIME,
+    last_seen=TIME,
 )
 TAGS = _table(
     "tags",

@@ -53,7 +53,7 @@ _STORE = (
            :model_version, input_hash, :run_id
        from (select feed, listing_id, input_hash, unnest(flags) as f from part where error is null)""",
     """insert into rejections select feed, null, listing_id, 'tag', ['tag_failed'], error, null,
-           :run_id, :tagged_at from part where error is not null""",
+           :run_id, :tagged_at, :tagged_at from part where error is not null""",
 )
 
 _COUNT = """

@@ -1,4 +1,4 @@
-"""The analysts' views. Tags of a listing that has changed since are not shown until it is tagged anew."""
+"""The analysts' views, of active listings. Tags of a listing that has changed are not shown until it is tagged anew."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,16 @@ def view_statements(attributes: Sequence[str]) -> list[str]:
         select {keys}{accepted}
         from listings l
         left join tags t on t.feed = l.feed and t.listing_id = l.listing_id and t.input_hash = l.input_hash
+        where l.inactive_since is null
         group by {keys}
+        """,
+        """
+        create or replace view unusable_pictures as
+        select l.feed, l.listing_id, l.product_id, l.title, i.position, i.uri, i.code, i.reason,
+            l.image_hash, i.image_hash is not null as earlier_picture_kept
+        from listing_images i
+        join listings l on l.feed = i.feed and l.listing_id = i.listing_id
+        where i.code is not null and l.inactive_since is null
         """,
         """
         create or replace view noisy_listings as
@@ -26,6 +35,11 @@ def view_statements(attributes: Sequence[str]) -> list[str]:
             l.image_hash, n.model_version, n.run_id
         from noise_flags n
         join listings l on l.feed = n.feed and l.listing_id = n.listing_id and l.input_hash = n.input_hash
+        where l.inactive_since is null
+        union all
+        select feed, listing_id, product_id, title, 'unusable_picture', null, 1, reason || ' (' || uri || ')',
+            image_hash, null, null
+        from unusable_pictures
         """,
         """
         create or replace view tag_coverage as
@@ -33,6 +47,15 @@ def view_statements(attributes: Sequence[str]) -> list[str]:
             avg(t.accepted::double) as coverage, avg(t.confidence::double) as mean_confidence
         from tags t
         join listings l on l.feed = t.feed and l.listing_id = t.listing_id and l.input_hash = t.input_hash
+        where l.inactive_since is null
         group by t.attribute
+        """,
+        """
+        create or replace view shared_pictures as
+        select i.perceptual_hash, count(distinct (l.feed, l.product_id)) as products, count(*) as listings,
+            min(l.image_hash) as image_hash
+        from listings l join images i on i.image_hash = l.image_hash
+        where l.inactive_since is null
+        group by i.perceptual_hash having products > 1
         """,
     ]

@@ -91,12 +91,16 @@ def sample(
 
 @app.command()
 def init(
-    feed: Annotated[str | None, typer.Argument(help="A feed to guess columns and label words from.")] = None,
+    feed: Annotated[
+        str | None,
+        typer.Argument(help="To guess columns and label words from: a file, glob, URI, or SQLAlchemy URL."),
+    ] = None,
+    query: Annotated[str | None, typer.Option(help="The feed's SQL, where FEED is a SQLAlchemy URL.")] = None,
 ) -> None:
     """Writes a commented cma.toml and taxonomy.yaml into this folder."""
     from flows.starter import write_starter
 
-    for path in write_starter(Path.cwd(), feed):
+    for path in write_starter(Path.cwd(), feed, query):
         out.print(str(path))
     out.print("Read both, correct what was guessed wrong, then: cma ingest && cma train && cma compile && cma nightly")
 
@@ -167,6 +171,16 @@ def nightly(config: Config = None) -> None:
 
 
 @app.command()
+def compact(config: Config = None) -> None:
+    """Merges the small picture shards of many nights. `cma nightly` does it by itself, when there are enough."""
+    from flows import summaries
+    from flows.compact import compact as compact_pictures
+    from flows.project import Project
+
+    summaries.compact(out, compact_pictures(Project.open(config)))
+
+
+@app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="One SQL statement (DuckDB's).")],
     format: Annotated[Literal["table", "csv", "json", "parquet"], typer.Option(help="Of what is printed.")] = "table",
@@ -174,8 +188,9 @@ def sql(
 ) -> None:
     """Asks the published snapshot; it can change nothing.
 
-    Views: tagged_listings (a row a listing, a column an attribute, accepted values only), noisy_listings, tag_coverage.
-    Tables: listings, images, labels, tags, noise_flags, rejections, model_versions, runs.
+    Views of active listings: tagged_listings (a row a listing, a column an attribute, accepted values only),
+    noisy_listings, unusable_pictures, shared_pictures (one picture, several products), tag_coverage.
+    Tables: listings, listing_images, images, labels, tags, noise_flags, rejections, model_versions, runs.
     """
     _print_sql(_home(config), query, format)
 

@@ -60,7 +60,7 @@ class FaultScore:
 
 @dataclass(frozen=True)
 class DemoScore:
-    """`flagged` listings of which `right` carry a planted fault; broken files are found by being rejected."""
+    """`flagged` listings of which `right` carry a planted fault."""
 
     attributes: dict[str, AttributeScore]
     faults: dict[str, FaultScore]
@@ -68,7 +68,7 @@ class DemoScore:
 
 
 def score_demo(project: Project, sample: SampleCatalogue) -> DemoScore:
-    """Holds the published tags, flags and rejections against the sample's ground truth."""
+    """Holds the published tags and flags against the sample's ground truth."""
     truth = pl.read_csv(sample.ground_truth, infer_schema=False).with_columns(pl.col("fault").fill_null(""))
     listings = query(project.home, f"select listing_id, product_id from listings where feed = '{FEED}'")
     held_out = listings.filter(splits_of([FEED] * listings.height, listings["product_id"].to_list()) == "test")
@@ -86,9 +86,8 @@ def score_demo(project: Project, sample: SampleCatalogue) -> DemoScore:
         for name in project.taxonomy.names
     }
     flags = query(project.home, f"select distinct listing_id, kind from noisy_listings where feed = '{FEED}'")
-    rejected = query(project.home, f"select distinct listing_id from rejections where feed = '{FEED}'")
     faulty = truth.filter(pl.col("fault") != "")
-    found = pl.concat([flags.select("listing_id"), rejected]).unique()
+    found = flags.select("listing_id").unique()
     faults = {
         str(fault[0]): FaultScore(group.height, group.join(found, on="listing_id", how="semi").height)
         for fault, group in sorted(faulty.group_by("fault"))

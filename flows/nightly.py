@@ -1,7 +1,8 @@
 """The nightly run: ingest → tag → publish → report, over plain functions."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+from flows.compact import FEWEST, compact
 from flows.ingest import FeedSummary, ingest
 from flows.project import Project
 from flows.report import ReportSummary, report
@@ -18,9 +19,11 @@ class NightlySummary:
 def nightly(project: Project) -> NightlySummary:
     """Costs what changed since the last one; `tag` publishes the snapshot that the report is made from."""
     with project.run("nightly") as run:
-        summary = NightlySummary(ingest(project), tag(project), report(project))
+        feeds = ingest(project)
+        compact(project, fewest=FEWEST)
+        summary = NightlySummary(feeds, tag(project), report(project))
         run.summary.update(
-            feeds=[feed.to_dict() for feed in summary.feeds],
+            feeds=[asdict(feed) for feed in summary.feeds],
             selected=summary.tags.selected,
             tagged=summary.tags.tagged,
         )

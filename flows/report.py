@@ -25,6 +25,10 @@ _TITLES = {
         "The label contradicts the tag",
         "the model is sure that the merchant's label is wrong",
     ),
+    "unusable_picture": (
+        "A picture cannot be used",
+        "it is missing, damaged or no picture; shown is what the listing has instead: another one, or an earlier one",
+    ),
 }
 _FLAGGED = """
     select n.kind, n.feed, n.listing_id, n.product_id, n.title, n.attribute, n.score, n.detail, n.image_hash, i.shard

@@ -1,6 +1,7 @@
 """`cma.toml`: what a project is. Every key can also be set by environment (`CMA_HOME`, `CMA_TAG__ENGINE`, …)."""
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -8,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from catalog_io.redaction import redacted
 from schemas.errors import ConfigurationError
 
 CONFIG_NAME = "cma.toml"
@@ -20,15 +22,33 @@ class _Section(BaseModel):
 class FeedSettings(_Section):
     """A merchant's feed: where it is, and what its columns and label columns are called there."""
 
-    source: str
-    images: str = "."
-    columns: dict[str, str] = {}
+    source: str  # path, glob, fsspec URI, or SQLAlchemy URL with `query`
+    query: str | None = None
+    images: str = "."  # root of relative picture paths: a folder or URI that rows can never leave
+    columns: dict[str, str | list[str]] = {}  # `image` may be several columns
     labels: dict[str, str] = {}
+    encoding: str | None = None  # None: by its byte-order mark, else UTF-8
+    delimiter: str | None = None
+    image_separator: str | None = None  # parts several pictures in one cell
+    full: bool = True  # all listings of the merchant: one that is gone from it becomes inactive
+    most_gone: float = Field(default=0.5, ge=0, le=1)  # a larger share gone at once is a fault of the feed
 
 
 class IngestSettings(_Section):
     picture_size: int = Field(default=256, ge=16, le=4096)  # pixels on the short side of a stored picture
-    threads: int = Field(default=0, ge=0)  # that shrink pictures; 0: one a core
+    workers: int = Field(default=0, ge=0)  # that fetch and shrink pictures; 0: one a core
+    dask: str = ""  # a scheduler's address; empty: a local cluster
+    recheck_days: float = Field(default=7, ge=0)  # until a remote picture is asked again whether it has changed
+
+
+class FetchSettings(_Section):
+    """Of pictures that a feed's rows name by URL."""
+
+    schemes: tuple[Literal["https", "http"], ...] = ("https", "http")
+    allow_private: tuple[str, ...] = ()  # hosts, addresses or networks that may be private, loopback or link-local
+    max_bytes: int = Field(default=50_000_000, ge=1)
+    timeout: float = Field(default=20, gt=0)  # seconds for one picture, redirects included
+    max_redirects: int = Field(default=3, ge=0)
 
 
 class ModelSettings(_Section):
@@ -56,6 +76,7 @@ class Settings(BaseSettings):
     taxonomy: Path | None = None
     feeds: dict[str, FeedSettings] = {}
     ingest: IngestSettings = IngestSettings()
+    fetch: FetchSettings = FetchSettings()
     model: ModelSettings = ModelSettings()
     tag: TagSettings = TagSettings()
 
@@ -110,6 +131,8 @@ def load_settings(path: Path) -> Settings:
 
 
 def _beside(root: Path, place: str) -> str:
+    if file := re.fullmatch(r"((?:sqlite|duckdb)[+\w]*:///)([^/:].*)", place):  # a database's file is a path, too
+        return f"{file[1]}{root / file[2]}"
     return place if "://" in place else str(root / place)
 
 
@@ -118,6 +141,6 @@ def _sentences(path: Path, error: ValidationError) -> list[str]:
         key = ".".join(str(part) for part in detail["loc"])
         if detail["type"] == "extra_forbidden":
             return f"{path}: there is no setting `{key}`; correct its name or take it out"
-        return f"{path}: `{key}`: {detail['msg']} (it is {detail['input']!r})"
+        return redacted(f"{path}: `{key}`: {detail['msg']} (it is {detail['input']!r})")
 
     return [sentence(detail) for detail in error.errors()]

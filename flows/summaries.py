@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 if TYPE_CHECKING:  # what is summed up need not be loaded to be printed
     from catalog_io.registry import ModelRow
+    from flows.compact import CompactSummary
     from flows.compile import Evaluation
     from flows.demo import DemoScore
     from flows.ingest import FeedSummary
@@ -25,17 +26,33 @@ _UNKNOWN_SHOWN = 8
 
 def feeds(out: Console, summaries: list[FeedSummary]) -> None:
     for feed in summaries:
+        several = f" = {feed.listings} listings" if feed.listings != feed.accepted else ""
         out.print(
-            f"[bold]feed {feed.feed}[/bold]  {feed.read} rows read = {feed.accepted} accepted "
+            f"[bold]feed {feed.feed}[/bold]  {feed.read} rows read = {feed.accepted} accepted{several} "
             f"({feed.inserted} new, {feed.updated} changed, {feed.unchanged} unchanged) + {feed.rejected} rejected"
         )
-        for code, count in feed.reasons.most_common():
+        for code, count in feed.reasons.items():
             out.print(f"  rejected: {count} × {code}")
+        if feed.pictures_worked:
+            out.print(f"  pictures: {feed.pictures_worked} fetched or looked into, {feed.pictures_new} new ones stored")
+        for code, count in feed.picture_faults.items():
+            out.print(f"  unusable pictures: {count} × {code}")
+        if feed.without_picture:
+            out.print(f"  {feed.without_picture} listings have no usable picture: their titles alone will tag them")
+        if feed.gone or feed.returned:
+            out.print(f"  {feed.gone} listings are gone from the feed and inactive now; {feed.returned} came back")
         if feed.unknown_words:
             words = list(feed.unknown_words.items())
             shown = ", ".join(f"{word} ({count})" for word, count in words[:_UNKNOWN_SHOWN])
             more = f" and {len(words) - _UNKNOWN_SHOWN} more" if len(words) > _UNKNOWN_SHOWN else ""
             out.print(f"  label words that the taxonomy does not know: {shown}{more}", markup=False)
+
+
+def compact(out: Console, done: CompactSummary) -> None:
+    out.print(
+        f"[bold]pictures[/bold]  {done.merged} small shards merged into {done.into}; "
+        f"{done.removed} files removed that nothing had named for a day"
+    )
 
 
 def model(out: Console, card: ModelCard) -> None:

@@ -3,10 +3,7 @@
 Dask and PyTorch are loaded where there is something to tag.
 """
 
-import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -19,15 +16,13 @@ import polars as pl
 from catalog_io.atomic import write_atomically
 from catalog_io.partitions import write_partitions
 from catalog_io.publication import publish
+from flows.cluster import dask_client
 from flows.progress import bar, console
 from flows.project import Project, conserve, cores
-from flows.settings import TagSettings
 from models.card import read_card
 from models.engines.card import EngineName, chosen_backend
 
 if TYPE_CHECKING:
-    from distributed import Client
-
     from models.tagger import Tagger
 
 
@@ -96,7 +91,10 @@ def _tag_partitions(project: Project, untagged: pl.DataFrame, model: Path, backe
     outputs = [work / "out" / path.name for path in inputs]
     todo = [(path, out) for path, out in zip(inputs, outputs, strict=True) if not out.exists()]
     (work / "out").mkdir(exist_ok=True)
-    with bar("tag", untagged.height) as advance, _client(settings) as (client, threads):
+    workers = settings.workers or max(1, cores() // 2)
+    with bar("tag", untagged.height) as advance, dask_client(settings.dask, workers) as client:
+        # An engine uses all threads of a user's worker, or its share of this machine.
+        threads = max(1, min(client.nthreads().values(), default=1) if settings.dask else cores() // workers)
         futures = [
             client.submit(tag_partition, path, out, model, backend, threads, pure=False, retries=2)
             for path, out in todo
@@ -119,21 +117,3 @@ def _tagger(model: Path, backend: EngineName, threads: int) -> "Tagger":
     from models.tagger import Tagger
 
     return Tagger.load(model, engine=backend, threads=threads)
-
-
-@contextmanager
-def _client(settings: TagSettings) -> Iterator[tuple["Client", int]]:
-    """A client of the given scheduler, or of a local cluster; and the threads that each worker's engine may use."""
-    from distributed import Client, LocalCluster
-
-    logging.getLogger("distributed").setLevel(logging.ERROR)
-    if settings.dask:
-        with Client(settings.dask) as client:
-            yield client, max(1, min(client.nthreads().values(), default=1))
-        return
-    workers = settings.workers or max(1, cores() // 2)
-    with (
-        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs="ERROR") as cluster,
-        Client(cluster) as client,
-    ):
-        yield client, max(1, cores() // workers)

@@ -74,11 +74,12 @@ def labelled_listings(project: Project, splits: tuple[str, ...] = ()) -> Listing
     if splits:
         chosen = np.isin(split, splits)
         frame, split = frame.filter(chosen), split[chosen]
-    jpegs = project.shards.read(dict(frame.select("image_hash", "shard").iter_rows()))
+    pictured = frame.filter(pl.col("image_hash").is_not_null())
+    jpegs = project.shards.read(dict(pictured.select("image_hash", "shard").iter_rows()))
     labels = [attribute.codes(frame[f"label_{attribute.name}"]).to_numpy() for attribute in project.taxonomy.attributes]
     return Listings(
         titles=frame["title"].to_list(),
-        pictures=[jpegs[key] for key in frame["image_hash"]],
+        pictures=[jpegs.get(key) for key in frame["image_hash"]],
         labels=np.stack(labels, axis=1),
         splits=split,
     )

@@ -6,17 +6,19 @@ from pandera.api.polars.types import PolarsData
 
 MAX_ID_CHARACTERS = 200
 MAX_TITLE_CHARACTERS = 2000
+MAX_PICTURES = 100
 
 REASONS = {
     "row_unreadable": "the row cannot be read",  # the source adds what is wrong with it
     "listing_id_missing": "the listing has no id",
     "listing_id_too_long": f"the listing id is longer than {MAX_ID_CHARACTERS} characters",
     "listing_id_control_character": "the listing id holds an invisible control character",
-    "listing_id_duplicate": "an earlier row of the feed has this listing id",
     "title_missing": "the listing has no title",
     "title_too_long": f"the title is longer than {MAX_TITLE_CHARACTERS} characters",
     "title_control_character": "the title holds an invisible control character",
-    "image_missing": "the listing names no picture",
+    "image_too_many": f"the listing names more than {MAX_PICTURES} pictures",
+    # Of the feed as a whole, so found when all of it has been read: see `catalog_io.settlement`.
+    "listing_id_duplicate": "an earlier row of the feed has this listing id, and this one adds no picture to it",
 }
 
 
@@ -25,19 +27,14 @@ def _each(data: PolarsData, holds: pl.Expr) -> pl.LazyFrame:
 
 
 class ListingSchema(pa.DataFrameModel):
-    """A feed's rows after column mapping, stripped and without nulls; the last two columns are derived.
-
-    Columns that are not named here (labels, embedded pictures) pass through.
-    """
+    """A feed's rows after column mapping, stripped and without nulls. A row without a picture is a listing, too."""
 
     row_number: int  # 1-based over the whole feed
     listing_id: str
     product_id: str
     title: str
-    image: str
+    picture_count: int
     raw: str
-    is_repeated: bool  # an earlier row of the feed has the same listing_id
-    has_image: bool  # a path or embedded bytes
 
     @pa.check("listing_id", name="listing_id_missing")
     def _id_present(cls, data: PolarsData) -> pl.LazyFrame:
@@ -51,10 +48,6 @@ class ListingSchema(pa.DataFrameModel):
     def _id_visible(cls, data: PolarsData) -> pl.LazyFrame:
         return _each(data, ~pl.col(data.key).str.contains(r"\p{Cc}"))
 
-    @pa.check("is_repeated", name="listing_id_duplicate")
-    def _id_first(cls, data: PolarsData) -> pl.LazyFrame:
-        return _each(data, ~pl.col(data.key))
-
     @pa.check("title", name="title_missing")
     def _title_present(cls, data: PolarsData) -> pl.LazyFrame:
         return _each(data, pl.col(data.key) != "")
@@ -67,6 +60,6 @@ class ListingSchema(pa.DataFrameModel):
     def _title_visible(cls, data: PolarsData) -> pl.LazyFrame:
         return _each(data, ~pl.col(data.key).str.contains(r"\p{Cc}"))
 
-    @pa.check("has_image", name="image_missing")
-    def _image_present(cls, data: PolarsData) -> pl.LazyFrame:
-        return _each(data, pl.col(data.key))
+    @pa.check("picture_count", name="image_too_many")
+    def _pictures_few(cls, data: PolarsData) -> pl.LazyFrame:
+        return _each(data, pl.col(data.key) <= MAX_PICTURES)

@@ -28,17 +28,12 @@ class Validated(NamedTuple):
     rejected: pl.DataFrame
 
 
-def split_valid(rows: pl.DataFrame, seen: set[str] | None = None) -> Validated:
-    """Checks rows (row_number, listing_id, product_id, title, image, raw; optional picture, fault, labels).
-
-    `seen` holds the listing ids of the feed's earlier batches and gains those of this one, so that a repeated
-    id is found across batches. The first row with an id has it, also where that row is rejected.
-    """
-    seen = set() if seen is None else seen
+def split_valid(rows: pl.DataFrame) -> Validated:
+    """Checks each row by itself (row_number, listing_id, product_id, title, pictures, raw; optional fault, labels)."""
     rows = _clean(rows)
     unreadable = pl.col("fault").is_not_null()
     readable = rows.filter(~unreadable)
-    failures = _failures(readable, seen)
+    failures = _failures(readable)
     position = pl.int_range(pl.len(), dtype=pl.Int64).alias("index")
     accepted = readable.with_columns(position).join(failures, on="index", how="anti", maintain_order="left")
     broken_rules = readable.with_columns(position).join(failures, on="index", how="inner", maintain_order="left")
@@ -56,7 +51,7 @@ def split_valid(rows: pl.DataFrame, seen: set[str] | None = None) -> Validated:
 def _clean(rows: pl.DataFrame) -> pl.DataFrame:
     if "fault" not in rows.columns:
         rows = rows.with_columns(fault=pl.lit(None, pl.String))
-    text = [pl.col(c).cast(pl.String).fill_null("").str.strip_chars() for c in ("listing_id", "product_id", "image")]
+    text = [pl.col(c).cast(pl.String).fill_null("").str.strip_chars() for c in ("listing_id", "product_id")]
     # A line break or tab inside a title is layout, not damage.
     title = pl.col("title").cast(pl.String).fill_null("").str.replace_all(r"\s+", " ").str.strip_chars()
     return rows.with_columns(
@@ -64,15 +59,11 @@ def _clean(rows: pl.DataFrame) -> pl.DataFrame:
     ).with_columns(product_id=pl.when(pl.col("product_id") == "").then("listing_id").otherwise("product_id"))
 
 
-def _failures(rows: pl.DataFrame, seen: set[str]) -> pl.DataFrame:
+def _failures(rows: pl.DataFrame) -> pl.DataFrame:
     """One row for each row that breaks a rule: index, codes, reasons."""
-    has_image = pl.col("image") != ""
-    if "picture" in rows.columns:
-        has_image |= pl.col("picture").is_not_null()
     checked = rows.select(
-        *("row_number", "listing_id", "product_id", "title", "image", "raw"),
-        is_repeated=pl.Series(_repeated(rows["listing_id"], seen), dtype=pl.Boolean),
-        has_image=has_image,
+        *("row_number", "listing_id", "product_id", "title", "raw"),
+        picture_count=pl.col("pictures").list.len().fill_null(0).cast(pl.Int64),
     )
     none = pl.DataFrame(schema={"index": pl.Int64, "codes": REJECTED["codes"], "reasons": REJECTED["reasons"]})
     try:
@@ -94,12 +85,3 @@ def _failures(rows: pl.DataFrame, seen: set[str]) -> pl.DataFrame:
         .match_to_schema(none.schema)
     )
     return broken
-
-
-def _repeated(ids: pl.Series, seen: set[str]) -> list[bool]:
-    flags = []
-    for listing_id in ids:
-        flags.append(listing_id in seen)
-        if listing_id:
-            seen.add(listing_id)
-    return flags

@@ -53,7 +53,22 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def picture_workers() -> Iterator[str]:
+    """The address of real Dask workers that shrink the pictures of all tests: starting some takes seconds."""
+    from flows.cluster import dask_client
+
+    with dask_client("", 2) as client:
+        yield client.scheduler_info()["address"]
+
+
+@pytest.fixture
+def shared_workers(_no_settings_from_outside: None, monkeypatch: pytest.MonkeyPatch, picture_workers: str) -> None:
+    """This test's ingests use the session's Dask workers."""
+    monkeypatch.setenv("CMA_INGEST__DASK", picture_workers)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, picture_workers: str) -> Path:
     """The config of a project whose sample catalogue is ingested, and whose barely trained model is compiled.
 
     Nothing is tagged yet. Tests copy it (`project_copy`); none changes it.
@@ -69,7 +84,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_sample(folder / "catalogue", listings=LISTINGS, seed=3)
     config = folder / "cma.toml"
     config.write_text(CONFIG + BARELY_TRAINED, encoding="utf-8")
-    project = Project.open(config)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CMA_INGEST__DASK", picture_workers)
+        project = Project.open(config)
     ingest(project)
     train(project)
     compile_champion(project)
@@ -77,7 +94,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project_copy(trained: Path, tmp_path: Path) -> Path:
+def project_copy(trained: Path, tmp_path: Path, shared_workers: None) -> Path:
     """A config like `trained`, in a folder of the test's own."""
     shutil.copytree(trained.parent, tmp_path / "project")
     return tmp_path / "project" / "cma.toml"

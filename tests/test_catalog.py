@@ -4,22 +4,21 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
+from hashlib import md5
 from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
+from staged import TAXONOMY, feed_rows, store_rows
 
 from catalog_io.catalog import Catalog, Stored
+from catalog_io.staging import Staging
 from catalog_io.tagged import Collected
 from schemas.errors import UserError
 from schemas.tags import TAGGED
 from schemas.taxonomy import Taxonomy
-from schemas.validation import REJECTED
 
-TAXONOMY = Taxonomy.from_dict(
-    {"color": {"values": {"red": [], "gray": ["grey"]}}, "style": {"values": ["maxi", "mini"]}}
-)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -31,25 +30,18 @@ def catalog(tmp_path: Path) -> Catalog:
 
 
 def store(catalog: Catalog, ids: str = "abc", *, title: str = "Dress", run: str = "r1", feed: str = "hm") -> Stored:
-    listings = pl.DataFrame(
-        [(i, f"p{i}", f"{title} {i}", f"img-{i}", f"in-{title}-{i}", f"row-{title}-{i}", f"{i}.jpg") for i in ids],
-        schema=["listing_id", "product_id", "title", "image_hash", "input_hash", "row_hash", "uri"],
-        orient="row",
-    )
-    images = pl.DataFrame(
-        [(f"img-{i}", 256, 300, 9000, "shard-1.parquet") for i in ids],
-        schema=["image_hash", "width", "height", "bytes", "shard"],
-        orient="row",
-    )
-    labels = pl.DataFrame(
-        [row for i in ids for row in ((i, "color", "Grey", "gray"), (i, "style", "Midi", None))],
-        schema={"listing_id": pl.String, "attribute": pl.String, "word": pl.String, "value": pl.String},
-        orient="row",
-    )
-    rejections = pl.DataFrame(
-        [(7, "", ["title_missing", "image_missing"], ["no title", "no \x00"], "{}")], REJECTED, orient="row"
-    )
-    return catalog.store_feed(feed, run, listings, images, labels, rejections)
+    """One listing for each letter, and a row that is rejected. The feed holds changes only: nothing is gone."""
+    good = [{"listing_id": i, "product_id": f"p{i}", "title": f"{title} {i}", "pictures": [f"{i}.jpg"]} for i in ids]
+    rejected = {"listing_id": "", "title": "", "raw": "{}"}
+    return store_rows(catalog, feed_rows(*good, rejected), feed=feed, run=run, full=False)
+
+
+def counts(stored: Stored) -> tuple[int, int, int]:
+    return stored.inserted, stored.updated, stored.unchanged
+
+
+def input_hash(i: str, title: str = "Dress") -> str:
+    return md5(f"{title} {i}\x1fimg-{i}.jpg".encode(), usedforsecurity=False).hexdigest()
 
 
 def part(
@@ -64,7 +56,7 @@ def part(
         {
             "feed": "hm",
             "listing_id": i,
-            "input_hash": f"in-{title}-{i}",
+            "input_hash": input_hash(i, title),
             "error": error,
             "tags": [] if error else tags,
             "flags": [] if error else flags,
@@ -88,53 +80,173 @@ def rows(catalog: Catalog, sql: str) -> list[tuple[object, ...]]:
 def dump(catalog: Catalog) -> dict[str, list[tuple[object, ...]]]:
     """All rows of all tables, without the times of writing."""
     tables = dict.fromkeys(catalog.counts(), "*")
-    tables |= {"listings": "* exclude (updated_at)", "rejections": "* exclude (seen_at)"}
+    tables |= {
+        "listings": "* exclude (updated_at)",
+        "rejections": "* exclude (first_seen, last_seen)",
+        "picture_sources": "* exclude (checked_at)",
+    }
     return {name: rows(catalog, f"select {columns} from {name} order by all") for name, columns in tables.items()}
 
 
 def test_store_feed_twice_is_store_feed_once(catalog: Catalog) -> None:
-    assert store(catalog) == Stored(inserted=3, updated=0)
+    assert counts(store(catalog)) == (3, 0, 0)
     before = dump(catalog)
-    assert store(catalog) == Stored(inserted=0, updated=3)
+    assert counts(store(catalog)) == (0, 0, 3)
     assert dump(catalog) == before
-    counts = {name: n for name, n in catalog.counts().items() if n}
-    assert counts == {"listings": 3, "listing_images": 3, "images": 3, "labels": 6, "rejections": 1}
+    tables = {name: n for name, n in catalog.counts().items() if n}
+    assert tables == {
+        **{"listings": 3, "listing_images": 3, "images": 3, "picture_sources": 3},
+        **{"labels": 6, "rejections": 1},
+    }
 
 
 def test_store_feed_touches_only_what_it_is_given(catalog: Catalog) -> None:
     store(catalog)
     store(catalog, feed="other")
-    assert store(catalog, "cd", title="Robe", run="r2") == Stored(inserted=1, updated=1)
+    assert counts(store(catalog, "cd", title="Robe", run="r2")) == (1, 1, 0)
     assert rows(catalog, "select listing_id, title, run_id from listings where feed = 'hm' order by all") == [
         ("a", "Dress a", "r1"),
         ("b", "Dress b", "r1"),
         ("c", "Robe c", "r2"),
         ("d", "Robe d", "r2"),
     ]
-    assert dict(catalog.row_hashes("hm").iter_rows())["c"] == "row-Robe-c"
-    assert catalog.row_hashes("nobody").height == 0
-    assert catalog.known_images() == {"img-a", "img-b", "img-c", "img-d"}
-    assert rows(catalog, "select feed, run_id, codes, reason from rejections order by all") == [
-        ("hm", "r2", ["title_missing", "image_missing"], "no title; no \x00"),
-        ("other", "r1", ["title_missing", "image_missing"], "no title; no \x00"),
+    assert rows(catalog, "select image_hash, shard from images order by all") == [
+        (f"img-{i}.jpg", "shard-1.parquet") for i in "abcd"
+    ]
+    codes = ["listing_id_missing", "title_missing"]
+    reason = "the listing has no id; the listing has no title"
+    assert rows(catalog, "select feed, run_id, row_number, codes, reason, raw from rejections order by all") == [
+        ("hm", "r2", 3, codes, reason, "{}"),
+        ("other", "r1", 4, codes, reason, "{}"),
+    ]
+
+
+def test_a_rejection_remembers_when_it_was_first_seen_and_heals(catalog: Catalog) -> None:
+    bad = feed_rows({}, {"title": ""}, {"fault": "2 cells", "listing_id": None, "raw": "x"})
+    times = "select first_seen, last_seen from rejections order by row_number"
+    store_rows(catalog, bad)
+    before = rows(catalog, times)
+    store_rows(catalog, bad)
+    after = rows(catalog, times)
+    assert [first for first, _ in after] == [first for first, _ in before]
+    assert all(first < last for first, last in after)
+    assert store_rows(catalog, feed_rows({}, {})).rejected == 0
+    assert catalog.counts()["rejections"] == 0
+
+
+def test_rejections_of_a_feed_of_changes_stay_until_their_listing_comes_again(catalog: Catalog) -> None:
+    def bad(*ids: str) -> pl.DataFrame:
+        return feed_rows(*({"listing_id": i, "title": ""} for i in ids))
+
+    store_rows(catalog, bad("a", "b"), full=False)
+    store_rows(catalog, bad("c"), full=False)
+    assert rows(catalog, "select listing_id from rejections order by all") == [("a",), ("b",), ("c",)]
+    store_rows(catalog, feed_rows({"listing_id": "b"}), full=False)
+    assert rows(catalog, "select listing_id from rejections order by all") == [("a",), ("c",)]
+
+
+def test_listings_that_leave_a_full_feed_are_inactive_until_they_come_back(catalog: Catalog, tmp_path: Path) -> None:
+    def letters(ids: str) -> Stored:
+        return store_rows(catalog, feed_rows(*({"listing_id": i, "title": f"Dress {i}"} for i in ids)))
+
+    letters("abc")
+    stored = letters("ab")
+    assert (stored.gone, stored.returned, *counts(stored)) == (1, 0, 0, 0, 2)
+    assert rows(catalog, "select listing_id from tagged_listings order by all") == [("a",), ("b",)]
+    assert catalog.untagged("m1", "torch")["listing_id"].to_list() == ["a", "b"]
+    assert catalog.listings().height == 3  # its labels still teach
+    stored = letters("abc")
+    assert (stored.gone, stored.returned, *counts(stored)) == (0, 1, 0, 1, 2)
+    assert rows(catalog, "select count(*) from tagged_listings") == [(3,)]
+
+
+def test_a_listing_whose_row_is_rejected_is_not_gone(catalog: Catalog) -> None:
+    store_rows(catalog, feed_rows({}, {}))
+    stored = store_rows(catalog, feed_rows({}, {"title": ""}))
+    assert (stored.gone, stored.rejected, stored.unchanged) == (0, 1, 1)
+    assert catalog.listings()["title"].to_list() == ["Red dress"] * 2
+
+
+def test_a_feed_that_lost_most_of_its_listings_changes_nothing(catalog: Catalog) -> None:
+    store_rows(catalog, feed_rows(*({} for _ in range(300))))
+    before = dump(catalog)
+    with pytest.raises(UserError, match=r"feed hm: 299 of its 300 listings are gone at once.*most_gone"):
+        store_rows(catalog, feed_rows({"title": "Changed"}), most_gone=0.5)
+    assert dump(catalog) == before
+    assert store_rows(catalog, feed_rows({}), most_gone=1).gone == 299
+
+
+def test_all_pictures_are_kept_and_the_first_usable_one_is_primary(catalog: Catalog) -> None:
+    store_rows(
+        catalog,
+        feed_rows({"pictures": ["bad.jpg", "b.jpg", "a.jpg", "b.jpg"]}, {"pictures": ["bad.jpg"]}, {"pictures": []}),
+        faults=["bad.jpg"],
+    )
+    assert rows(catalog, "select listing_id, position, uri, image_hash, code from listing_images order by all") == [
+        ("L1", 0, "bad.jpg", None, "picture_truncated"),
+        ("L1", 1, "b.jpg", "img-b.jpg", None),
+        ("L1", 2, "a.jpg", "img-a.jpg", None),
+        ("L2", 0, "bad.jpg", None, "picture_truncated"),
+    ]
+    assert rows(catalog, "select listing_id, image_hash from listings order by all") == [
+        ("L1", "img-b.jpg"),
+        ("L2", None),
+        ("L3", None),
+    ]
+    assert catalog.picture_faults("hm") == {"picture_truncated": 2}
+    noisy = rows(catalog, "select listing_id, kind, detail, image_hash from noisy_listings order by all")
+    assert noisy == [
+        ("L1", "unusable_picture", "cut off (bad.jpg)", "img-b.jpg"),
+        ("L2", "unusable_picture", "cut off (bad.jpg)", None),
+    ]
+
+
+def test_a_good_picture_stays_until_a_good_one_takes_its_place(catalog: Catalog) -> None:
+    store_rows(catalog, feed_rows({}))
+    stored = store_rows(catalog, feed_rows({}), faults=["a.jpg"])
+    assert counts(stored) == (0, 1, 0)
+    assert rows(catalog, "select image_hash, code from listing_images") == [("img-a.jpg", "picture_truncated")]
+    assert rows(catalog, "select image_hash from listings") == [("img-a.jpg",)]
+    assert counts(store_rows(catalog, feed_rows({}))) == (0, 1, 0)
+    assert rows(catalog, "select image_hash, code from listing_images") == [("img-a.jpg", None)]
+
+
+def test_rows_of_one_id_that_differ_in_pictures_only_are_one_listing(catalog: Catalog) -> None:
+    same = {"listing_id": "A", "product_id": "P"}
+    stored = store_rows(
+        catalog,
+        feed_rows({**same, "pictures": ["1.jpg"]}, {"listing_id": "B"}, {**same, "pictures": ["1.jpg"]}),
+        feed_rows({**same, "pictures": ["2.jpg"]}, {**same, "title": "Other", "pictures": ["3.jpg"]}, first=4),
+        feed_rows({**same, "pictures": []}, {"listing_id": "C", "title": ""}, {"listing_id": "C"}, first=6),
+    )
+    assert (stored.inserted, stored.rejected) == (2, 5)
+    assert rows(catalog, "select listing_id, position, uri from listing_images order by all") == [
+        ("A", 0, "1.jpg"),
+        ("A", 1, "2.jpg"),
+        ("B", 0, "a.jpg"),
+    ]
+    repeated = ["listing_id_duplicate"]
+    assert rows(catalog, "select row_number, codes, raw from rejections order by all") == [
+        (3, repeated, "row 3"),
+        (5, repeated, "row 5"),
+        (6, repeated, "row 6"),
+        (7, ["title_missing"], "row 7"),  # the first row with an id has it, also where it is rejected
+        (8, repeated, "row 8"),
     ]
 
 
 def test_storing_nothing_clears_the_rejections(catalog: Catalog) -> None:
     store(catalog)
-    names = ["listing_id", "product_id", "title", "image_hash", "input_hash", "row_hash", "uri"]
-    empty = pl.DataFrame(schema=dict.fromkeys(names, pl.String))
-    images = pl.DataFrame(schema=["image_hash", "width", "height", "bytes", "shard"])
-    labels = pl.DataFrame(schema=["listing_id", "attribute", "word", "value"])
-    assert catalog.store_feed("hm", "r3", empty, images, labels, pl.DataFrame(schema=REJECTED)) == Stored(0, 0)
+    store_rows(catalog, full=True)
     assert catalog.counts()["rejections"] == 0
     assert catalog.counts()["listings"] == 3
+    assert rows(catalog, "select count(*) from tagged_listings") == [(0,)]
 
 
-def test_a_listing_given_twice_is_a_fault_of_the_caller_and_nothing_is_stored(catalog: Catalog) -> None:
-    with pytest.raises(ValueError, match="stands twice"):
-        store(catalog, "aa")
-    assert catalog.counts()["listings"] == 0
+def test_an_ingest_of_the_same_feed_is_kept_out(catalog: Catalog) -> None:
+    with Staging(catalog.home, "hm").held(), pytest.raises(UserError, match="feed hm is being ingested by another"):
+        store(catalog)
+    assert counts(store(catalog)) == (3, 0, 0)
 
 
 def test_listings_have_their_labels_as_columns(catalog: Catalog) -> None:
@@ -145,9 +257,9 @@ def test_listings_have_their_labels_as_columns(catalog: Catalog) -> None:
             "listing_id": "a",
             "product_id": "pa",
             "title": "Dress a",
-            "image_hash": "img-a",
+            "image_hash": "img-a.jpg",
             "shard": "shard-1.parquet",
-            "input_hash": "in-Dress-a",
+            "input_hash": input_hash("a"),
             "label_color": "gray",
             "label_style": None,
         }
@@ -299,7 +411,7 @@ def test_a_second_writer_waits(catalog: Catalog) -> None:
     holder.start()
     assert entered.wait(10)
     threading.Timer(0.3, release.set).start()
-    assert store(Catalog(catalog.home)) == Stored(3, 0)
+    assert counts(store(Catalog(catalog.home))) == (3, 0, 0)
     holder.join()
 
 
@@ -325,7 +437,7 @@ with Database(pathlib.Path(sys.argv[1]), 1.0).transaction():
         with pytest.raises(UserError, match="another cma run is writing"):
             Catalog(catalog.home, lock_timeout=0.2).counts()
         process.kill()
-        assert store(Catalog(catalog.home, lock_timeout=5)) == Stored(3, 0)
+        assert counts(store(Catalog(catalog.home, lock_timeout=5))) == (3, 0, 0)
 
 
 def test_another_program_with_the_file_open_is_named(catalog: Catalog) -> None:

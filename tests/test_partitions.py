@@ -6,21 +6,25 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from catalog_io import partitions
+from catalog_io import partitions, picture_shards
 from catalog_io.atomic import replacing
-from catalog_io.images import Picture
 from catalog_io.partitions import write_atomically, write_partitions
-from catalog_io.picture_shards import PictureShards
+from catalog_io.picture_shards import PICTURES, PictureShards
 from schemas.errors import UserError
 from schemas.tags import work_schema
 
 
-def picture(n: int) -> Picture:
-    return Picture(f"{n:064x}", b"jpeg %d" % n, 256, 300)
+def pictures(*numbers: int) -> pl.DataFrame:
+    rows = [(f"{n:064x}", b"jpeg %d" % n, 256, 300, "0" * 16) for n in numbers]
+    return pl.DataFrame(rows, schema=PICTURES, orient="row")
+
+
+def append(shards: PictureShards, *numbers: int) -> dict[str, str]:
+    return dict(shards.append([pictures(*numbers)]).select("image_hash", "shard").iter_rows())
 
 
 def listings(shards: PictureShards, n: int) -> pl.DataFrame:
-    shard_of = shards.write([picture(i) for i in range(n // 2)]) | shards.write([picture(i) for i in range(n // 2, n)])
+    shard_of = append(shards, *range(n // 2)) | append(shards, *range(n // 2, n))
     rows = [
         {
             "feed": "hm",
@@ -78,22 +82,29 @@ def test_no_listings_no_partitions(tmp_path: Path) -> None:
     assert write_partitions(listings(shards, 2).clear(), shards, tmp_path / "work") == []
 
 
-def test_shards_hold_each_picture_once(tmp_path: Path) -> None:
+def test_shards_have_a_sensible_size_and_are_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_shards, "SHARD_BYTES", 18)  # three pictures
+    monkeypatch.setattr(picture_shards, "ROW_GROUP_ROWS", 1)
     shards = PictureShards(tmp_path)
-    first = shards.write([picture(1), picture(2), picture(1)])
-    assert set(first) == {picture(1).hash, picture(2).hash} and len(set(first.values())) == 1
-    assert shards.write([picture(1)], known=first.keys()) == {}
-    second = shards.write([picture(1), picture(3)], known=first.keys())
-    assert set(second) == {picture(3).hash}
+    index = shards.append([pictures(3, 1), pictures(), pictures(2, 4)])
+    assert index.columns == ["image_hash", "width", "height", "perceptual_hash", "bytes", "shard"]
+    assert sorted(index["shard"].value_counts()["count"]) == [1, 3]
+    assert index["bytes"].to_list() == [6] * 4
     assert len(list((tmp_path / "pictures").iterdir())) == 2
-    assert shards.read(first | second) == {picture(n).hash: picture(n).jpeg for n in (1, 2, 3)}
+    shard_of = dict(index.select("image_hash", "shard").iter_rows())
+    assert shards.read(shard_of) == {f"{n:064x}": b"jpeg %d" % n for n in (1, 2, 3, 4)}
     assert shards.read({}) == {}
+
+
+def test_no_pictures_no_shard(tmp_path: Path) -> None:
+    assert PictureShards(tmp_path).append([pictures()]).height == 0
+    assert not (tmp_path / "pictures").exists()
 
 
 def test_a_lost_shard_is_named(tmp_path: Path) -> None:
     shards = PictureShards(tmp_path)
-    shard_of = shards.write([picture(1)])
-    (tmp_path / "pictures" / shard_of[picture(1).hash]).unlink()
+    shard_of = append(shards, 1)
+    (tmp_path / "pictures" / shard_of[f"{1:064x}"]).unlink()
     with pytest.raises(UserError, match=r"shard-.*is gone"):
         shards.read(shard_of)
 

@@ -1,0 +1,64 @@
+"""The units of work of the picture step: files of references in, files of shrunk pictures out.
+
+A unit is named by its content, so that the results of a run that was killed serve the next one.
+"""
+
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+import polars as pl
+
+from catalog_io.atomic import write_atomically
+from catalog_io.picture_fetch import FetchPolicy
+from catalog_io.picture_work import PICTURE_DONE, PICTURE_WORK, process_pictures
+
+UNIT_ROWS = 256  # pictures: some seconds of work
+UNIT_BYTES = 64_000_000  # of embedded pictures
+CONNECTIONS = 16  # of a worker that fetches remote pictures
+
+
+def write_units(work: pl.DataFrame, folder: Path, picture_size: int) -> Iterator[Path]:
+    """Cuts PICTURE_WORK rows into units below `folder`."""
+    row = 0
+    while row < work.height:
+        sizes = work["data"].slice(row, UNIT_ROWS).bin.size().fill_null(0).cum_sum()
+        rows = max(1, int((sizes <= UNIT_BYTES).sum()))
+        yield write_unit(work.slice(row, rows), folder, picture_size)
+        row += rows
+
+
+def write_unit(work: pl.DataFrame, folder: Path, picture_size: int) -> Path:
+    name = blake2b(str(picture_size).encode(), digest_size=16)
+    for key, stamp in work.select("key", "stamp").iter_rows():
+        name.update(f"\0{key}\0{stamp}".encode())
+    path = folder / f"{name.hexdigest()}.work.parquet"
+    return path if path.exists() else write_atomically(path, work.select(PICTURE_WORK.names()).cast(PICTURE_WORK))
+
+
+def done_path(unit: Path) -> Path:
+    return unit.with_name(unit.name.replace(".work.", ".done."))
+
+
+def process_unit(unit: Path, root: str, policy: FetchPolicy, picture_size: int) -> int:
+    """Runs in a Dask worker: one unit in, its results out, whole or not at all. Returns its pictures."""
+    work = pl.read_parquet(unit, glob=False)
+    remote = "://" in root or work["uri"].str.contains("//", literal=True).any()
+    threads = CONNECTIONS if remote else 1
+    done = process_pictures(work, root, policy, short_side=picture_size, threads=threads)
+    write_atomically(done_path(unit), done)
+    return work.height
+
+
+def split_unit(unit: Path, picture_size: int) -> list[Path]:
+    """The halves of a unit that kills its workers. A single picture that does is given up, as unusable."""
+    work = pl.read_parquet(unit, glob=False)
+    if work.height > 1:
+        halves = (work[: work.height // 2], work[work.height // 2 :])
+        return [write_unit(half, unit.parent, picture_size) for half in halves]
+    given_up = work.select("key", "uri", "stamp").with_columns(
+        code=pl.lit("picture_kills_worker"), sentence=pl.lit("a worker process died on this picture, again and again")
+    )
+    missing = [pl.lit(None, dtype).alias(name) for name, dtype in PICTURE_DONE.items() if name not in given_up.columns]
+    write_atomically(done_path(unit), given_up.with_columns(missing).select(PICTURE_DONE.names()).cast(PICTURE_DONE))
+    return []

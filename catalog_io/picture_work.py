@@ -1,0 +1,83 @@
+"""Fetches and shrinks pictures where the data goes through as frames: in a worker, or anywhere else."""
+
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import polars as pl
+
+from catalog_io.fetch_policy import FetchPolicy, PictureError
+from catalog_io.images import shrink
+from catalog_io.picture_fetch import PictureRoot
+from catalog_io.redaction import redacted
+
+__all__ = ["PICTURE_DONE", "PICTURE_WORK", "process_pictures"]
+
+PICTURE_WORK = pl.Schema({"key": pl.String(), "uri": pl.String(), "stamp": pl.String(), "data": pl.Binary()})
+"""`data` null: to be fetched. `stamp`: what is known of the picture, "" if nothing."""
+
+PICTURE_DONE = pl.Schema(
+    {
+        "key": pl.String(),
+        "uri": pl.String(),
+        "stamp": pl.String(),
+        "image_hash": pl.String(),
+        "jpeg": pl.Binary(),
+        "width": pl.Int32(),
+        "height": pl.Int32(),
+        "perceptual_hash": pl.String(),
+        "code": pl.String(),
+        "sentence": pl.String(),
+    }
+)
+
+
+def process_pictures(
+    work: pl.DataFrame, root: str, policy: FetchPolicy, *, short_side: int, threads: int = 1
+) -> pl.DataFrame:
+    """PICTURE_WORK → PICTURE_DONE: one row out for each row in, in the same order.
+
+    Unusable: code and sentence, image_hash null. Unchanged since its stamp: image_hash and code both null.
+    A stamp comes out "" where fetching failed. URIs and sentences come out without secrets.
+    """
+    _silence_pillow()
+    with PictureRoot(root, policy) as pictures:
+
+        def one(row: tuple[str, str, str, bytes | None]) -> tuple[Any, ...]:
+            return _processed(pictures, short_side, *row)
+
+        rows = work.select(PICTURE_WORK.names()).iter_rows()
+        done: Iterable[tuple[Any, ...]]
+        if threads <= 1:
+            done = [one(row) for row in rows]
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                done = list(pool.map(one, rows))
+    return pl.DataFrame(done, schema=PICTURE_DONE, orient="row")
+
+
+def _processed(
+    pictures: PictureRoot, short_side: int, key: str, uri: str, stamp: str, data: bytes | None
+) -> tuple[Any, ...]:
+    shown = redacted(uri or "")
+    known, stamp = stamp or "", stamp if data is not None else ""
+    try:
+        if data is None:
+            fetched = pictures.read(uri or "", known)
+            if fetched is None:
+                return (key, shown, known, *[None] * 7)
+            data, stamp = fetched
+        picture = shrink(data, short_side=short_side)
+    except PictureError as fault:
+        return (key, shown, stamp, *[None] * 5, fault.code, fault.sentence)
+    return (key, shown, stamp, *picture, None, None)
+
+
+def _silence_pillow() -> None:
+    """Damaged EXIF blocks and the like, which `shrink` copes with.
+
+    Filters are global to the process, so this one is put there for good: taking it away at the end, as
+    `warnings.catch_warnings` does, would be wrong for the other threads of a worker.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")

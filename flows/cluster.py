@@ -1,0 +1,31 @@
+"""Dask: a scheduler of the user's, or a cluster of local processes."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+@contextmanager
+def dask_client(address: str, workers: int) -> Iterator["Client"]:
+    """A client of the scheduler at `address`; where that is empty, of so many single-threaded local processes."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    if address:
+        with Client(address) as client:
+            yield client
+        return
+    # A task that has killed two workers is at fault itself.
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="ERROR"
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client

@@ -1,0 +1,222 @@
+"""Feeds into the catalogue with every real part: files, Dask workers, DuckDB; what changes costs, what does not is kept."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from catalog_io.picture_units import process_unit
+from flows import picture_step
+from flows.ingest import FeedSummary, ingest
+from flows.project import Project
+from schemas.errors import UserError
+
+CONFIG = """\
+[feeds.shop]
+source = "{source}"
+images = "."
+columns = {{ listing_id = "id", title = "title", image = "image" }}
+labels = {{ color = "color" }}
+"""
+
+
+def picture(path: Path, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 255, (40, 30, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((300, 400)).save(path, "JPEG")
+
+
+def write_feed(folder: Path, rows: list[Mapping[str, str]]) -> None:
+    with (folder / "feed.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["id", "title", "image", "color"])
+        writer.writeheader()
+        writer.writerows({"title": f"Dress {row['id']}", "image": "a.jpg", "color": "red"} | row for row in rows)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, shared_workers: None) -> Path:
+    """A folder with a project over three listings; `c` has two pictures."""
+    for seed, name in enumerate(("a", "b", "c")):
+        picture(tmp_path / f"{name}.jpg", seed)
+    rows = [{"id": "A"}, {"id": "B", "image": "b.jpg"}, {"id": "C", "image": '["c.jpg", "a.jpg"]'}]
+    write_feed(tmp_path, rows)
+    (tmp_path / "cma.toml").write_text(CONFIG.format(source="feed.csv"), encoding="utf-8")
+    return tmp_path
+
+
+def run(folder: Path) -> FeedSummary:
+    (summary,) = ingest(Project.open(folder / "cma.toml"))
+    return summary
+
+
+def outcome(summary: FeedSummary) -> tuple[int, int, int, int, int]:
+    return summary.inserted, summary.updated, summary.unchanged, summary.pictures_worked, summary.pictures_new
+
+
+def select(folder: Path, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(folder / "warehouse" / "work.duckdb"), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def content(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """All that an ingest stores, but for times, run ids and the random names of shards."""
+    without = "* exclude ({})"
+    columns = {
+        "listings": without.format("run_id, updated_at"),
+        "listing_images": "*",
+        "images": without.format("shard"),
+        "picture_sources": without.format("checked_at"),
+        "labels": "*",
+        "rejections": without.format("run_id, first_seen, last_seen"),
+    }
+    return {table: select(folder, f"select {what} from {table} order by all") for table, what in columns.items()}
+
+
+def test_the_second_time_costs_nothing_and_changes_nothing(shop: Path) -> None:
+    assert outcome(run(shop)) == (3, 0, 0, 3, 3)
+    before = content(shop)
+    assert outcome(run(shop)) == (0, 0, 3, 0, 0)
+    assert content(shop) == before
+    assert not (shop / "warehouse" / "ingest" / "shop").exists()
+
+
+def test_a_picture_that_changed_is_shrunk_again_and_its_listings_with_it(shop: Path) -> None:
+    run(shop)
+    inputs = dict(select(shop, "select listing_id, input_hash from listings"))
+    picture(shop / "a.jpg", 77)
+    assert outcome(run(shop)) == (0, 2, 1, 1, 1)
+    after = dict(select(shop, "select listing_id, input_hash from listings"))
+    assert [key for key in "ABC" if inputs[key] != after[key]] == ["A"]  # of C it is the second picture
+    os.utime(shop / "b.jpg")
+    assert outcome(run(shop)) == (0, 0, 3, 1, 0)  # touched, but the same
+
+
+def test_a_picture_that_vanished_is_kept_and_may_come_back(shop: Path) -> None:
+    run(shop)
+    good = content(shop)
+    (shop / "b.jpg").rename(shop / "away.jpg")
+    summary = run(shop)
+    assert summary.picture_faults == {"picture_not_found": 1}
+    assert dict(select(shop, "select listing_id, image_hash is not null from listings")) == dict.fromkeys("ABC", True)
+    assert outcome(run(shop))[:3] == (0, 0, 3)
+    (shop / "away.jpg").rename(shop / "b.jpg")
+    assert run(shop).picture_faults == {}
+    assert content(shop) == good
+
+
+def test_a_listing_without_a_usable_picture_is_tagged_from_its_title(shop: Path) -> None:
+    (shop / "b.jpg").write_bytes(b"<html>404</html>")
+    summary = run(shop)
+    assert (summary.accepted, summary.without_picture) == (3, 1)
+    work = Project.open(shop / "cma.toml").catalog.untagged("m", "torch")
+    assert dict(work.select("listing_id", pl.col("image_hash").is_null()).iter_rows()) == {
+        **{"A": False, "B": True, "C": False}
+    }
+
+
+def test_another_picture_size_shrinks_everything_again(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(shop)
+    monkeypatch.setenv("CMA_INGEST__PICTURE_SIZE", "64")
+    assert outcome(run(shop)) == (0, 3, 0, 3, 3)
+    assert {min(size) for size in select(shop, """
+        select width, height from images join listing_images using (image_hash)""")} == {64}  # fmt: skip
+    assert outcome(run(shop)) == (0, 0, 3, 0, 0)
+
+
+def test_embedded_pictures_are_worked_once(shop: Path) -> None:
+    rows = [{"id": i, "title": "Dress", "image": (shop / f"{n}.jpg").read_bytes()} for i, n in zip("ABC", "aab")]
+    (shop / "cma.toml").write_text(CONFIG.format(source="feed.parquet"), encoding="utf-8")
+    pl.DataFrame(rows).with_columns(color=pl.lit("red")).write_parquet(shop / "feed.parquet")
+    assert outcome(run(shop)) == (3, 0, 0, 2, 2)
+    assert outcome(run(shop)) == (0, 0, 3, 0, 0)
+
+
+def test_a_file_that_breaks_in_the_middle_changes_nothing(shop: Path) -> None:
+    run(shop)
+    before = content(shop)
+    feed = (shop / "feed.csv").read_bytes()
+    (shop / "cma.toml").write_text(CONFIG.format(source="feed.csv.gz"), encoding="utf-8")
+    import gzip
+
+    (shop / "feed.csv.gz").write_bytes(gzip.compress(feed * 1000)[:-50])
+    with pytest.raises(UserError, match=r"feed\.csv\.gz"):
+        run(shop)
+    assert content(shop) == before
+
+
+def test_a_missing_picture_folder_stops_the_feed(shop: Path) -> None:
+    run(shop)
+    text = (shop / "cma.toml").read_text(encoding="utf-8")
+    (shop / "cma.toml").write_text(text.replace('images = "."', 'images = "not-mounted"'), encoding="utf-8")
+    with pytest.raises(UserError, match="not-mounted"):
+        run(shop)
+    assert dict(select(shop, "select listing_id, image_hash is not null from listings")) == dict.fromkeys("ABC", True)
+
+
+def test_a_picture_that_kills_workers_is_given_up_and_the_rest_is_kept(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fatal(unit: Path, *arguments: Any) -> int:  # goes to the workers by value
+        import os
+
+        import polars as pl
+
+        if "b.jpg" in pl.read_parquet(unit)["uri"]:
+            os._exit(9)
+        return process_unit(unit, *arguments)
+
+    monkeypatch.setattr(picture_step, "process_unit", fatal)
+    monkeypatch.setenv("CMA_INGEST__DASK", "")
+    summary = run(shop)
+    assert summary.picture_faults == {"picture_kills_worker": 1}
+    assert (summary.accepted, summary.without_picture, summary.pictures_new) == (3, 1, 2)
+
+
+def test_a_killed_ingest_run_again_equals_one_that_was_not(tmp_path: Path, shared_workers: None) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    rows = []
+    for n in range(1200):
+        if n < 600:
+            picture(whole / f"{n}.jpg", n)
+        rows.append({"id": f"L{n}", "title": "" if n % 50 == 0 else f"Dress {n}", "image": f"{n % 610}.jpg"})
+    write_feed(whole, rows)
+    (whole / "cma.toml").write_text(CONFIG.format(source="feed.csv"), encoding="utf-8")
+    shutil.copytree(whole, killed)
+    code = "import sys, pathlib, flows.ingest as i, flows.project as p; i.ingest(p.Project.open(pathlib.Path(sys.argv[1])))"
+    command = [sys.executable, "-c", code, str(killed / "cma.toml")]
+    process = subprocess.Popen(command, start_new_session=True, env=os.environ | {"CMA_INGEST__DASK": ""})
+    deadline = time.monotonic() + 120
+    while not (done := list(killed.glob("warehouse/ingest/shop/units/*.done.parquet"))):
+        assert process.poll() is None, "the ingest ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    written = {path: path.stat().st_mtime_ns for path in done}
+    assert select(killed, "select count(*) from listings") == [(0,)]
+    seen: list[dict[Path, int]] = []
+    project = Project.open(killed / "cma.toml")
+    new_images = project.catalog.new_images
+
+    def spy(files: list[Path]) -> pl.DataFrame:
+        seen.append({path: path.stat().st_mtime_ns for path in files if path in written})
+        return new_images(files)
+
+    project.catalog.new_images = spy  # type: ignore[method-assign]
+    (summary,) = ingest(project)
+    assert seen == [written]  # what was finished was not done again
+    assert (summary.read, summary.rejected, summary.picture_faults) == (1200, 24, {"picture_not_found": 9})
+    run(whole)
+    assert content(killed) == content(whole)

@@ -1,0 +1,163 @@
+"""`cma init`: what it guesses from feeds as merchants have them, and that the project file it writes works."""
+
+import gzip
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from catalog_io.sources import FeedSource, read_feed
+from flows.settings import FeedSettings, load_settings
+from flows.starter import guess_columns, guess_separator, write_starter
+from schemas.errors import ConfigurationError, UserError
+
+
+def started(folder: Path, source: str, query: str | None = None) -> FeedSettings:
+    """The feed's settings as they are loaded; the feed can be read with them."""
+    config, _ = write_starter(folder, source, query)
+    feed = load_settings(config).feeds["mine"]
+    keys = ("source", "columns", "labels", "query", "encoding", "delimiter", "image_separator")
+    frames = list(read_feed(FeedSource("mine", **{key: getattr(feed, key) for key in keys})))
+    assert frames
+    assert all(frame["fault"].null_count() == frame.height for frame in frames)
+    return feed
+
+
+def test_without_a_feed(tmp_path: Path) -> None:
+    config, taxonomy = write_starter(tmp_path / "new", None)
+    assert load_settings(config).feeds["mine"].columns == {"listing_id": "id", "title": "title", "image": "image"}
+    assert taxonomy.is_file()
+    with pytest.raises(ConfigurationError, match="--query"):
+        write_starter(tmp_path / "other", None, "select 1")
+
+
+@pytest.mark.parametrize(
+    ("names", "columns", "labels"),
+    [
+        (  # Google Merchant
+            ["g:id", "g:title", "g:link", "g:image_link", "g:additional_image_link", "g:color", "g:item_group_id"],
+            {
+                "listing_id": "g:id",
+                "title": "g:title",
+                "image": ["g:image_link", "g:additional_image_link"],
+                "product_id": "g:item_group_id",
+            },
+            {"color": "g:color"},
+        ),
+        (  # Shopify
+            ["Handle", "Title", "Body (HTML)", "Vendor", "Type", "Variant SKU", "Image Src", "Image Position"],
+            {"listing_id": "Handle", "title": "Title", "image": "Image Src"},
+            {"style": "Type"},
+        ),
+        (  # Etsy
+            ["TITLE", "DESCRIPTION", "PRICE", "IMAGE10", "IMAGE2", "IMAGE1", "SKU"],
+            {"listing_id": "SKU", "title": "TITLE", "image": ["IMAGE1", "IMAGE2", "IMAGE10"]},
+            {},
+        ),
+        (
+            ["sku", "item_name", "image_url", "image_1", "image_2", "additional image urls"],
+            {
+                "listing_id": "sku",
+                "title": "item_name",
+                "image": ["image_url", "image_1", "image_2", "additional image urls"],
+            },
+            {},
+        ),
+        (  # data sets of fashion
+            ["id", "baseColour", "articleType", "productDisplayName", "filename", "image"],
+            {"listing_id": "id", "title": "productDisplayName", "image": "image"},
+            {"color": "baseColour", "style": "articleType"},
+        ),
+    ],
+)
+def test_usual_names(names: list[str], columns: dict[str, Any], labels: dict[str, str]) -> None:
+    assert guess_columns(names, "feed.csv")[:2] == (columns, labels)
+
+
+def test_what_is_uncertain_is_said(tmp_path: Path) -> None:
+    body = "id;sku;title;image;colour\n1;a;Röd;https://h/a.jpg|https://h/b.jpg;Röd\n".encode("windows-1252")
+    (tmp_path / "feed.csv").write_bytes(body)
+    feed = started(tmp_path, str(tmp_path / "feed.csv"))
+    assert (feed.encoding, feed.delimiter, feed.image_separator) == ("windows-1252", ";", "|")
+    text = (tmp_path / "cma.toml").read_text(encoding="utf-8")
+    assert '# listing_id: "id" has the likeliest name; "sku" would fit as well' in text
+    assert '# encoding: the file is not UTF-8; "windows-1252" is guessed' in text
+    assert '# delimiter: ";" parts the first line' in text
+    assert '# image_separator: "|" stands between' in text
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "windows-1252"])
+def test_encodings_without_a_mark(tmp_path: Path, encoding: str) -> None:
+    for name, body in (
+        ("a.csv", "id,title,image,färg\n1,Röd,a.jpg,x\n"),
+        ("a.jsonl", '{"id": 1, "title": "Röd", "image": "a"}\n'),
+    ):
+        (tmp_path / name).write_bytes(body.encode(encoding))
+        assert started(tmp_path / name.replace(".", "-"), str(tmp_path / name)).encoding == encoding
+
+
+def test_names_that_toml_must_escape(tmp_path: Path) -> None:
+    name = 'Colour "\\👗\x7f'.replace('"', '""')
+    (tmp_path / "feed.csv").write_text(f'id,title,image,"additional image","{name}"\n1,A,a.jpg,b.jpg,x\n')
+    feed = started(tmp_path, str(tmp_path / "feed.csv"))
+    assert feed.columns["image"] == ["image", "additional image"]
+    odd = tmp_path / 'odd "\\👗\x7f.csv'
+    odd.write_text("id,title,image\n1,A,a.jpg\n")
+    assert started(tmp_path / "odd", str(odd)).source == str(odd)
+
+
+def test_paths_are_the_project_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "feed.csv.gz").write_bytes(gzip.compress(b"id,title,image\n1,A,a.jpg\n"))
+    (tmp_path / "data" / "more.tsv").write_bytes(b"id\ttitle\timage\n1\tA\ta.jpg\n")
+    feed = started(tmp_path / "project", "data/feed.csv.gz")
+    assert Path(feed.source).resolve() == tmp_path / "data" / "feed.csv.gz"
+    assert Path(feed.images).resolve() == tmp_path / "data"
+    feed = started(tmp_path / "two", "data/*.tsv")
+    assert feed.delimiter is None
+    assert Path(feed.images).resolve() == tmp_path / "data"
+
+
+def test_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    connection = sqlite3.connect("shop.db")
+    connection.execute("create table t as select 1 as id, 'A' as title, 'a.jpg' as image, 'Navy Blue' as color")
+    connection.commit()
+    connection.close()
+    feed = started(tmp_path / "project", "sqlite:///shop.db", "select *\nfrom t")
+    assert feed.query == "select *\nfrom t"
+    with pytest.raises(ConfigurationError, match=r"feeds\.mine\.query"):
+        write_starter(tmp_path / "other", "sqlite:///shop.db")
+
+
+def test_json_lines_and_pictures_inside(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "title": "A", "images": ["a.jpg", "b.jpg"]}\n')
+    assert started(tmp_path / "one", str(tmp_path / "a.jsonl")).columns["image"] == "images"
+    rows = {"id": range(60), "title": "A", "image": [{"bytes": b"x", "path": None}] * 60, "color": ["Red"] * 60}
+    pl.DataFrame(rows).write_parquet(tmp_path / "a.parquet")
+    assert started(tmp_path / "two", str(tmp_path / "a.parquet")).labels == {"color": "color"}
+
+
+def test_a_password_is_shown_to_nobody(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as fault:
+        write_starter(tmp_path, "postgresql+psycopg://me:s3cret@127.0.0.1:1/shop", "select 1")
+    assert "s3cret" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("cells", "separator"),
+    [
+        (["a.jpg", "b.jpg"], None),
+        (["a.jpg|b.jpg", "c.png"], "|"),
+        (["a.jpg, b.JPG"], ","),
+        (["https://h/a https://h/b"], " "),
+        (["https://h/w_100,h_200/a.jpg"], None),
+        (["a red dress.jpg"], None),
+        ([], None),
+    ],
+)
+def test_the_separator_of_pictures(cells: list[str], separator: str | None) -> None:
+    assert guess_separator(cells) == separator
