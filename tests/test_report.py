@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from catalog_io.publication import publish
+from catalog_io.publication import publish, query
 from flows.project import Project
 from flows.report import report
 from schemas.tags import TAGGED
@@ -50,7 +50,10 @@ def test_the_page_is_self_contained_and_escaped(page: Path) -> None:
     assert "https://" not in html
     assert "<script" not in html
     table = pl.read_csv(page.with_suffix(".csv"))
-    assert table["kind"].to_list() == ["label_conflict", "mismatch", "modality_conflict"]
+    flags = table.filter(pl.col("kind") != "unusable_picture")
+    assert flags["kind"].to_list() == ["label_conflict", "mismatch", "modality_conflict"]
+    broken = query(page.parents[1], "select count(*) as n from unusable_pictures")["n"][0]
+    assert table.height - flags.height == broken > 0  # planted in the sample
 
 
 @pytest.mark.browser
