@@ -1,5 +1,6 @@
 """The picture that a feed's row refers to: a file of the feed's folder or store, or a URL."""
 
+import re
 import threading
 from typing import Self
 
@@ -14,6 +15,8 @@ from catalog_io.web_targets import PORTS
 from schemas.errors import UserError
 
 __all__ = ["TRANSIENT", "FetchPolicy", "Fetched", "PictureError", "PictureRoot", "picture_key"]
+
+_LIKE_A_PAGE = re.compile(r"//[^/?#]*\.[^/?#]*/")  # a URL without its scheme, as web pages have them
 
 
 class PictureRoot:
@@ -43,7 +46,7 @@ class PictureRoot:
 
     def stamp(self, uri: str) -> str | None:
         """For a local file, changes when it does, "" where there is none; None for anything remote. One stat."""
-        if self._folder is None or scheme_of(uri) or uri.startswith("//"):
+        if self._folder is None or scheme_of(uri) or _LIKE_A_PAGE.match(uri):
             return None
         return self._folder.stamp(uri)
 
@@ -51,7 +54,7 @@ class PictureRoot:
         """None where the picture is unchanged since `stamp`, which an earlier read has given; or PictureError."""
         if not uri:
             raise PictureError("picture_not_found", "the listing names no picture")
-        if uri.startswith("//"):  # as on a web page
+        if _LIKE_A_PAGE.match(uri):
             uri = f"https:{uri}"
         scheme = scheme_of(uri)
         if scheme is None:

@@ -80,4 +80,4 @@ def _stamp(status: os.stat_result) -> str:
 
 
 def _not_a_file(relative: str) -> PictureError:
-    return PictureError("picture_not_a_file", f"{shown(relative)} is not a file")
+    return PictureError("picture_not_a_file", f"{shown(relative)} is a folder or device, not a file")

@@ -25,6 +25,7 @@ _OTHER_KINDS = {
     b"%PDF": "a PDF",
     b"\0\0\0\x0cjP  ": "a JPEG 2000",
     b"\xff\x0a": "a JPEG XL",
+    b"\0\0\0\x0cJXL ": "a JPEG XL",
 }
 _HEIC_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"hevc")
 

@@ -23,6 +23,8 @@ _VALUE = re.compile(r"[^&\s\"<>`]*+")
 _QUOTED_NAME = re.compile(r"(?:(?<![\w.\-])|(?<=%26)|(?<=%3F))([\w.\-]++)%3D", re.IGNORECASE)
 _QUOTED_VALUE = re.compile(r"(?:(?!%26)[^&\s\"<>`])*+", re.IGNORECASE)
 
+_ESCAPED = re.compile(r"\\++(?:/|u00(2[13-9a-f]|3[0-9a-f]|40))", re.IGNORECASE)  # never a quotation mark
+
 
 def redacted(text: str) -> str:
     """The text with the passwords of URLs and the secret values of queries replaced by ***.
@@ -42,6 +44,11 @@ def redacted(text: str) -> str:
     if "%3" in text:
         text = _without_values(text, _QUOTED_NAME, _QUOTED_VALUE)
     return text
+
+
+def redacted_row(raw: str) -> str:
+    """The same for a row as it was read: JSON writers escape what URLs are made of (`\\/`, `\\u0026`)."""
+    return redacted(_ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else "/", raw))
 
 
 def _without_password(part: str, *, after_scheme: bool) -> str:

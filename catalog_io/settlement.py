@@ -4,7 +4,7 @@ import duckdb
 import polars as pl
 
 from catalog_io.database import MEMORY, quoted
-from catalog_io.redaction import redacted
+from catalog_io.redaction import redacted_row
 from catalog_io.staging import Staging
 from schemas.listings import MAX_PICTURES, REASONS
 
@@ -27,7 +27,7 @@ def settle(staging: Staging) -> int:
         for name, sql in (("listings", _LISTINGS), ("pictures", _PICTURES), ("references", _REFERENCES)):
             _copy(connection, sql, staging, name)
         repeated = connection.execute(_REPEATED).pl()
-        shown = pl.Series("raw", map(redacted, repeated["raw"]), pl.String)
+        shown = pl.Series("raw", map(redacted_row, repeated["raw"]), pl.String)
         connection.register("repeated_rows", repeated.with_columns(shown).to_arrow())
         _copy(connection, _REJECTIONS.format(repeated=REASONS["listing_id_duplicate"]), staging, "rejections")
         ((accepted,),) = connection.execute(_ACCEPTED).fetchall()
@@ -46,11 +46,10 @@ _LATER = """
         union all select row_number, listing_id, false from rejected where listing_id <> ''
     ),
     candidates as (
-        select i.row_number, i.good, r.cells, p.pictures,
+        select i.row_number, i.listing_id, p.pictures,
             row_number() over of_id as nth,
-            first_value(i.good) over of_id as first_good,
-            first_value(r.cells) over of_id as first_cells,
-            row_number() over (partition by i.listing_id, p.pictures order by i.row_number) as nth_pictures
+            coalesce(i.good and first_value(i.good) over of_id and r.cells = first_value(r.cells) over of_id, false)
+                as alike
         from ids i
         semi join (select listing_id from ids group by all having count(*) > 1) repeated using (listing_id)
         left join rows r using (row_number)
@@ -58,9 +57,11 @@ _LATER = """
                    from pictures group by row_number) p using (row_number)
         window of_id as (partition by i.listing_id order by i.row_number)
     )
-    select row_number, good, coalesce(good and first_good and cells = first_cells and pictures is not null
-        and nth_pictures = 1 and nth <= $most, false) as adds
-    from candidates where nth > 1
+    select row_number, adds from (
+        select row_number, nth, alike and pictures is not null and nth <= $most and
+            row_number() over (partition by listing_id, pictures, alike order by row_number) = 1 as adds
+        from candidates
+    ) where nth > 1
 """
 _LISTINGS = "select * exclude (raw) from rows anti join later using (row_number)"
 # Only listings of several rows need their pictures counted anew.

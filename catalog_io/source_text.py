@@ -254,8 +254,9 @@ class JsonLinesFile:
             return Unreadable(line, "not a JSON object")
         if _HALF_PAIR.search(line) and not is_unicode([json.dumps(row, ensure_ascii=False)]):
             return Unreadable(line, "not Unicode text")
-        if "NaN" in line or "Infinity" in line:  # Python writes and reads these, but they are not JSON
-            line = json.dumps(_DECODER.decode(line), ensure_ascii=False)
+        if "NaN" in line or "Infinity" in line:  # how pandas writes what is missing; it is not JSON
+            row = _DECODER.decode(line)
+            line = json.dumps(row, ensure_ascii=False)
         return row, line
 
     def _frame(self, rows: list[tuple[dict[str, Any], str] | Unreadable], columns: FeedColumns) -> pl.DataFrame:

@@ -12,7 +12,7 @@ import polars as pl
 from catalog_io.database import quoted
 from catalog_io.feed_columns import LABEL_WORD_PREFIX, PICTURES
 from catalog_io.picture_fetch import picture_key
-from catalog_io.redaction import redacted
+from catalog_io.redaction import redacted, redacted_row
 from schemas.errors import UserError
 from schemas.validation import REJECTED, Validated
 
@@ -69,7 +69,7 @@ class Staging:
         self._batches += 1
         rows.accepted.select(self._columns).write_parquet(self.folder / "rows" / name)
         pictures.write_parquet(self.folder / "pictures" / name)
-        shown = pl.Series("raw", map(redacted, rows.rejected["raw"]), pl.String)
+        shown = pl.Series("raw", map(redacted_row, rows.rejected["raw"]), pl.String)
         rows.rejected.with_columns(shown).write_parquet(self.folder / "rejected" / name)
         return embedded
 
@@ -110,8 +110,9 @@ def _pictures(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _shown(uris: pl.Series) -> pl.Series:
-    """Only URLs carry secrets."""
-    has_scheme = uris.str.contains("://", literal=True)
-    if not has_scheme.any():
+    """Only URLs and their queries carry secrets."""
+    suspect = uris.str.contains("//|=")
+    if not suspect.any():
         return uris
-    return pl.Series([redacted(uri) if secret else uri for uri, secret in zip(uris, has_scheme, strict=True)])
+    shown = [redacted(uri) if may else uri for uri, may in zip(uris, suspect, strict=True)]
+    return pl.Series(shown, dtype=pl.String)

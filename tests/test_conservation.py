@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import duckdb
 import polars as pl
@@ -59,7 +60,7 @@ def codes_of(row: Row) -> list[str]:
     return [code for code, is_broken in broken.items() if is_broken]
 
 
-def expected(feed: Feed) -> Outcome:
+def expected(feed: Feed, *, embedded: bool) -> Outcome:
     """The first row with an id has it; later good ones that differ in their pictures only are more pictures of it."""
     firsts: dict[str, Row | None] = {}  # None: a rejected one
     named: dict[str, list[tuple[str, ...]]] = {}
@@ -71,20 +72,20 @@ def expected(feed: Feed) -> Outcome:
         row = Row(
             (given_row.listing_id or "").strip(BLANKS),
             re.sub(f"[{BLANKS}]+", " ", given_row.title or "").strip(" "),
-            tuple(name for name in given_row.pictures if name),
+            tuple(name if embedded else name.strip(BLANKS) for name in given_row.pictures if name),
             (given_row.word or "").strip(BLANKS),
         )
         listing_id, codes = str(row.listing_id), codes_of(row)
         if listing_id and listing_id in firsts:
             first = firsts[listing_id]
             alike = first is not None and first._replace(pictures=()) == row._replace(pictures=())
-            if codes or not alike or not row.pictures or row.pictures in named[listing_id]:
+            if codes or not alike or not row.pictures or _once(row.pictures) in named[listing_id]:
                 codes.append("listing_id_duplicate")
             else:
-                named[listing_id].append(row.pictures)
+                named[listing_id].append(_once(row.pictures))
         elif listing_id:
             firsts[listing_id] = None if codes else row
-            named[listing_id] = [row.pictures]
+            named[listing_id] = [_once(row.pictures)]
         if codes:
             rejected[number] = codes
     pictures = {
@@ -93,6 +94,10 @@ def expected(feed: Feed) -> Outcome:
         if first is not None
     }
     return Outcome(len(feed), len(feed) - len(rejected), pictures, rejected)
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 # ---- what the program does
@@ -128,7 +133,7 @@ def check(path: Path, feed: Feed, batch_rows: int, *, embedded: bool = False) ->
         return blake2b(name.encode(), digest_size=16).hexdigest() if embedded else picture_key(name)
 
     source = FeedSource("shop", str(path), COLUMNS, {"color": "color"})
-    wanted = expected(feed)
+    wanted = expected(feed, embedded=embedded)
     pictures = {listing_id: list(map(key, names)) for listing_id, names in wanted.pictures.items()}
     assert outcome(source, path.parent, batch_rows) == wanted._replace(pictures=pictures)
 
@@ -240,49 +245,53 @@ STORED = st.lists(
 FAULTS = st.lists(st.sampled_from(["p", "q", "r"]), unique=True, max_size=2)
 
 
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    """One for all examples, which are feeds of their own in it."""
+    catalog = Catalog(tmp_path_factory.mktemp("home"))
+    catalog.create(TAXONOMY)
+    return catalog
+
+
 @settings(deadline=None, max_examples=30)
-@given(STORED, FAULTS, STORED, FAULTS)
+@given(STORED, FAULTS, STORED, FAULTS, st.uuids())
 def test_a_catalogue_becomes_what_its_latest_feed_says(
-    tmp_path_factory: pytest.TempPathFactory,
+    catalog: Catalog,
     before: list[Mapping[str, Any]],
     faults_before: list[str],
     latest: list[Mapping[str, Any]],
     faults: list[str],
+    name: UUID,
 ) -> None:
-    homes = [tmp_path_factory.mktemp("home") for _ in range(2)]
-    used, fresh = map(Catalog, homes)
-    for catalog in (used, fresh):
-        catalog.create(TAXONOMY)
-    store_rows(used, feed_rows(*before), faults=faults_before)
-    stored = [store_rows(catalog, feed_rows(*latest), faults=faults, run="r2") for catalog in (used, fresh)]
-    assert stored[0].rejected == stored[1].rejected
-    assert {key: codes for key, codes in rejections(homes[0]).items()} == rejections(homes[1])
-    listed = {row["listing_id"] for row in latest}
-    assert active(homes[0], listed) == active(homes[0], None)  # others are inactive
-    wanted = active(homes[1], None)
-    kept = {row[0] for row in active(homes[0], None)["listings"]} - {row[0] for row in wanted["listings"]}
-    assert kept <= {row["listing_id"] for row in before}
-    assert active(homes[0], listed - kept) == wanted
-    again = store_rows(used, feed_rows(*latest), faults=faults, run="r3")
-    assert (again.inserted, again.updated, again.gone, again.returned) == (0, 0, 0, 0)
+    used, fresh = f"{name}-used", f"{name}-fresh"
+    store_rows(catalog, feed_rows(*before), feed=used, faults=faults_before)
+    for feed in (used, fresh):
+        store_rows(catalog, feed_rows(*latest), feed=feed, faults=faults, run="r2")
+    wanted, is_there = active(catalog, fresh), active(catalog, used)
+    # A listing stays as it was while its row in the feed is rejected; one that is in no row becomes inactive.
+    kept = is_there["listings"].keys() - wanted["listings"].keys()
+    assert kept <= {row["listing_id"] for row in before} & {row["listing_id"] for row in latest}
+    assert is_there.pop("rejections") == wanted.pop("rejections")
+    for table, rows in is_there.items():
+        assert {key: row for key, row in rows.items() if key not in kept} == wanted[table]
 
 
-def rejections(home: Path) -> dict[int, list[str]]:
-    with duckdb.connect(str(home / "work.duckdb"), read_only=True) as connection:
-        return dict(connection.execute("select row_number, codes from rejections").fetchall())
-
-
-def active(home: Path, ids: set[str] | None) -> dict[str, list[tuple[Any, ...]]]:
-    """What is in the catalogue of active listings, of some ids or all; of pictures that fail now, without the last
-    good one, which only a catalogue that is used has."""
+def active(catalog: Catalog, feed: str) -> dict[str, dict[str, list[tuple[Any, ...]]]]:
+    """A feed's rows by table and listing, of active listings only; of a picture that fails now, without the last good
+    one, which only a feed with a past has."""
     queries = {
-        "listings": "select listing_id, product_id, title from listings",
-        "pictures": """select listing_id, position, uri, code, reason, case when code is null then image_hash end
-                       from listing_images""",
-        "labels": "select listing_id, attribute, source, word, value from labels",
+        "listings": "select listing_id, product_id, title from listings where feed = $feed and inactive_since is null",
+        "pictures": """select i.listing_id, position, uri, code, reason, case when code is null then i.image_hash end
+                       from listing_images i join listings using (feed, listing_id)
+                       where feed = $feed and inactive_since is null""",
+        "labels": """select listing_id, attribute, source, word, value from labels join listings using (feed, listing_id)
+                     where feed = $feed and inactive_since is null""",
+        "rejections": "select listing_id, row_number, codes from rejections where feed = $feed",
     }
-    with duckdb.connect(str(home / "work.duckdb"), read_only=True) as connection:
-        rows = connection.execute("select listing_id from listings where inactive_since is null").fetchall()
-        shown = {listing_id for (listing_id,) in rows if ids is None or listing_id in ids}
-        found = {name: connection.execute(f"{sql} order by all").fetchall() for name, sql in queries.items()}
-    return {name: [row for row in rows if row[0] in shown] for name, rows in found.items()}
+    found: dict[str, dict[str, list[tuple[Any, ...]]]] = {}
+    with duckdb.connect(str(catalog.home / "work.duckdb"), read_only=True) as connection:
+        for table, sql in queries.items():
+            rows = found[table] = {}
+            for key, *values in connection.execute(f"{sql} order by all", {"feed": feed}).fetchall():
+                rows.setdefault(key, []).append(tuple(values))
+    return found
