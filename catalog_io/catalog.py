@@ -106,7 +106,8 @@ class Catalog:
 
     def picture_faults(self, feed: str) -> dict[str, int]:
         """How many pictures of the feed's active listings cannot be used, by code, the most frequent first."""
-        sql = """select code, count(*) as n from unusable_pictures where feed = $feed group by code order by n desc, code"""
+        sql = """select code, count(*) as n from unusable_pictures where feed = $feed
+                 group by code order by n desc, code"""
         with self._database.transaction() as connection:
             return dict(fetch(connection, sql, {"feed": feed}).iter_rows())
 
@@ -133,7 +134,8 @@ class Catalog:
     # ---- training and tagging
 
     def listings(self) -> pl.DataFrame:
-        """All listings, inactive ones too (their labels still teach): feed, listing_id, product_id, title, image_hash, shard, input_hash, label_<attribute> (or null)."""
+        """All, inactive ones too (their labels still teach): feed, listing_id, product_id, title, image_hash, shard,
+        input_hash, label_<attribute> (or null)."""
         return self._listings("true", {})
 
     def untagged(self, model_version: str, engine: str) -> pl.DataFrame:

@@ -8,8 +8,8 @@ import polars as pl
 import sqlalchemy as sa
 
 from catalog_io.database import fetch, quoted, registered
-from catalog_io.feed_columns import LABEL_WORD_PREFIX
-from catalog_io.picture_fetch import TRANSIENT
+from catalog_io.feeds.columns import LABEL_WORD_PREFIX
+from catalog_io.pictures.fetch import TRANSIENT
 from catalog_io.staging import Staging
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from catalog_io.atomic import write_atomically
-from catalog_io.picture_shards import PictureShards
+from catalog_io.pictures.shards import PictureShards
 from schemas.tags import LABEL_PREFIX, WORK
 
 __all__ = ["write_atomically", "write_partitions"]

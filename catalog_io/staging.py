@@ -10,8 +10,8 @@ import filelock
 import polars as pl
 
 from catalog_io.database import quoted
-from catalog_io.feed_columns import LABEL_WORD_PREFIX, PICTURES
-from catalog_io.picture_fetch import picture_key
+from catalog_io.feeds.columns import LABEL_WORD_PREFIX, PICTURES
+from catalog_io.pictures.fetch import picture_key
 from catalog_io.redaction import redacted, redacted_row
 from schemas.errors import UserError
 from schemas.validation import REJECTED, Validated

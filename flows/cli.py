@@ -81,7 +81,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="The same seed makes the same catalogue.")] = 7,
 ) -> None:
     """Writes the generated sample catalogue alone, with its planted faults and their ground truth."""
-    from catalog_io.sample import make_sample
+    from catalog_io.sample.catalogue import make_sample
     from flows.progress import bar
 
     with bar("render", listings) as advance:

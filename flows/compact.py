@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from catalog_io.compaction import compact as merge
+from catalog_io.pictures.compaction import compact as merge
 from catalog_io.publication import SNAPSHOT, publish
 from flows.project import Project
 

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from catalog_io.publication import query
-from catalog_io.sample import SampleCatalogue, make_sample
+from catalog_io.sample.catalogue import SampleCatalogue, make_sample
 from flows.progress import bar
 from flows.project import Project
 from models.examples import splits_of

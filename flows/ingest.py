@@ -9,10 +9,10 @@ from pathlib import Path
 
 import polars as pl
 
-from catalog_io.picture_fetch import PictureRoot
-from catalog_io.picture_units import write_units
+from catalog_io.feeds.sources import FeedSource, read_feed
+from catalog_io.pictures.fetch import PictureRoot
+from catalog_io.pictures.units import write_units
 from catalog_io.settlement import settle
-from catalog_io.sources import FeedSource, read_feed
 from catalog_io.staging import Staging
 from flows.picture_step import fetch_policy, work_units, write_reference_units
 from flows.progress import bar

@@ -8,8 +8,8 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from catalog_io.catalog import now
-from catalog_io.picture_fetch import TRANSIENT, FetchPolicy, PictureRoot
-from catalog_io.picture_units import done_path, process_unit, split_unit, write_units
+from catalog_io.pictures.fetch import TRANSIENT, FetchPolicy, PictureRoot
+from catalog_io.pictures.units import done_path, process_unit, split_unit, write_units
 from flows.cluster import dask_client
 from flows.progress import bar
 from flows.project import cores

@@ -11,7 +11,7 @@ from secrets import token_hex
 from typing import Any, Self
 
 from catalog_io.catalog import Catalog
-from catalog_io.picture_shards import PictureShards
+from catalog_io.pictures.shards import PictureShards
 from flows.settings import Settings, find_config, load_settings
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import yaml
 
+from catalog_io.feeds.sources import FeedSource, feed_shape, read_feed
 from catalog_io.redaction import redacted
-from catalog_io.sources import FeedSource, feed_shape, read_feed
 from schemas.errors import ConfigurationError, UserError
 from schemas.taxonomy import Taxonomy
 

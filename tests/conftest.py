@@ -73,7 +73,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, picture_workers: str) -> P
 
     Nothing is tagged yet. Tests copy it (`project_copy`); none changes it.
     """
-    from catalog_io.sample import make_sample
+    from catalog_io.sample.catalogue import make_sample
     from flows.compile import compile_champion
     from flows.demo import CONFIG
     from flows.ingest import ingest

@@ -9,9 +9,9 @@ import pytest
 from staged import TAXONOMY
 
 from catalog_io.catalog import Catalog
-from catalog_io.compaction import GRACE_SECONDS, compact
 from catalog_io.database import Database, registered
-from catalog_io.picture_shards import PICTURES, PictureShards
+from catalog_io.pictures.compaction import GRACE_SECONDS, compact
+from catalog_io.pictures.shards import PICTURES, PictureShards
 
 NIGHTS = 5
 
@@ -57,7 +57,7 @@ def test_small_shards_become_one_and_old_files_go_after_a_day(home: Path) -> Non
 
 
 def test_large_shards_stay(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog_io.compaction.SHARD_BYTES", 10)
+    monkeypatch.setattr("catalog_io.pictures.compaction.SHARD_BYTES", 10)
     assert compact(Catalog(home), PictureShards(home)) == (0, 0, 0)
 
 
@@ -66,8 +66,8 @@ def test_a_killed_compaction_loses_and_doubles_nothing(home: Path) -> None:
     code = """
 import os, pathlib, sys
 from catalog_io.catalog import Catalog
-from catalog_io.compaction import compact
-from catalog_io.picture_shards import PictureShards
+from catalog_io.pictures.compaction import compact
+from catalog_io.pictures.shards import PictureShards
 Catalog.move_pictures = lambda *_: os.kill(os.getpid(), 9)  # the merged shard is written, nothing names it
 home = pathlib.Path(sys.argv[1])
 compact(Catalog(home), PictureShards(home))

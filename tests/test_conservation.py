@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from staged import TAXONOMY, feed_rows, store_rows
 
 from catalog_io.catalog import Catalog
-from catalog_io.picture_fetch import picture_key
+from catalog_io.feeds.sources import FeedSource, read_feed
+from catalog_io.pictures.fetch import picture_key
 from catalog_io.settlement import settle
-from catalog_io.sources import FeedSource, read_feed
 from catalog_io.staging import Staging
 from schemas.validation import split_valid
 
@@ -151,7 +151,7 @@ ROWS = st.builds(
 )
 FEEDS = st.lists(ROWS | ROWS | ROWS | ROWS | st.none(), max_size=10)
 BATCHES = st.integers(1, 12)
-EXAMPLES = settings(deadline=None, max_examples=40)
+EXAMPLES = settings(deadline=None, max_examples=60)
 
 # The second row's picture is no picture of A; the third's is.
 REJECTED_BEFORE = [Row("A", "T", ("p",), None), Row("A", "U", ("q",), None), Row("A", "T", ("q",), None)]
@@ -284,7 +284,8 @@ def active(catalog: Catalog, feed: str) -> dict[str, dict[str, list[tuple[Any, .
         "pictures": """select i.listing_id, position, uri, code, reason, case when code is null then i.image_hash end
                        from listing_images i join listings using (feed, listing_id)
                        where feed = $feed and inactive_since is null""",
-        "labels": """select listing_id, attribute, source, word, value from labels join listings using (feed, listing_id)
+        "labels": """select listing_id, attribute, source, word, value
+                     from labels join listings using (feed, listing_id)
                      where feed = $feed and inactive_since is null""",
         "rejections": "select listing_id, row_number, codes from rejections where feed = $feed",
     }

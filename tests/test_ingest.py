@@ -1,4 +1,4 @@
-"""Feeds into the catalogue with every real part: files, Dask workers, DuckDB; what changes costs, what does not is kept."""
+"""Feeds into the catalogue with every real part: files, Dask workers, DuckDB. Only what changes costs."""
 
 import csv
 import os
@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from catalog_io.picture_units import process_unit
+from catalog_io.pictures.units import process_unit
 from flows import picture_step
 from flows.ingest import FeedSummary, ingest
 from flows.project import Project
@@ -135,7 +135,10 @@ def test_another_picture_size_shrinks_everything_again(shop: Path, monkeypatch: 
 
 
 def test_embedded_pictures_are_worked_once(shop: Path) -> None:
-    rows = [{"id": i, "title": "Dress", "image": (shop / f"{n}.jpg").read_bytes()} for i, n in zip("ABC", "aab")]
+    rows = [
+        {"id": i, "title": "Dress", "image": (shop / f"{n}.jpg").read_bytes()}
+        for i, n in zip("ABC", "aab", strict=True)
+    ]
     (shop / "cma.toml").write_text(CONFIG.format(source="feed.parquet"), encoding="utf-8")
     pl.DataFrame(rows).with_columns(color=pl.lit("red")).write_parquet(shop / "feed.parquet")
     assert outcome(run(shop)) == (3, 0, 0, 2, 2)
@@ -194,7 +197,12 @@ def test_a_killed_ingest_run_again_equals_one_that_was_not(tmp_path: Path, share
     write_feed(whole, rows)
     (whole / "cma.toml").write_text(CONFIG.format(source="feed.csv"), encoding="utf-8")
     shutil.copytree(whole, killed)
-    code = "import sys, pathlib, flows.ingest as i, flows.project as p; i.ingest(p.Project.open(pathlib.Path(sys.argv[1])))"
+    code = """
+import pathlib, sys
+from flows.ingest import ingest
+from flows.project import Project
+ingest(Project.open(pathlib.Path(sys.argv[1])))
+"""
     command = [sys.executable, "-c", code, str(killed / "cma.toml")]
     process = subprocess.Popen(command, start_new_session=True, env=os.environ | {"CMA_INGEST__DASK": ""})
     deadline = time.monotonic() + 120

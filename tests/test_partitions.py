@@ -6,10 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from catalog_io import partitions, picture_shards
+from catalog_io import partitions
 from catalog_io.atomic import replacing
 from catalog_io.partitions import write_atomically, write_partitions
-from catalog_io.picture_shards import PICTURES, PictureShards
+from catalog_io.pictures import shards as picture_shards
+from catalog_io.pictures.shards import PICTURES, PictureShards
 from schemas.errors import UserError
 from schemas.tags import work_schema
 

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from catalog_io.images import shrink
-from catalog_io.picture_fetch import FetchPolicy, PictureRoot
-from catalog_io.picture_work import PICTURE_DONE, PICTURE_WORK, process_pictures
+from catalog_io.pictures.fetch import FetchPolicy, PictureRoot
+from catalog_io.pictures.images import shrink
+from catalog_io.pictures.work import PICTURE_DONE, PICTURE_WORK, process_pictures
 
 OPEN = FetchPolicy(allow_private=("127.0.0.1",))
 

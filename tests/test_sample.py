@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from catalog_io.fabrics import PATTERNS
-from catalog_io.garments import CUTS
-from catalog_io.palette import PALETTE
-from catalog_io.sample import BREAKAGES, FAULT_SHARE, FAULTS, SampleListing, make_sample, plan_sample
-from catalog_io.sample_titles import (
+from catalog_io.sample.catalogue import BREAKAGES, FAULT_SHARE, FAULTS, SampleListing, make_sample, plan_sample
+from catalog_io.sample.fabrics import PATTERNS
+from catalog_io.sample.garments import CUTS
+from catalog_io.sample.palette import PALETTE
+from catalog_io.sample.titles import (
     BRANDS,
     EXTRAS,
     MATERIALS,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from staged import feed_rows
 
-from catalog_io.feed_columns import PICTURES
+from catalog_io.feeds.columns import PICTURES
 from schemas.listings import REASONS
 from schemas.validation import REJECTED, split_valid
 

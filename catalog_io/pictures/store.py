@@ -6,9 +6,9 @@ from typing import Any
 import fsspec
 from fsspec.asyn import sync
 
-from catalog_io.fetch_policy import Fetched, FetchPolicy, PictureError, too_many_bytes
+from catalog_io.pictures.fetch_policy import Fetched, FetchPolicy, PictureError, too_many_bytes
+from catalog_io.pictures.references import below, shown
 from catalog_io.redaction import redacted
-from catalog_io.references import below, shown
 from schemas.errors import UserError
 
 __all__ = ["Store"]

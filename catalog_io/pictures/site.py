@@ -1,9 +1,9 @@
 """Pictures below a folder of a web server."""
 
-from catalog_io.fetch_policy import Fetched, PictureError
-from catalog_io.picture_web import Web
-from catalog_io.references import below, shown
-from catalog_io.web_targets import Target
+from catalog_io.pictures.fetch_policy import Fetched, PictureError
+from catalog_io.pictures.references import below, shown
+from catalog_io.pictures.web import Web
+from catalog_io.pictures.web_targets import Target
 
 __all__ = ["Site"]
 

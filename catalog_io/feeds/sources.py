@@ -18,11 +18,11 @@ import fsspec
 import polars as pl
 import pyarrow as pa
 
-from catalog_io.feed_columns import FeedColumns, FeedSource
+from catalog_io.feeds.columns import FeedColumns, FeedSource
+from catalog_io.feeds.parquet import ParquetFile
+from catalog_io.feeds.sql import SqlQuery, is_database
+from catalog_io.feeds.text import DelimitedFile, EncodedFile, JsonLinesFile
 from catalog_io.redaction import redacted
-from catalog_io.source_parquet import ParquetFile
-from catalog_io.source_sql import SqlQuery, is_database
-from catalog_io.source_text import DelimitedFile, EncodedFile, JsonLinesFile
 from schemas.errors import ConfigurationError, UserError
 
 __all__ = ["FeedShape", "FeedSource", "feed_columns", "feed_shape", "read_feed"]

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TextIO, TypeVar
 
 import polars as pl
 
-from catalog_io.feed_columns import BATCH_BYTES, FeedColumns, Unreadable, is_unicode
+from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, Unreadable, is_unicode
 from schemas.errors import ConfigurationError, UserError
 
 DELIMITERS = (",", ";", "\t", "|")

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 import httpcore
 
-from catalog_io.addresses import AllowedHosts, CheckedBackend, Resolver, look_up, remaining, within
-from catalog_io.fetch_policy import TRANSIENT, Fetched, FetchPolicy, PictureError, too_many_bytes
-from catalog_io.host_health import HostHealth
-from catalog_io.web_targets import Target
+from catalog_io.pictures.addresses import AllowedHosts, CheckedBackend, Resolver, look_up, remaining, within
+from catalog_io.pictures.fetch_policy import TRANSIENT, Fetched, FetchPolicy, PictureError, too_many_bytes
+from catalog_io.pictures.host_health import HostHealth
+from catalog_io.pictures.web_targets import Target
 
 __all__ = ["Web"]
 

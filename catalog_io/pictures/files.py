@@ -5,8 +5,8 @@ import os
 import stat as kinds
 from pathlib import Path
 
-from catalog_io.fetch_policy import Fetched, PictureError, too_many_bytes
-from catalog_io.references import shown
+from catalog_io.pictures.fetch_policy import Fetched, PictureError, too_many_bytes
+from catalog_io.pictures.references import shown
 from schemas.errors import UserError
 
 __all__ = ["Folder"]

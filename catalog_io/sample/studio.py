@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from catalog_io.fabrics import PATTERNS, Cloth, Plane, noise
-from catalog_io.garments import CUTS, Cut, Points, mirrored, points
-from catalog_io.palette import PALETTE, RGB, second_colors
+from catalog_io.sample.fabrics import PATTERNS, Cloth, Plane, noise
+from catalog_io.sample.garments import CUTS, Cut, Points, mirrored, points
+from catalog_io.sample.palette import PALETTE, RGB, second_colors
 
 WIDTH, HEIGHT = 200, 320
 _FINE = 2  # outlines are drawn twice as large, then reduced: cheap anti-aliasing

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from catalog_io.fetch_policy import PictureError
+from catalog_io.pictures.fetch_policy import PictureError
 
 __all__ = ["HostHealth"]
 

@@ -33,8 +33,9 @@ class PictureShards:
         self.folder = Path(home) / "pictures"
 
     def append(self, rows: Iterable[pl.DataFrame]) -> pl.DataFrame:
-        """Writes pictures (image_hash, jpeg, width, height, perceptual_hash) as new shards of about SHARD_BYTES; returns
-        them without jpeg, with `bytes` and `shard`. The caller sees to it that each comes once."""
+        """Writes pictures (image_hash, jpeg, width, height, perceptual_hash) as new shards of about SHARD_BYTES.
+
+        Returns them without jpeg, with `bytes` and `shard`. The caller sees to it that each comes once."""
         index, waiting, size = [], [pl.DataFrame(schema=PICTURES)], 0
         for frame in rows:
             for part in frame.iter_slices(ROW_GROUP_ROWS):

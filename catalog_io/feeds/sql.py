@@ -14,7 +14,7 @@ import fsspec
 import polars as pl
 import sqlalchemy as sa
 
-from catalog_io.feed_columns import BATCH_BYTES, FeedColumns, FeedSource, Unreadable, is_unicode
+from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedSource, Unreadable, is_unicode
 from catalog_io.redaction import redacted
 from schemas.errors import ConfigurationError, UserError
 

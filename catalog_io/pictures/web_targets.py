@@ -8,8 +8,8 @@ from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
 import httpcore
 
-from catalog_io.fetch_policy import PictureError
-from catalog_io.references import shown
+from catalog_io.pictures.fetch_policy import PictureError
+from catalog_io.pictures.references import shown
 
 __all__ = ["PORTS", "Target"]
 

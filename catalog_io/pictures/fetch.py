@@ -4,14 +4,14 @@ import re
 import threading
 from typing import Self
 
-from catalog_io.fetch_policy import TRANSIENT, Fetched, FetchPolicy, PictureError
-from catalog_io.picture_files import Folder
-from catalog_io.picture_site import Site
-from catalog_io.picture_store import Store
-from catalog_io.picture_web import Web
+from catalog_io.pictures.fetch_policy import TRANSIENT, Fetched, FetchPolicy, PictureError
+from catalog_io.pictures.files import Folder
+from catalog_io.pictures.references import picture_key, scheme_of
+from catalog_io.pictures.site import Site
+from catalog_io.pictures.store import Store
+from catalog_io.pictures.web import Web
+from catalog_io.pictures.web_targets import PORTS
 from catalog_io.redaction import redacted
-from catalog_io.references import picture_key, scheme_of
-from catalog_io.web_targets import PORTS
 from schemas.errors import UserError
 
 __all__ = ["TRANSIENT", "FetchPolicy", "Fetched", "PictureError", "PictureRoot", "picture_key"]

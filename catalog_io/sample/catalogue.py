@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from catalog_io.sample_titles import BRANDS, make_labels, make_title, word_for
-from catalog_io.studio import photograph
+from catalog_io.sample.studio import photograph
+from catalog_io.sample.titles import BRANDS, make_labels, make_title, word_for
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from catalog_io.catalog import Catalog
-from catalog_io.picture_shards import SHARD_BYTES, PictureShards
+from catalog_io.pictures.shards import SHARD_BYTES, PictureShards
 
 # Runs and snapshots that began before still read the old shards.
 GRACE_SECONDS = 24 * 3600

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpcore
 
-from catalog_io.fetch_policy import PictureError
+from catalog_io.pictures.fetch_policy import PictureError
 
 __all__ = ["AllowedHosts", "CheckedBackend", "Resolver", "look_up", "remaining", "within"]
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from catalog_io.fetch_policy import PictureError
+from catalog_io.pictures.fetch_policy import PictureError
 
 __all__ = ["JpegParts", "alone", "parts", "passes"]
 

@@ -7,8 +7,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalog_io.feed_columns import BATCH_BYTES, FeedColumns, fields, is_text
-from catalog_io.source_text import Opener
+from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, fields, is_text
+from catalog_io.feeds.text import Opener
 from schemas.errors import UserError
 
 _BUFFER_BYTES = 1 << 20  # of each column; without a buffer, Arrow reads a row group's whole column at once

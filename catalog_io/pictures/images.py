@@ -9,11 +9,11 @@ from typing import NamedTuple
 import imagehash
 from PIL import Image
 
-from catalog_io.exif import orientation
-from catalog_io.fetch_policy import MAX_BYTES, PictureError, too_many_bytes
-from catalog_io.jpeg_segments import alone
-from catalog_io.picture_opening import FORMATS, MAX_PIXELS, opened, orientation_of, without_metadata
-from catalog_io.picture_pixels import shrunk, upright
+from catalog_io.pictures.exif import orientation
+from catalog_io.pictures.fetch_policy import MAX_BYTES, PictureError, too_many_bytes
+from catalog_io.pictures.jpeg_segments import alone
+from catalog_io.pictures.opening import FORMATS, MAX_PIXELS, opened, orientation_of, without_metadata
+from catalog_io.pictures.pixels import shrunk, upright
 
 __all__ = ["FORMATS", "MAX_BYTES", "MAX_PIXELS", "Picture", "PictureError", "shrink"]
 

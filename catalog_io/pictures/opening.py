@@ -4,9 +4,9 @@ import io
 
 from PIL import AvifImagePlugin, Image
 
-from catalog_io.exif import orientation
-from catalog_io.fetch_policy import PictureError
-from catalog_io.jpeg_segments import parts, passes
+from catalog_io.pictures.exif import orientation
+from catalog_io.pictures.fetch_policy import PictureError
+from catalog_io.pictures.jpeg_segments import parts, passes
 
 __all__ = ["FORMATS", "MAX_PIXELS", "opened", "orientation_of", "without_metadata"]
 

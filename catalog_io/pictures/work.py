@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from catalog_io.fetch_policy import FetchPolicy, PictureError
-from catalog_io.images import shrink
-from catalog_io.picture_fetch import PictureRoot
+from catalog_io.pictures.fetch import PictureRoot
+from catalog_io.pictures.fetch_policy import FetchPolicy, PictureError
+from catalog_io.pictures.images import shrink
 from catalog_io.redaction import redacted
 
 __all__ = ["PICTURE_DONE", "PICTURE_WORK", "process_pictures"]
