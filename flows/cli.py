@@ -113,8 +113,13 @@ def ingest(
     """Reads feeds into the catalogue (flow ingest-catalog). Bad rows are kept with their reasons, never fatal."""
     flows = _flows()
     from flows import summaries
+    from flows.ingest import FeedsFailed
 
-    summaries.feeds(out, flows.ingest_catalog(_config(config), feeds))
+    try:
+        summaries.feeds(out, flows.ingest_catalog(_config(config), feeds))
+    except FeedsFailed as failed:
+        summaries.feeds(out, failed.summaries)
+        raise
 
 
 @app.command()
@@ -163,11 +168,13 @@ def nightly(config: Config = None) -> None:
     """Ingest → tag → publish → report (flow nightly). Costs what changed."""
     flows = _flows()
     from flows import summaries
+    from flows.nightly import NightFailed
 
-    night = flows.nightly(_config(config))
-    summaries.feeds(out, night.feeds)
-    summaries.tags(out, night.tags)
-    summaries.report(out, night.report)
+    try:
+        summaries.nightly(out, flows.nightly(_config(config)))
+    except NightFailed as failed:
+        summaries.nightly(out, failed.night)
+        raise
 
 
 @app.command()

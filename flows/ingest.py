@@ -18,7 +18,7 @@ from flows.picture_step import fetch_policy, work_units, write_reference_units
 from flows.progress import bar
 from flows.project import Project, conserve
 from flows.settings import FeedSettings
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, UserError
 from schemas.validation import split_valid
 
 
@@ -45,8 +45,17 @@ class FeedSummary:
     unknown_words: dict[str, int] = field(default_factory=dict)
 
 
+class FeedsFailed(UserError):
+    """Some feeds could not be ingested, and changed nothing; `summaries` are of the others, which were."""
+
+    def __init__(self, faults: list[UserError], summaries: list[FeedSummary]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.summaries = summaries
+
+
 def ingest(project: Project, feeds: Iterable[str] = ()) -> list[FeedSummary]:
-    """Reads the named feeds (all, where none is named). A feed whose file is wrong changes nothing and raises."""
+    """Reads the named feeds (all, where none is named). One whose file is wrong does not keep the others out:
+    FeedsFailed is raised when they have been read."""
     names = list(feeds) or list(project.settings.feeds)
     if not names:
         raise ConfigurationError(f"{project.config} has no [feeds.…] to ingest: add one (see `cma init --help`)")
@@ -55,11 +64,20 @@ def ingest(project: Project, feeds: Iterable[str] = ()) -> list[FeedSummary]:
             known = ", ".join(project.settings.feeds) or "none"
             raise ConfigurationError(f"there is no feed {name!r} in {project.config}; its feeds: {known}")
     with project.run("ingest-catalog") as run:
-        summaries = [_ingest_feed(project, name, run.run_id) for name in names]
+        summaries, faults = [], []
+        for name in names:
+            try:
+                summaries.append(_ingest_feed(project, name, run.run_id))
+            except ConfigurationError:
+                raise
+            except UserError as fault:
+                faults.append(fault)
         run.summary.update(
             {name: sum(getattr(s, name) for s in summaries) for name in ("read", "accepted", "rejected")}
         )
         run.summary["feeds"] = [asdict(summary) for summary in summaries]
+        if faults:
+            raise FeedsFailed(faults, summaries)
     return summaries
 
 

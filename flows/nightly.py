@@ -3,10 +3,19 @@
 from dataclasses import asdict, dataclass
 
 from flows.compact import FEWEST, compact
-from flows.ingest import FeedSummary, ingest
+from flows.ingest import FeedsFailed, FeedSummary, ingest
 from flows.project import Project
 from flows.report import ReportSummary, report
 from flows.tag import TagSummary, tag
+from schemas.errors import UserError
+
+
+class NightFailed(UserError):
+    """Some feeds could not be ingested; `night` is what was done with the rest of the catalogue."""
+
+    def __init__(self, fault: FeedsFailed, night: "NightlySummary") -> None:
+        super().__init__(str(fault))
+        self.night = night
 
 
 @dataclass(frozen=True)
@@ -19,7 +28,11 @@ class NightlySummary:
 def nightly(project: Project) -> NightlySummary:
     """Costs what changed since the last one; `tag` publishes the snapshot that the report is made from."""
     with project.run("nightly") as run:
-        feeds = ingest(project)
+        failed = None
+        try:
+            feeds = ingest(project)
+        except FeedsFailed as fault:  # one merchant's broken export is no reason to leave the others untagged
+            failed, feeds = fault, fault.summaries
         compact(project, fewest=FEWEST)
         summary = NightlySummary(feeds, tag(project), report(project))
         run.summary.update(
@@ -27,4 +40,6 @@ def nightly(project: Project) -> NightlySummary:
             selected=summary.tags.selected,
             tagged=summary.tags.tagged,
         )
+        if failed:
+            raise NightFailed(failed, summary)
     return summary

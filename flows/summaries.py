@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # what is summed up need not be loaded to be printed
     from flows.compile import Evaluation
     from flows.demo import DemoScore
     from flows.ingest import FeedSummary
+    from flows.nightly import NightlySummary
     from flows.report import ReportSummary
     from flows.tag import TagSummary
     from models.card import ModelCard
@@ -90,6 +91,12 @@ def report(out: Console, summary: ReportSummary) -> None:
         f"[bold]noisy-listing report[/bold]  {summary.page}\n  {counts}; {summary.rejected} rejected rows",
         soft_wrap=True,
     )
+
+
+def nightly(out: Console, night: NightlySummary) -> None:
+    feeds(out, night.feeds)
+    tags(out, night.tags)
+    report(out, night.report)
 
 
 def evaluation(out: Console, result: Evaluation) -> None:

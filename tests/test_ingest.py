@@ -19,7 +19,7 @@ from PIL import Image
 
 from catalog_io.pictures.units import process_unit
 from flows import picture_step
-from flows.ingest import FeedSummary, ingest
+from flows.ingest import FeedsFailed, FeedSummary, ingest
 from flows.project import Project
 from schemas.errors import UserError
 
@@ -156,6 +156,17 @@ def test_a_file_that_breaks_in_the_middle_changes_nothing(shop: Path) -> None:
     with pytest.raises(UserError, match=r"feed\.csv\.gz"):
         run(shop)
     assert content(shop) == before
+
+
+def test_a_broken_feed_does_not_keep_the_others_out(shop: Path) -> None:
+    other = CONFIG.format(source="absent.csv").replace("feeds.shop", "feeds.a-broken-one")
+    text = (shop / "cma.toml").read_text(encoding="utf-8")
+    (shop / "cma.toml").write_text(other + text, encoding="utf-8")
+    with pytest.raises(FeedsFailed, match=r"absent\.csv") as failed:
+        ingest(Project.open(shop / "cma.toml"))
+    assert [outcome(summary) for summary in failed.value.summaries] == [(3, 0, 0, 3, 3)]
+    assert select(shop, "select count(*) from listings") == [(3,)]
+    assert select(shop, "select state from runs") == [("failed",)]
 
 
 def test_a_missing_picture_folder_stops_the_feed(shop: Path) -> None:
