@@ -9,7 +9,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from catalog_io import ingested, registry, tagged
-from catalog_io.database import Database, fetch, quoted, registered
+from catalog_io.database import Database, as_pattern, fetch, quoted, registered
 from catalog_io.ingested import Stored
 from catalog_io.registry import ModelRow
 from catalog_io.staging import Staging
@@ -52,7 +52,7 @@ class Catalog:
                         from read_parquet($references) r left join picture_sources s on s.feed = $feed and s.key = r.key
                         order by r.uri, r.key) to '{quoted(path)}' (format parquet)"""
         with self._database.transaction() as connection:
-            fetch(connection, sql, {"feed": feed, "references": str(staging.settled("references"))})
+            fetch(connection, sql, {"feed": feed, "references": as_pattern(staging.settled("references"))})
         return path
 
     def new_images(self, done: Sequence[Path]) -> pl.DataFrame:
@@ -63,7 +63,7 @@ class Catalog:
                  where image_hash is not null and image_hash not in (select image_hash from images)
                  group by image_hash"""
         with self._database.transaction() as connection:
-            return fetch(connection, sql, {"files": [str(path) for path in done]})
+            return fetch(connection, sql, {"files": [as_pattern(path) for path in done]})
 
     def store_feed(
         self,

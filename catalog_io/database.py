@@ -1,5 +1,6 @@
 """The writer's own database file, opened by one process at a time and only for as long as a transaction."""
 
+import glob
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,9 +87,14 @@ def fetch(connection: sa.Connection, sql: str, parameters: Mapping[str, Any] | N
     return frame
 
 
-def quoted(path: Path) -> str:
+def quoted(path: Path | str) -> str:
     """A path inside the quotes of an SQL text."""
     return str(path).replace("'", "''")
+
+
+def as_pattern(path: Path) -> str:
+    """A path for `read_parquet`, which would take a [ in it for a pattern."""
+    return glob.escape(str(path))
 
 
 def _raw(connection: sa.Connection) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import polars as pl
 import sqlalchemy as sa
 
-from catalog_io.database import fetch, quoted, registered
+from catalog_io.database import as_pattern, fetch, quoted, registered
 from catalog_io.feeds.columns import LABEL_WORD_PREFIX
 from catalog_io.pictures.fetch import TRANSIENT
 from catalog_io.staging import Staging
@@ -111,7 +111,7 @@ def _with_values(words: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
 
 
 def _literal(path: Path) -> str:
-    return f"'{quoted(path)}'".replace(":", "\\:")  # a colon would begin a parameter
+    return f"'{quoted(as_pattern(path))}'".replace(":", "\\:")  # a colon would begin a parameter
 
 
 _TRANSIENT = ", ".join(f"'{code}'" for code in sorted(TRANSIENT))

@@ -9,7 +9,7 @@ from pathlib import Path
 import filelock
 import polars as pl
 
-from catalog_io.database import quoted
+from catalog_io.database import as_pattern, quoted
 from catalog_io.feeds.columns import LABEL_WORD_PREFIX, PICTURES
 from catalog_io.pictures.fetch import picture_key
 from catalog_io.redaction import redacted, redacted_row
@@ -75,7 +75,7 @@ class Staging:
 
     def all(self, kind: str) -> str:
         """SQL that reads what was kept of a kind."""
-        return f"read_parquet('{quoted(self.folder / kind)}/*.parquet')"
+        return f"read_parquet('{quoted(as_pattern(self.folder / kind))}/*.parquet')"
 
     def settled(self, name: str) -> Path:
         return self.folder / "settled" / f"{name}.parquet"

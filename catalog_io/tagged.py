@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from catalog_io.database import fetch
+from catalog_io.database import as_pattern, fetch
 from schemas.errors import UserError
 
 
@@ -30,7 +30,7 @@ def store(connection: sa.Connection, files: Sequence[Path], values: Mapping[str,
         connection,
         """create or replace temp table part as select * from read_parquet($files)
            qualify row_number() over (partition by feed, listing_id order by error is not null) = 1""",
-        {"files": [str(file) for file in files]},
+        {"files": [as_pattern(file) for file in files]},
     )
     for statement in _STORE:
         connection.execute(sa.text(statement), values)

@@ -47,6 +47,10 @@ def write_feed(folder: Path, rows: list[Mapping[str, str]]) -> None:
 @pytest.fixture
 def shop(tmp_path: Path, shared_workers: None) -> Path:
     """A folder with a project over three listings; `c` has two pictures."""
+    return make_shop(tmp_path)
+
+
+def make_shop(tmp_path: Path) -> Path:
     for seed, name in enumerate(("a", "b", "c")):
         picture(tmp_path / f"{name}.jpg", seed)
     rows = [{"id": "A"}, {"id": "B", "image": "b.jpg"}, {"id": "C", "image": '["c.jpg", "a.jpg"]'}]
@@ -89,6 +93,14 @@ def test_the_second_time_costs_nothing_and_changes_nothing(shop: Path) -> None:
     assert outcome(run(shop)) == (0, 0, 3, 0, 0)
     assert content(shop) == before
     assert not (shop / "warehouse" / "ingest" / "shop").exists()
+
+
+def test_a_folder_of_any_name_will_do(tmp_path: Path, shared_workers: None) -> None:
+    folder = tmp_path / "it's [a] {shop}: 100%"
+    folder.mkdir()
+    make_shop(folder)
+    assert outcome(run(folder)) == (3, 0, 0, 3, 3)
+    assert outcome(run(folder)) == (0, 0, 3, 0, 0)
 
 
 def test_a_picture_that_changed_is_shrunk_again_and_its_listings_with_it(shop: Path) -> None:
