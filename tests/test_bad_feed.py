@@ -212,7 +212,7 @@ def test_the_corpus_has_every_code() -> None:
     rows = {code for feed in FEEDS for row in feed.bad for code in row.codes.split()}
     assert rows == set(REASONS)
     pictures = {picture.code for picture in malformed.named_pictures("").values()} - {""}
-    source = "".join(path.read_text(encoding="utf-8") for path in Path(catalog_io.__path__[0]).glob("*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in Path(catalog_io.__path__[0]).rglob("*.py"))
     raised = set(re.findall(r"""PictureError\(\s*["'](picture_\w+)""", source))
     assert pictures == raised
 
