@@ -74,7 +74,12 @@ def store(
 
 
 def _gone(run: Any, feed: str, most_gone: float) -> int:
-    gone, active = run(_COUNT_GONE).one()
+    gone, active, here = run(_COUNT_GONE).one()
+    if active and not here and most_gone < 1:
+        raise UserError(
+            f"feed {feed} has no row that can be read, but {active} listings are active; nothing was changed. If it is "
+            f"empty indeed, set feeds.{feed}.most_gone = 1 for one run"
+        )
     if gone > max(FEW, most_gone * active):
         raise UserError(
             f"feed {feed}: {gone} of its {active} listings are gone at once, more than the share most_gone = "
@@ -164,7 +169,9 @@ _COUNT = """
 _HERE = """listing_id in (select listing_id from new_listings union all
     select listing_id from new_rejections where listing_id is not null)"""
 _COUNT_GONE = f"""
-    select count(*) filter (where not {_HERE}), count(*) from listings where feed = :feed and inactive_since is null
+    select count(*) filter (where not {_HERE}), count(*),
+        (select count(*) from new_listings) + (select count(*) from new_rejections where listing_id <> '')
+    from listings where feed = :feed and inactive_since is null
 """
 _MARK_GONE = f"""
     update listings set inactive_since = :now where feed = :feed and inactive_since is null and not {_HERE}

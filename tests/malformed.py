@@ -242,7 +242,7 @@ def _write_packed(folder: Path, rows: Sequence[bytes]) -> None:
 
 
 def _write_parquet(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
-    schema = {"id": pl.String, "title": pl.String, "image": pl.List(pl.String)}
+    schema = {"id": pl.String(), "title": pl.String(), "image": pl.List(pl.String)}
     pl.DataFrame(rows, schema=schema).write_parquet(folder / "rows.parquet")
 
 

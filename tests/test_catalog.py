@@ -176,6 +176,15 @@ def test_a_feed_that_lost_most_of_its_listings_changes_nothing(catalog: Catalog)
     assert store_rows(catalog, feed_rows({}), most_gone=1).gone == 299
 
 
+def test_a_full_feed_without_a_readable_row_changes_nothing(catalog: Catalog) -> None:
+    store_rows(catalog, feed_rows({}, {}))
+    for rubbish in ((), (feed_rows({"fault": "not JSON", "listing_id": None}),)):
+        with pytest.raises(UserError, match="feed hm has no row that can be read, but 2 listings are active"):
+            store_rows(catalog, *rubbish, most_gone=0.5)
+    assert store_rows(catalog, most_gone=1).gone == 2
+    assert store_rows(catalog, most_gone=0.5).gone == 0
+
+
 def test_all_pictures_are_kept_and_the_first_usable_one_is_primary(catalog: Catalog) -> None:
     store_rows(
         catalog,

@@ -5,6 +5,8 @@ import posixpath
 import re
 from urllib.parse import unquote
 
+from catalog_io.redaction import redacted
+
 __all__ = ["below", "picture_key", "scheme_of", "shown"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*(?:::[A-Za-z][A-Za-z0-9+.\-]*)*):(//)?")
@@ -102,6 +104,6 @@ def _unsigned(url: str) -> str:
 
 
 def shown(uri: str, most: int = 200) -> str:
-    """For a sentence: cut, and never with line ends or other controls in it."""
-    text = "".join(letter if letter.isprintable() else "�" for letter in uri[: most + 1])
+    """For a sentence: without secrets, cut, and never with line ends or other controls in it."""
+    text = "".join(letter if letter.isprintable() else "�" for letter in redacted(uri)[: most + 1])
     return text if len(text) <= most else text[:most] + "…"
