@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Int64
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -146,6 +147,7 @@ def _loss(
         return classification_loss(logits, labels, smoothing=preset.label_smoothing)
     chunk = examples.take(rows)
     pictures, tokens = torch.from_numpy(chunk.pictures).to(device), torch.from_numpy(chunk.tokens).to(device)
+    pictures = pictures[_stand_ins(present[:, 0])]
     if preset.augment:
         pictures = augment(pictures)
     tokens = drop_tokens(tokens, preset.token_dropout)
@@ -169,6 +171,16 @@ def _loss(
         alike = contrastive_loss(image.embedding[both], title.embedding[both], scale)
         loss = loss + preset.contrastive_weight * alike
     return loss
+
+
+def _stand_ins(has_picture: Bool[Tensor, " B"]) -> Int64[Tensor, " B"]:
+    """The row whose picture each row shows: its own, or another's where it has none. It is masked all the same; but
+    batch normalisation sees every picture of a batch, and blank ones would shift its statistics."""
+    rows = torch.arange(len(has_picture), device=has_picture.device)
+    if has_picture.any():
+        missing = ~has_picture
+        rows[missing] = rows[has_picture][rows[: int(missing.sum())] % int(has_picture.sum())]
+    return rows
 
 
 def mean_accuracy(logits: list[Any], labels: np.ndarray) -> float:

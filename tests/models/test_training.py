@@ -18,7 +18,7 @@ from models.engines.torch_engine import TorchEngine
 from models.examples import Examples
 from models.features import classify, encode
 from models.presets import PRESETS, Preset
-from models.training import History, Progress, mean_accuracy, train
+from models.training import History, Progress, _stand_ins, mean_accuracy, train
 
 State = dict[str, Tensor]
 CPU = torch.device("cpu")
@@ -214,3 +214,10 @@ def test_the_reference_preset_is_the_papers() -> None:
     assert (reference.optimizer, reference.weight_decay, reference.batch) == ("adam", 1e-4, 1024)
     assert (reference.architecture.attention_layers, reference.architecture.attention_heads) == (12, 8)
     assert Preset.from_dict(reference.to_dict()) == reference
+
+
+def test_a_missing_picture_shows_anothers_while_it_is_masked() -> None:
+    has = torch.tensor([False, True, False, True, False])
+    assert _stand_ins(has).tolist() == [1, 1, 3, 3, 1]
+    assert _stand_ins(torch.tensor([True, True])).tolist() == [0, 1]
+    assert _stand_ins(torch.tensor([False, False])).tolist() == [0, 1]
