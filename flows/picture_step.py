@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from catalog_io.catalog import now
 from catalog_io.pictures.fetch import TRANSIENT, FetchPolicy, PictureRoot
 from catalog_io.pictures.units import done_path, process_unit, split_unit, write_units
+from catalog_io.pictures.work import PICTURE_WORK
 from flows.cluster import dask_client
 from flows.progress import bar
 from flows.project import cores
@@ -24,14 +25,8 @@ def fetch_policy(settings: FetchSettings) -> FetchPolicy:
 
 def write_reference_units(known: Path, root: PictureRoot, folder: Path, settings: IngestSettings) -> Iterator[Path]:
     """Units of the references (`Catalog.write_references`) that are new, changed, or due to be asked again."""
-    waiting = pl.DataFrame()
     for batch in pq.ParquetFile(known).iter_batches(BATCH_ROWS):
-        references = pl.DataFrame(batch)
-        waiting = pl.concat([waiting, _due(references, root, settings)], how="diagonal")
-        whole = waiting.height // BATCH_ROWS * BATCH_ROWS
-        yield from write_units(waiting[:whole], folder, settings.picture_size)
-        waiting = waiting[whole:]
-    yield from write_units(waiting, folder, settings.picture_size)
+        yield from write_units(_due(pl.DataFrame(batch), root, settings), folder, settings.picture_size)
 
 
 def _due(references: pl.DataFrame, root: PictureRoot, settings: IngestSettings) -> pl.DataFrame:
@@ -49,9 +44,7 @@ def _due(references: pl.DataFrame, root: PictureRoot, settings: IngestSettings) 
             if here is None and row["code"] not in TRANSIENT and row["checked_at"] > old:
                 continue
         due.append((row["key"], row["uri"], stamp, None))
-    return pl.DataFrame(
-        due, schema={"key": pl.String, "uri": pl.String, "stamp": pl.String, "data": pl.Binary}, orient="row"
-    )
+    return pl.DataFrame(due, schema=PICTURE_WORK, orient="row")
 
 
 def work_units(
