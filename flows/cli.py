@@ -209,7 +209,7 @@ def evaluate(
 ) -> None:
     """Measures a model on labelled listings of products that it never saw."""
     from flows import summaries
-    from flows.compile import evaluate_model
+    from flows.evaluate import evaluate_model
     from flows.project import Project
 
     summaries.evaluation(out, evaluate_model(Project.open(config), version))

@@ -13,8 +13,8 @@ from rich.table import Column, Table
 if TYPE_CHECKING:  # what is summed up need not be loaded to be printed
     from catalog_io.registry import ModelRow
     from flows.compact import CompactSummary
-    from flows.compile import Evaluation
     from flows.demo import DemoScore
+    from flows.evaluate import Evaluation
     from flows.ingest import FeedSummary
     from flows.nightly import NightlySummary
     from flows.report import ReportSummary

@@ -3,17 +3,13 @@
 import os
 import shutil
 
-import numpy as np
-import polars as pl
-
+from flows.labelled import labelled_listings
 from flows.progress import bar
 from flows.project import Project, cores
 from models.card import ModelCard
-from models.examples import splits_of
-from models.fitting import Listings, fit
+from models.fitting import fit
 from models.presets import preset
 from models.training import Progress
-from schemas.errors import UserError
 
 
 def train(project: Project) -> ModelCard:
@@ -58,28 +54,3 @@ def train(project: Project) -> ModelCard:
         )
         run.summary.update(model_version=card.version, listings=card.listings, metrics=card.metrics)
     return card
-
-
-def labelled_listings(project: Project, splits: tuple[str, ...] = ()) -> Listings:
-    """The catalogue's listings with at least one label, of these splits (all, where none is named)."""
-    frame = project.catalog.listings()
-    names = project.taxonomy.names
-    frame = frame.filter(pl.any_horizontal(pl.col(f"label_{name}").is_not_null() for name in names))
-    if frame.is_empty():
-        raise UserError(
-            "no listing has a label: map label columns under [feeds.….labels] to attributes of the taxonomy "
-            f"({', '.join(names)}), and run `cma ingest`"
-        )
-    split = splits_of(frame["feed"].to_list(), frame["product_id"].to_list())
-    if splits:
-        chosen = np.isin(split, splits)
-        frame, split = frame.filter(chosen), split[chosen]
-    pictured = frame.filter(pl.col("image_hash").is_not_null())
-    jpegs = project.shards.read(dict(pictured.select("image_hash", "shard").iter_rows()))
-    labels = [attribute.codes(frame[f"label_{attribute.name}"]).to_numpy() for attribute in project.taxonomy.attributes]
-    return Listings(
-        titles=frame["title"].to_list(),
-        pictures=[jpegs.get(key) for key in frame["image_hash"]],
-        labels=np.stack(labels, axis=1),
-        splits=split,
-    )

@@ -66,6 +66,20 @@ class SequenceWiseAttention(nn.Module):
         return image_out, title_out
 
 
+class NoSequenceAttention(nn.Module):
+    """The ablation: I′ and T′ are the towers' own global embeddings."""
+
+    def forward(
+        self,
+        image: Float[Tensor, "B I D"],
+        title: Float[Tensor, "B T D"],
+        valid: Bool[Tensor, "B I+T"],
+        title_end: Int[Tensor, " B"],
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
+        end = title_end[:, None, None].expand(-1, 1, title.shape[-1])
+        return image[:, 0], title.gather(1, end)[:, 0]
+
+
 class ModalityWiseAttention(nn.Module):
     """Keyless attention with one vector w shared by both modalities: c = λI′ + (1−λ)T′."""
 
@@ -83,3 +97,16 @@ class ModalityWiseAttention(nn.Module):
         energy = (modalities * self.w).sum(-1)
         weight = energy.masked_fill(~present, float("-inf")).softmax(dim=1)  # a missing modality weighs exactly 0
         return (weight[..., None] * modalities).sum(dim=1), weight[:, 0]
+
+
+class Concatenation(nn.Module):
+    """The ablation of modality-wise attention: c = [I′, T′], a missing modality as zeros; λ says nothing (½)."""
+
+    def forward(
+        self,
+        image_out: Float[Tensor, "B D"],
+        title_out: Float[Tensor, "B D"],
+        present: Bool[Tensor, "B 2"],
+    ) -> tuple[Float[Tensor, "B 2*D"], Float[Tensor, " B"]]:
+        modalities = torch.stack([image_out, title_out], dim=1).masked_fill(~present[..., None], 0.0)
+        return modalities.flatten(1), image_out.new_full((len(image_out),), 0.5)

@@ -33,6 +33,8 @@ def build_network(preset: Preset, taxonomy: Taxonomy, *, load_pretrained: bool) 
         attention_heads=shape.attention_heads,
         hidden=shape.hidden,
         dropout=shape.dropout,
+        sequence_attention=shape.sequence_attention,
+        modality_attention=shape.modality_attention,
     )
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
-from models.attention import ModalityWiseAttention, SequenceWiseAttention
+from models.attention import Concatenation, ModalityWiseAttention, NoSequenceAttention, SequenceWiseAttention
 from models.backbone import ClipBackbone, ImageSequence, TitleSequence
 
 
@@ -38,14 +38,23 @@ class CmaClip(nn.Module):
         attention_heads: int,
         hidden: int,
         dropout: float = 0.0,
+        sequence_attention: bool = True,
+        modality_attention: bool = True,
     ) -> None:
         super().__init__()
         width = backbone.width
         self.backbone = backbone
-        self.sequence_attention = SequenceWiseAttention(width=width, layers=attention_layers, heads=attention_heads)
-        self.modality_attentions = nn.ModuleList(ModalityWiseAttention(width=width) for _ in classes)
+        self.sequence_attention: nn.Module = (
+            SequenceWiseAttention(width=width, layers=attention_layers, heads=attention_heads)
+            if sequence_attention
+            else NoSequenceAttention()
+        )
+        self.modality_attentions = nn.ModuleList(
+            ModalityWiseAttention(width=width) if modality_attention else Concatenation() for _ in classes
+        )
+        fused = width if modality_attention else 2 * width
         self.heads = nn.ModuleList(
-            nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, count))
+            nn.Sequential(nn.Linear(fused, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, count))
             for count in classes
         )
         # Probes read one tower's embedding alone. They are no part of the paper's network: what the picture alone

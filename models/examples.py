@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Int64, Shaped, UInt8
 
 Split = Literal["train", "validation", "calibration", "test"]
 _SHARES: dict[Split, float] = {"train": 0.7, "validation": 0.1, "calibration": 0.1, "test": 0.1}
@@ -14,12 +14,14 @@ _SHARES: dict[Split, float] = {"train": 0.7, "validation": 0.1, "calibration": 0
 
 @dataclass(frozen=True)
 class Examples:
-    """N listings ready for the network; `present` says which of picture and title a listing has, label −1 is none."""
+    """N listings ready for the network; `present` says which of picture and title a listing has, label −1 is none;
+    `feeds` names the merchant's feed of each."""
 
     pictures: UInt8[np.ndarray, "N H W 3"]
     tokens: Int64[np.ndarray, "N T"]
     present: Bool[np.ndarray, "N 2"]
     labels: Int64[np.ndarray, "N K"]
+    feeds: Shaped[np.ndarray, " N"]
 
     def __len__(self) -> int:
         return len(self.labels)

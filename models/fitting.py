@@ -37,6 +37,7 @@ class Listings:
     pictures: Sequence[bytes | None]
     labels: NDArray[np.int64]
     splits: NDArray[np.str_]
+    feeds: NDArray[np.str_]
 
     def examples(
         self, processor: Processor, split: str, *, threads: int, progress: Callable[[int], None] | None = None
@@ -53,6 +54,7 @@ class Listings:
             tokens=processor.tokens(titles),
             present=np.array([[p is not None, bool(t)] for p, t in zip(pictures, titles, strict=True)]).reshape(-1, 2),
             labels=self.labels[rows],
+            feeds=self.feeds[rows],
         )
 
 

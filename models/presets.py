@@ -17,6 +17,8 @@ class Architecture:
     attention_heads: int
     hidden: int
     dropout: float = 0.0
+    sequence_attention: bool = True  # without it, I′ and T′ are the towers' global embeddings
+    modality_attention: bool = True  # without it, the heads read I′ and T′ side by side
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,6 +69,7 @@ class Tagger:
                 axis=1,
             ),
             labels=np.zeros((listings.height, 0), dtype=np.int64),
+            feeds=listings["feed"].to_numpy(),
         )
         predictions = classify(self._network, encode(self._engine, examples), examples.present)
         tagged = keys.filter(readable).with_columns(

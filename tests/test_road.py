@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from catalog_io.publication import query
-from flows.compile import evaluate_model
+from flows.evaluate import evaluate_model
 from flows.ingest import ingest
 from flows.nightly import nightly
 from flows.project import ConservationError, Project, conserve

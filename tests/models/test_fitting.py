@@ -41,6 +41,7 @@ def listings(count: int = len(SPLITS)) -> Listings:
         pictures=[None if row % 20 == 13 else jpeg(COLORS[color]) for row, (color, _) in enumerate(labels)],
         labels=labels,
         splits=np.array(SPLITS[:count]),
+        feeds=np.array(["shop"] * count),
     )
 
 

@@ -70,7 +70,7 @@ def examples(count: int, *, seed: int = 0, size: tuple[int, int] = (SIDE, SIDE),
     shade = random.integers(0, 256, (count, 1, 1, 3))
     grain = random.integers(-40, 40, (count, *size, 3))
     pictures = np.clip(shade + grain, 0, 255).astype(np.uint8) * present[:, :1, None, None]
-    return Examples(pictures, titles(*words, length=length).numpy(), present, labels)
+    return Examples(pictures, titles(*words, length=length).numpy(), present, labels, np.array(["shop"] * count))
 
 
 def unlabelled(count: int, **options: object) -> Examples:
