@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from catalog_io import ingested, registry, tagged
+from catalog_io import evaluations, ingested, registry, tagged
 from catalog_io.database import Database, as_pattern, fetch, quoted, registered
 from catalog_io.ingested import Stored
-from catalog_io.registry import ModelRow
+from catalog_io.registry import ModelRow, Promotion, Registration
 from catalog_io.staging import Staging
 from catalog_io.tables import METADATA
 from catalog_io.tagged import Collected
@@ -138,16 +138,21 @@ class Catalog:
         input_hash, label_<attribute> (or null)."""
         return self._listings("true", {})
 
-    def untagged(self, model_version: str, engine: str) -> pl.DataFrame:
-        """Like `listings`, only active ones that this model on this engine has not tagged as they are now."""
+    def untagged(
+        self, model_version: str, engine: str, *, certificates: Mapping[str, str], pooled: str
+    ) -> pl.DataFrame:
+        """Like `listings`, only active ones that this model on this engine has not tagged as they are now, or by other
+        certificates: their ids by feed, and that of every other feed."""
         done = """exists (select 1 from tags t where t.feed = l.feed and t.listing_id = l.listing_id
-                  and t.input_hash = l.input_hash and t.model_version = $model_version
-                  and t.engine = $engine)"""
-        return self._listings(
-            f"l.inactive_since is null and not {done}", {"model_version": model_version, "engine": engine}
-        )
+                  and t.input_hash = l.input_hash and t.model_version = $model_version and t.engine = $engine
+                  and t.certificate = coalesce(map($feeds::text[], $ids::text[])[l.feed], $pooled))"""
+        parameters = {
+            **{"model_version": model_version, "engine": engine},
+            **{"feeds": list(certificates), "ids": list(certificates.values()), "pooled": pooled},
+        }
+        return self._listings(f"l.inactive_since is null and not {done}", parameters)
 
-    def _listings(self, where: str, parameters: Mapping[str, str]) -> pl.DataFrame:
+    def _listings(self, where: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
         with self._database.transaction() as connection:
             attributes = _attributes(connection)
             labels = "".join(f""", p."{LABEL_PREFIX}{name}" """ for name in attributes)
@@ -186,15 +191,27 @@ class Catalog:
 
     # ---- models and runs
 
-    def register_model(self, version: str, preset: str, path: str, metrics: Mapping[str, Any], champion: bool) -> None:
-        """Adds or replaces a model; as champion, it takes the place of the one before."""
+    def register_model(self, model: Registration) -> None:
+        """Adds or replaces a model. The first of a catalogue is its champion at once."""
         with self._database.transaction() as connection:
-            registry.register(connection, version, preset, path, metrics, champion, now())
+            registry.register(connection, model, now())
 
-    def promote(self, version: str) -> None:
-        """Makes this model the champion, in one step. UserError where there is no such model."""
+    def record_comparison(self, version: str, comparison: Mapping[str, Any] | None, refused: str | None) -> None:
+        """What a comparison with the champion found, and why the model was not promoted by itself (None: it may be)."""
         with self._database.transaction() as connection:
-            registry.promote(connection, version)
+            registry.record_comparison(connection, version, comparison, refused)
+
+    def promote(self, version: str, *, instead_of: str | None, reason: str) -> None:
+        """Makes this model the champion in one step; UserError, and nothing changes, where there is no such model, or
+        the champion is not `instead_of` any more."""
+        with self._database.transaction() as connection:
+            registry.promote(connection, version, instead_of, reason, now())
+
+    def roll_back(self, champion: str) -> None:
+        """Withdraws the promotion of the champion in one step: the one before it is the champion again. UserError, and
+        nothing changes, where it is not the champion any more, or nothing was before it."""
+        with self._database.transaction() as connection:
+            registry.roll_back(connection, champion, now())
 
     def models(self) -> list[ModelRow]:
         """All registered models, the newest first."""
@@ -203,6 +220,11 @@ class Catalog:
 
     def champion(self) -> ModelRow | None:
         return next((model for model in self.models() if model.champion), None)
+
+    def promotions(self) -> list[Promotion]:
+        """All that were ever made, the first first."""
+        with self._database.transaction() as connection:
+            return registry.promotions(connection)
 
     def start_run(self, run_id: str, flow: str) -> None:
         with self._database.transaction() as connection:
@@ -217,6 +239,21 @@ class Catalog:
         """run_id, flow, started_at, finished_at, state, summary (JSON text), the newest first."""
         with self._database.transaction() as connection:
             return fetch(connection, "select * from runs order by started_at desc, run_id")
+
+    def store_evaluation(
+        self, model_version: str, *, engine: str, split: str, data_hash: str, results: Mapping[str, Any]
+    ) -> None:
+        """Keeps what a model scored on these listings, in place of what was kept of the same before."""
+        with self._database.transaction() as connection:
+            evaluations.store(
+                connection,
+                model_version=model_version,
+                engine=engine,
+                split=split,
+                data_hash=data_hash,
+                results=results,
+                evaluated_at=now(),
+            )
 
 
 def now() -> datetime:

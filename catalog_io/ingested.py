@@ -184,9 +184,10 @@ _STORE_IMAGES = """
 _STORE = (
     """merge into listings l using changed n on l.feed = :feed and l.listing_id = n.listing_id
        when matched then update set product_id = n.product_id, title = n.title, image_hash = n.image_hash,
-           input_hash = n.input_hash, row_hash = n.row_hash, inactive_since = null, run_id = :run_id, updated_at = :now
+           input_hash = n.input_hash, row_hash = n.row_hash, inactive_since = null, run_id = :run_id,
+           updated_at = :now, split = n.split
        when not matched then insert values (:feed, n.listing_id, n.product_id, n.title, n.image_hash,
-           n.input_hash, n.row_hash, null, :run_id, :now)""",
+           n.input_hash, n.row_hash, null, :run_id, :now, n.split)""",
     "delete from listing_images where feed = :feed and listing_id in (select listing_id from changed)",
     """insert into listing_images select :feed, listing_id, position, uri, image_hash, code, reason
        from resolved where listing_id in (select listing_id from changed)""",

@@ -19,7 +19,7 @@ def settle(staging: Staging) -> int:
     words = "".join(f", coalesce({word}, '')" for word in staging.words)
     with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(staging.folder / "spill")}) as connection:
         connection.execute(f"""
-            create view rows as select *, md5(concat_ws(chr(31), product_id, title {words})) as cells
+            create view rows as select *, md5(concat_ws(chr(31), product_id, title {words}, split)) as cells
             from {staging.all("rows")}""")
         connection.execute(f"create view pictures as select * from {staging.all('pictures')}")
         connection.execute(f"create view rejected as select * from {staging.all('rejected')}")

@@ -10,7 +10,8 @@ import filelock
 import polars as pl
 
 from catalog_io.database import as_pattern, quoted
-from catalog_io.feeds.columns import LABEL_WORD_PREFIX, PICTURES
+from catalog_io.feeds.columns import LABEL_WORD_PREFIX
+from catalog_io.feeds.picture_cells import PICTURES
 from catalog_io.pictures.fetch import picture_key
 from catalog_io.redaction import redacted, redacted_row
 from schemas.errors import UserError
@@ -86,7 +87,7 @@ class Staging:
 
     @property
     def _columns(self) -> tuple[str, ...]:
-        return ("row_number", "listing_id", "product_id", "title", "raw", *self.words)
+        return ("row_number", "listing_id", "product_id", "title", "split", "raw", *self.words)
 
 
 def _pictures(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -34,6 +34,7 @@ LISTINGS = _table(
     inactive_since=TIME,  # gone from a full feed; null: there
     run_id=TEXT,
     updated_at=TIME,
+    split=TEXT,  # that the feed gives it (`schemas.listings.SPLIT_WORDS`); null: none, its product decides
 )
 LISTING_IMAGES = _table(
     "listing_images",
@@ -95,10 +96,13 @@ TAGS = _table(
     attribute=TEXT,
     value=TEXT,
     confidence=REAL,
-    accepted=FLAG,
+    accepted=FLAG,  # clears the threshold certified on its feed
+    certified=FLAG,  # anything is certified for the attribute on its feed
+    provisional=FLAG,  # would be accepted elsewhere; its feed has too few labels to say
     image_weight=REAL,
     model_version=TEXT,
     engine=TEXT,
+    certificate=TEXT,  # id of what the feed's tags are accepted by
     input_hash=TEXT,
     run_id=TEXT,
     tagged_at=TIME,
@@ -115,14 +119,47 @@ NOISE_FLAGS = _table(
     input_hash=TEXT,
     run_id=TEXT,
 )
+# Of each tagging run: a feed's new confidences against those that its certificates were made on.
+DRIFT = _table(
+    "drift",
+    feed=TEXT,
+    attribute=TEXT,
+    model_version=TEXT,
+    engine=TEXT,
+    run_id=TEXT,
+    listings=INTEGER,
+    statistic=REAL,  # Kolmogorov–Smirnov distance, in [0, 1]
+    p_value=REAL,
+    drifted=FLAG,
+)
 MODEL_VERSIONS = _table(
     "model_versions",
     model_version=TEXT,
     created_at=TIME,
     preset=TEXT,
     path=TEXT,
-    champion=FLAG,
+    parent=TEXT,  # the champion when it was trained; null: none
+    pretrained=TEXT,  # the weights that it started from: a tag, or a file's SHA-256; null: random ones
+    data_hash=TEXT,  # of the labelled listings that it learned from
+    data=TEXT,  # JSON: how many of each feed and split
+    config=TEXT,  # JSON
+    code_version=TEXT,
+    git_commit=TEXT,  # null: not run from a checkout
+    seconds=REAL,  # of training
+    device=TEXT,
     metrics=TEXT,  # JSON
+    comparison=TEXT,  # JSON, with the champion of then; null: none was made
+    refused=TEXT,  # why it was not promoted by itself; null: it was not refused
+)
+# The champion is the model of the last promotion that was not withdrawn, so there is never another beside it.
+PROMOTIONS = _table(
+    "promotions",
+    place=INTEGER,  # from 1, in the order that they were made
+    model_version=TEXT,
+    replaced=TEXT,  # the champion until then; null: none
+    reason=TEXT,
+    promoted_at=TIME,
+    withdrawn_at=TIME,  # by a rollback; null: it stands
 )
 RUNS = _table(
     "runs",
@@ -132,4 +169,13 @@ RUNS = _table(
     finished_at=TIME,
     state=TEXT,
     summary=TEXT,  # JSON
+)
+EVALUATIONS = _table(
+    "evaluations",
+    model_version=TEXT,
+    engine=TEXT,
+    evaluated_at=TIME,
+    split=TEXT,
+    data_hash=TEXT,  # of the labelled listings that it was evaluated on
+    results=TEXT,  # JSON: metrics with intervals
 )

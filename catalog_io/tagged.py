@@ -11,11 +11,12 @@ from schemas.errors import UserError
 
 
 class Collected(NamedTuple):
-    """Listings tagged and rejected; tags that were accepted; flags that were raised."""
+    """Listings tagged and rejected; tags that were accepted, and provisional ones; flags that were raised."""
 
     tagged: int
     rejected: int
     accepted_tags: int
+    provisional_tags: int
     flags: int
 
 
@@ -24,7 +25,7 @@ def store(connection: sa.Connection, files: Sequence[Path], values: Mapping[str,
     if missing := [str(file) for file in files if not file.is_file()]:
         raise UserError(f"{missing[0]}: this tagged part is gone ({len(missing)} in all); run `cma tag` again")
     if not files:
-        return Collected(0, 0, 0, 0)
+        return Collected(0, 0, 0, 0, 0)
     # One scan of the files; a work unit that ran twice may have left a listing in two of them.
     fetch(
         connection,
@@ -46,9 +47,9 @@ _STORE = (
     f"delete from tags where {_OF_PART}",
     f"delete from noise_flags where {_OF_PART}",
     f"delete from rejections where stage = 'tag' and {_OF_PART}",
-    """insert into tags select feed, listing_id, t.attribute, t.value, t.confidence, t.accepted,
-           t.image_weight, :model_version, :engine, input_hash, :run_id, :tagged_at
-       from (select feed, listing_id, input_hash, unnest(tags) as t from part where error is null)""",
+    """insert into tags by name select feed, listing_id, unnest(tags, recursive := true), input_hash, certificate,
+           :model_version as model_version, :engine as engine, :run_id as run_id, :tagged_at as tagged_at
+       from part where error is null""",
     """insert into noise_flags select feed, listing_id, f.kind, f.attribute, f.score, f.detail,
            :model_version, input_hash, :run_id
        from (select feed, listing_id, input_hash, unnest(flags) as f from part where error is null)""",
@@ -59,6 +60,7 @@ _STORE = (
 _COUNT = """
     select count(*) filter (where error is null), count(*) filter (where error is not null),
         coalesce(sum(len(list_filter(tags, lambda t: t.accepted))) filter (where error is null), 0)::bigint,
+        coalesce(sum(len(list_filter(tags, lambda t: t.provisional))) filter (where error is null), 0)::bigint,
         coalesce(sum(len(flags)) filter (where error is null), 0)::bigint
     from part
 """

@@ -42,9 +42,17 @@ def view_statements(attributes: Sequence[str]) -> list[str]:
         from unusable_pictures
         """,
         """
+        create or replace view provisional_tags as
+        select l.feed, l.listing_id, l.product_id, l.title, t.attribute, t.value, t.confidence, t.model_version
+        from tags t
+        join listings l on l.feed = t.feed and l.listing_id = t.listing_id and l.input_hash = t.input_hash
+        where l.inactive_since is null and t.provisional
+        """,
+        """
         create or replace view tag_coverage as
         select t.attribute, count(*) as listings, count(*) filter (where t.accepted) as accepted,
-            avg(t.accepted::double) as coverage, avg(t.confidence::double) as mean_confidence
+            avg(t.accepted::double) as coverage, avg(t.confidence::double) as mean_confidence,
+            count(*) filter (where t.certified) as certified, count(*) filter (where t.provisional) as provisional
         from tags t
         join listings l on l.feed = t.feed and l.listing_id = t.listing_id and l.input_hash = t.input_hash
         where l.inactive_since is null

@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-models_app = typer.Typer(help="Registered models: list them, promote one, go back to the one before.")
+models_app = typer.Typer(help="Registered models: list them, look at one, promote one, go back to the champion before.")
 app.add_typer(models_app, name="models")
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 
@@ -123,12 +123,27 @@ def ingest(
 
 
 @app.command()
-def train(config: Config = None) -> None:
-    """Trains a model on the labelled listings, and registers it (flow train-cma)."""
+def train(
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Promote the new model, whatever the comparison says.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Trains a model on the labelled listings and registers it (flow train-cma).
+
+    The first model is the champion, the one that tags. A later one takes its place where it is not worse on the same
+    held-out listings.
+    """
     flows = _flows()
     from flows import summaries
 
-    summaries.model(out, flows.train_cma(_config(config)))
+    done = flows.train_cma(_config(config))
+    summaries.model(out, done)
+    if promote and not done.verdict.promoted:
+        from flows.project import Project
+        from flows.promotion import promote as promote_model
+
+        summaries.switched(out, promote_model(Project.open(_config(config)), done.card.version))
 
 
 @app.command("compile")
@@ -143,6 +158,19 @@ def compile_(config: Config = None) -> None:
         raise UserError(
             f"the {built.backend} engine failed its gate and will not be used; `cma tag` falls back to torch"
         )
+
+
+@app.command()
+def certify(
+    feeds: Annotated[list[str] | None, typer.Argument(help="Names of feeds; all, where none is given.")] = None,
+    config: Config = None,
+) -> None:
+    """Certifies the champion's tags on the labels of feeds, such as one that it never learned from."""
+    from flows import summaries
+    from flows.certify import certify as certify_feeds
+    from flows.project import Project
+
+    summaries.certified(out, certify_feeds(Project.open(config), feeds or ()))
 
 
 @app.command()
@@ -197,7 +225,7 @@ def sql(
 
     Views of active listings: tagged_listings (a row a listing, a column an attribute, accepted values only),
     noisy_listings, unusable_pictures, shared_pictures (one picture, several products), tag_coverage.
-    Tables: listings, listing_images, images, labels, tags, noise_flags, rejections, model_versions, runs.
+    Tables: listings, listing_images, images, labels, tags, noise_flags, rejections, model_versions, evaluations, runs.
     """
     _print_sql(_home(config), query, format)
 
@@ -205,14 +233,60 @@ def sql(
 @app.command()
 def evaluate(
     version: Annotated[str | None, typer.Argument(help="A model (default: the champion).")] = None,
+    split: Annotated[
+        Literal["test", "calibration", "validation", "train"], typer.Option(help="Only test was never used.")
+    ] = "test",
+    feed: Annotated[str | None, typer.Option(help="Only listings of this feed.")] = None,
+    values: Annotated[bool, typer.Option("--values", help="Print a table by value of each attribute, too.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all results to this file.")] = None,
     config: Config = None,
 ) -> None:
-    """Measures a model on labelled listings of products that it never saw."""
+    """Measures a model on labelled listings of products that it never saw.
+
+    Results are stored (table evaluations). The model card is written anew where they are of the whole test split.
+    """
+    from catalog_io.atomic import replacing
     from flows import summaries
     from flows.evaluate import evaluate_model
     from flows.project import Project
 
-    summaries.evaluation(out, evaluate_model(Project.open(config), version))
+    done = evaluate_model(Project.open(config), version, split=split, feed=feed)
+    summaries.evaluation(out, done, values=values)
+    if json_file:
+        with replacing(json_file) as file:
+            file.write_text(json.dumps(done.to_dict(), indent=1, ensure_ascii=False), encoding="utf-8")
+        out.print(f"  {json_file}")
+
+
+@app.command()
+def ablate(
+    feeds: Annotated[list[str] | None, typer.Option("--feed", help="Only this feed; may be repeated.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Each variant is trained with so many.")] = 3,
+    variants: Annotated[str, typer.Option(help="Names with commas between (default: all).")] = "",
+    epochs: Annotated[list[str] | None, typer.Option(help="STAGE=N, instead of the preset's; may be repeated.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="For the results (default: ablation, in the home).")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Variants trained at once.")] = 1,
+    config: Config = None,
+) -> None:
+    """Trains the network without some of its parts, and simpler methods, on this catalogue, and compares them.
+
+    Variants: classical, zero-shot, contrastive, title-only, picture-only, late-fusion, without-ma-sa, without-ma, full.
+    Takes hours. Run again, it goes on where it was.
+    """
+    from flows import summaries
+    from flows.ablate import ablate as ablate_project
+    from flows.project import Project
+
+    done = ablate_project(
+        Project.open(config),
+        feeds=feeds or (),
+        seeds=seeds,
+        variants=[name.strip() for name in variants.split(",") if name.strip()],
+        epochs=_epochs(epochs or []),
+        folder=folder,
+        processes=processes,
+    )
+    summaries.ablation(out, done)
 
 
 @app.command()
@@ -236,26 +310,49 @@ def models(context: typer.Context, config: Config = None) -> None:
 
 
 @models_app.command()
-def promote(context: typer.Context, version: str) -> None:
-    """Makes a registered model the champion: the one that tags."""
+def show(context: typer.Context, version: str) -> None:
+    """Prints where a model comes from, its configuration, metrics and promotions, as JSON."""
+    from dataclasses import asdict
+
     from flows.project import Project
 
-    Project.open(context.obj).catalog.promote(version)
-    out.print(f"{version} is the champion; the next `cma tag` uses it")
+    catalog = Project.open(context.obj).catalog
+    row = next((row for row in catalog.models() if row.model_version == version), None)
+    if row is None:
+        raise UserError(f"there is no model {version}: `cma models` lists them")
+    promotions = [made._asdict() for made in catalog.promotions() if made.model_version == version]
+    print(json.dumps({**asdict(row), "promotions": promotions}, indent=1, default=str, ensure_ascii=False))
+
+
+@models_app.command()
+def promote(
+    context: typer.Context,
+    version: str,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Only compare it with the champion; change nothing.")
+    ] = False,
+) -> None:
+    """Makes a registered model the champion: the one that tags. Its files are checked first."""
+    from flows import summaries
+    from flows.project import Project
+    from flows.promotion import compare_with_champion
+    from flows.promotion import promote as promote_model
+
+    project = Project.open(context.obj)
+    if compare:
+        summaries.comparison(out, compare_with_champion(project, version))
+    else:
+        summaries.switched(out, promote_model(project, version))
 
 
 @models_app.command()
 def rollback(context: typer.Context) -> None:
-    """Makes the model that was registered before the champion the champion."""
+    """Makes the champion before this one the champion again; once more, the one before that."""
+    from flows import summaries
     from flows.project import Project
+    from flows.promotion import roll_back
 
-    catalog = Project.open(context.obj).catalog
-    rows = catalog.models()  # the newest first
-    older = rows[next((place for place, row in enumerate(rows) if row.champion), len(rows)) + 1 :]
-    if not older:
-        raise UserError("there is no model from before the champion to go back to: `cma models` lists them")
-    catalog.promote(older[0].model_version)
-    out.print(f"{older[0].model_version} is the champion again; the next `cma tag` uses it")
+    summaries.switched(out, roll_back(Project.open(context.obj)))
 
 
 def _config(given: Path | None) -> Path:
@@ -268,6 +365,17 @@ def _home(config: Path | None) -> Path:
     from flows.settings import load_settings
 
     return load_settings(_config(config)).home
+
+
+def _epochs(given: list[str]) -> dict[str, int]:
+    """`STAGE=N`, as `--epochs` takes it."""
+    epochs = {}
+    for text in given:
+        stage, equals, count = text.partition("=")
+        if not (equals and count.isascii() and count.isdigit()):
+            raise ConfigurationError(f"--epochs: {text!r} is not STAGE=N, such as end-to-end=3")
+        epochs[stage] = int(count)
+    return epochs
 
 
 def _flows() -> Any:

@@ -1,5 +1,6 @@
 """Builds and gates the engine of a registered model."""
 
+from flows.certify import promise_of
 from flows.labelled import held_out
 from flows.project import Project, cores
 from models.card import read_card
@@ -16,8 +17,10 @@ def compile_champion(project: Project) -> EngineCard:
             folder,
             card,
             project.settings.tag.engine,
+            validation=held_out(project, card, "validation"),
             calibration=held_out(project, card, "calibration"),
             test=held_out(project, card, "test"),
+            promise=promise_of(project),
             threads=cores(),
         )
         run.summary.update(model_version=card.version, engine=built.identity.to_dict(), gate=built.gate.to_dict())

@@ -1,17 +1,27 @@
 """The catalogue's labelled listings, as models learn from them and are measured on them."""
 
+from collections.abc import Collection
+
 import numpy as np
 import polars as pl
 
 from flows.project import Project, cores
 from models.card import ModelCard
-from models.examples import Examples, splits_of
+from models.examples import Examples, Split, split_of, splits_of
 from models.fitting import Listings
 from schemas.errors import UserError
 
+_HALVES: tuple[Split, ...] = ("validation", "calibration")
 
-def labelled_listings(project: Project, splits: tuple[str, ...] = ()) -> Listings:
-    """The catalogue's listings with at least one label, of these splits (all, where none is named)."""
+
+def labelled_listings(
+    project: Project, splits: tuple[str, ...] = (), *, card: ModelCard | None = None, feeds: Collection[str] = ()
+) -> Listings:
+    """The catalogue's listings with at least one label, of these splits and feeds (all, where none is named).
+
+    For a model (`card`), a feed that it never learned from has no training split: about half of all but its test
+    listings are validation, the others calibration.
+    """
     frame = project.catalog.listings()
     names = project.taxonomy.names
     frame = frame.filter(pl.any_horizontal(pl.col(f"label_{name}").is_not_null() for name in names))
@@ -21,9 +31,16 @@ def labelled_listings(project: Project, splits: tuple[str, ...] = ()) -> Listing
             f"({', '.join(names)}), and run `cma ingest`"
         )
     split = splits_of(frame["feed"].to_list(), frame["product_id"].to_list())
-    if splits:
-        chosen = np.isin(split, splits)
-        frame, split = frame.filter(chosen), split[chosen]
+    if card:
+        split = np.where(
+            np.isin(frame["feed"].to_numpy(), card.feeds) | (split == "test"),
+            split,
+            [split_of(feed, product, _HALVES) for feed, product in frame["feed", "product_id"].iter_rows()],
+        )
+    chosen = np.isin(split, splits) if splits else np.ones(len(split), dtype=bool)
+    if feeds:
+        chosen &= np.isin(frame["feed"].to_numpy(), list(feeds))
+    frame, split = frame.filter(chosen), split[chosen]
     pictured = frame.filter(pl.col("image_hash").is_not_null())
     jpegs = project.shards.read(dict(pictured.select("image_hash", "shard").iter_rows()))
     labels = [attribute.codes(frame[f"label_{attribute.name}"]).to_numpy() for attribute in project.taxonomy.attributes]
@@ -32,13 +49,16 @@ def labelled_listings(project: Project, splits: tuple[str, ...] = ()) -> Listing
         pictures=[jpegs.get(key) for key in frame["image_hash"]],
         labels=np.stack(labels, axis=1),
         splits=split,
-        feeds=frame["feed"].to_numpy(),
+        feeds=frame["feed"].to_numpy().astype(str),
+        products=(frame["feed"] + "/" + frame["product_id"]).to_numpy().astype(str),
     )
 
 
-def held_out(project: Project, card: ModelCard, split: str) -> Examples:
-    """The catalogue's labelled listings of one split, decoded for this model."""
-    examples = labelled_listings(project, (split,)).examples(card.processor(), split, threads=cores())
+def held_out(project: Project, card: ModelCard, split: str, feeds: Collection[str] = ()) -> Examples:
+    """The catalogue's labelled listings of one split (and these feeds), decoded for this model."""
+    listings = labelled_listings(project, (split,), card=card, feeds=feeds)
+    examples = listings.examples(card.processor(), split, threads=cores())
     if not len(examples):
-        raise UserError(f"no labelled listing belongs to the {split} split: ingest more labelled listings")
+        of = f" of {', '.join(feeds)}" if feeds else ""
+        raise UserError(f"no labelled listing{of} belongs to the {split} split: ingest more labelled listings")
     return examples

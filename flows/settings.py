@@ -22,10 +22,11 @@ class _Section(BaseModel):
 class FeedSettings(_Section):
     """A merchant's feed: where it is, and what its columns and label columns are called there."""
 
-    source: str  # path, glob, fsspec URI, or SQLAlchemy URL with `query`
+    source: str  # path, glob, fsspec URI, or SQLAlchemy URL with `query`; of a `layout`, its folder
     query: str | None = None
-    images: str = "."  # root of relative picture paths: a folder or URI that rows can never leave
-    columns: dict[str, str | list[str]] = {}  # `image` may be several columns
+    layout: str | None = None  # of a published data set: upmc-food-101 or fashion-gen
+    images: str = ""  # root of relative picture paths, which rows can never leave; a layout's is its source
+    columns: dict[str, str | list[str]] = {}  # `image` may be several columns; a layout has its own
     labels: dict[str, str] = {}
     encoding: str | None = None  # None: by its byte-order mark, else UTF-8
     delimiter: str | None = None
@@ -56,11 +57,14 @@ class ModelSettings(_Section):
     backbone: str | None = None  # another open_clip model
     pretrained: str | None = None  # its weights: an open_clip tag or a checkpoint file
     epochs: dict[str, int] = {}  # of a stage, by its name
+    promote: Literal["auto", "never"] = "auto"  # auto: a new model becomes the champion where it is not worse
+    promotion_margin: float = Field(default=0.02, ge=0, lt=1)  # of accuracy and recall, that need not be ruled out
 
 
 class TagSettings(_Section):
     target_precision: float = Field(default=0.90, gt=0, lt=1)
     confidence: float = Field(default=0.95, gt=0, lt=1)
+    certify: Literal["attribute", "value"] = "attribute"  # what has a threshold of its own
     engine: Literal["auto", "tensorrt", "openvino", "torch"] = "auto"
     dask: str = ""  # a scheduler's address; empty: a local cluster
     workers: int = Field(default=0, ge=0)  # of the local cluster; 0: one for every two cores
@@ -123,7 +127,12 @@ def load_settings(path: Path) -> Settings:
         raise ConfigurationError("\n".join(_sentences(path, error))) from error
     root = path.parent
     feeds = {
-        name: feed.model_copy(update={"source": _beside(root, feed.source), "images": _beside(root, feed.images)})
+        name: feed.model_copy(
+            update={
+                "source": _beside(root, feed.source),
+                "images": _beside(root, feed.images or (feed.source if feed.layout else "")),
+            }
+        )
         for name, feed in settings.feeds.items()
     }
     taxonomy = root / settings.taxonomy if settings.taxonomy else None

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import yaml
 
+from catalog_io.feeds.layouts import layout_of
 from catalog_io.feeds.sources import FeedSource, feed_shape, read_feed
 from catalog_io.redaction import redacted
 from schemas.errors import ConfigurationError, UserError
@@ -117,6 +118,11 @@ def write_starter(folder: Path, source: str | None, query: str | None = None) ->
 
 def guess_feed(source: str, query: str | None = None) -> Guess:
     """Settings with which a feed can be read, and its label words."""
+    if layout := layout_of(source):
+        raise UserError(
+            f"{source}: this is a published data set, whose columns are known: set `layout = {_toml(layout)}` for it, "
+            "or begin with the project file in docs/published-data.md"
+        )
     unmapped = FeedSource("mine", source, {}, {}, query=query)
     shape = feed_shape(unmapped)
     columns, labels, notes = guess_columns(shape.columns, source)

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
+
+from flows.ablation_tables import tables
+from flows.metric_texts import METRICS, with_interval
 
 if TYPE_CHECKING:  # what is summed up need not be loaded to be printed
     from catalog_io.registry import ModelRow
+    from flows.ablate import AblationSummary
+    from flows.certify import CertifySummary
     from flows.compact import CompactSummary
     from flows.demo import DemoScore
     from flows.evaluate import Evaluation
     from flows.ingest import FeedSummary
     from flows.nightly import NightlySummary
+    from flows.promotion import Switched
     from flows.report import ReportSummary
     from flows.tag import TagSummary
-    from models.card import ModelCard
+    from flows.train import TrainSummary
+    from models.calibration import Calibration, Certificate, Certificates
+    from models.comparison import Comparison, Difference
     from models.engines.card import EngineCard
 
 _UNKNOWN_SHOWN = 8
@@ -56,20 +65,100 @@ def compact(out: Console, done: CompactSummary) -> None:
     )
 
 
-def model(out: Console, card: ModelCard) -> None:
+def model(out: Console, done: TrainSummary) -> None:
+    card, verdict = done.card, done.verdict
     counts = ", ".join(f"{count} {split}" for split, count in card.listings.items())
-    out.print(f"[bold]model {card.version}[/bold]  preset {card.preset.name}; {counts} listings; now the champion")
+    out.print(f"[bold]model {card.version}[/bold]  preset {card.preset.name}; {counts} listings")
     _metrics(out, card.metrics, card.target_precision)
+    if verdict.comparison:
+        comparison(out, verdict.comparison)
+    if verdict.promoted:
+        out.print(f"  it is the champion now: {verdict.reason}; `cma compile` builds its engine")
+    else:
+        objections = verdict.comparison.objections if verdict.comparison else []
+        reason = "for the reasons above" if objections else verdict.reason
+        out.print(
+            f"  [yellow]{verdict.champion} stays the champion[/yellow]: {reason}\n"
+            f"  to promote it all the same: cma models promote {card.version}"
+        )
+
+
+def comparison(out: Console, found: Comparison) -> None:
+    target = f"R@{found.target_precision:.0%}"
+    headings = ("labelled", "accuracy", target, "right: old only", "new only", "p worse")
+    table = _table("champion → new model", *headings)
+    for name, a in found.attributes.items():
+        table.add_row(
+            name,
+            str(a.listings),
+            f"{a.champion_accuracy:.3f} → {a.candidate_accuracy:.3f}",
+            f"{a.champion_recall:.3f} → {a.candidate_recall:.3f}",
+            str(a.only_champion),
+            str(a.only_candidate),
+            f"{a.p_worse:.2g}",
+        )
+    out.print(table)
+    out.print(
+        f"  mean accuracy {_gain(found.accuracy)}, {target} {_gain(found.recall)}, at {found.confidence:.0%} "
+        f"confidence on {found.products} held-out products; {-found.margin:+.1%} is allowed"
+    )
+    for objection in found.objections:
+        out.print(f"  against it: {objection}")
+
+
+def _gain(difference: Difference) -> str:
+    return f"{difference.mean:+.1%} (not below {difference.lowest:+.1%})"
+
+
+def switched(out: Console, now: Switched) -> None:
+    out.print(f"[bold]{now.model_version}[/bold] is the champion; the next `cma tag` uses it")
+    if now.trouble:
+        out.print(f"  its {now.backend} engine {now.trouble}: run `cma compile` first")
+    else:
+        out.print(f"  it tags on the {now.backend} engine")
 
 
 def engine(out: Console, built: EngineCard) -> None:
     verdict = "[green]passed[/green]" if built.gate.passed else "[red]refused[/red]"
     out.print(f"[bold]engine {built.identity}[/bold]  gate {verdict}: {built.gate}")
-    thresholds = ", ".join(
-        f"{name} {'none certified' if c.threshold is None else f'{c.threshold:.3f}'}"
-        for name, c in built.calibrations.items()
+    _certificates(out, built.certificates, built.certificates.feeds)
+
+
+def certified(out: Console, done: CertifySummary) -> None:
+    out.print(f"[bold]certificates[/bold]  of {done.model_version} on {done.engine}")
+    _certificates(out, done.certificates, done.feeds)
+    out.print("  the next `cma tag` tags these feeds anew, where their certificates have changed")
+
+
+def _certificates(out: Console, made: Certificates, feeds: Iterable[str]) -> None:
+    """A line a feed and attribute."""
+    promise = made.promise
+    out.print(
+        f"  certified for {promise.target_precision:.0%} precision at {promise.confidence:.0%} confidence, "
+        f"by {promise.by}:"
     )
-    out.print(f"  thresholds certified on its own outputs: {thresholds}")
+    for feed in feeds:
+        for name, calibration in made.feeds[feed].items():
+            found = calibration.certificate
+            ece = f"ECE {_number(calibration.ece_before)} → {_number(calibration.ece_after)}"
+            if calibration.certified:
+                share = f"from confidence {_thresholds(calibration)} on"
+                if promise.by == "attribute":
+                    share += f": {found.right} of {found.accepted} right, {found.listings} labelled"
+            else:
+                share = f"nothing, of {found.listings} labelled listings; {_more_labels(found)}"
+            out.print(f"    {feed} {name}: {share} ({ece})")
+
+
+def _more_labels(found: Certificate) -> str:
+    if found.threshold is not None:
+        return "no value by itself, so set tag.certify to attribute, or label more"
+    return f"some {found.labels_needed} more may do" if found.labels_needed else "more labels alone will not do"
+
+
+def _thresholds(calibration: Calibration) -> str:
+    found = sorted({threshold for threshold in calibration.thresholds if threshold is not None})
+    return f"{found[0]:.3f}" if len(found) == 1 else f"{found[0]:.3f}–{found[-1]:.3f}, by value,"
 
 
 def tags(out: Console, summary: TagSummary) -> None:
@@ -83,6 +172,17 @@ def tags(out: Console, summary: TagSummary) -> None:
         f"{summary.rejected} rejected; {summary.accepted_tags} tags accepted, {summary.flags} noise flags\n"
         f"  by {summary.model_version} on {summary.engine}; published {summary.snapshot}"
     )
+    for feed, names in summary.uncertified.items():
+        out.print(f"  feed {feed}: {', '.join(names)} not certified, so none of their tags is accepted")
+    if summary.provisional_tags:
+        out.print(f"  {summary.provisional_tags} of these would be elsewhere: see the view provisional_tags")
+    for drift in summary.drift:
+        if drift.drifted:
+            out.print(
+                f"  [yellow]feed {drift.feed}: confidences of {drift.attribute} have drifted[/yellow] (KS "
+                f"{drift.statistic:.2f}, p {drift.p_value:.0e}, {drift.listings} listings): label some hundred of its "
+                f"new listings and run `cma certify {drift.feed}`, or train anew"
+            )
 
 
 def report(out: Console, summary: ReportSummary) -> None:
@@ -99,9 +199,28 @@ def nightly(out: Console, night: NightlySummary) -> None:
     report(out, night.report)
 
 
-def evaluation(out: Console, result: Evaluation) -> None:
-    out.print(f"[bold]model {result.card.version}[/bold]  on {result.engine}, held-out products of the test split")
-    _metrics(out, result.metrics, result.card.target_precision)
+def evaluation(out: Console, done: Evaluation, *, values: bool = False) -> None:
+    results = done.results
+    feeds = ", ".join(f"{count} of {feed}" for feed, count in results.feeds.items())
+    out.print(f"[bold]model {done.card.version}[/bold]  on {done.engine}; {results.split} split, listings: {feeds}")
+    if results.split != "test":
+        out.print(f"  [yellow]the {results.split} split helped to make this model: these figures flatter it[/yellow]")
+    table = _table("with 95 % intervals", *results.attributes)
+    table.add_row("labelled", *(str(found.overall.labelled) for found in results.attributes.values()))
+    for metric, heading in METRICS.items():
+        estimates = (found.overall.metrics[metric] for found in results.attributes.values())
+        table.add_row(heading.format(target=results.target_precision), *map(with_interval, estimates))
+    out.print(table)
+    for name, found in results.attributes.items() if values else ():
+        table = _table(name, "labelled", "tagged", "precision", "recall", "F1", "accepted", "precision of these")
+        for row in found.values:
+            shares = (with_interval(share, digits=2) for share in (row.precision, row.recall, row.f1))
+            counts = (str(row.labelled), str(row.predicted))
+            of_accepted = with_interval(row.accepted_precision, digits=2)
+            table.add_row(escape(row.value), *counts, *shares, str(row.accepted), of_accepted)
+        out.print(table)
+    if done.files:
+        out.print(f"  model card: {done.files.page}\n  {done.files.text}", soft_wrap=True)
 
 
 def _metrics(out: Console, metrics: Mapping[str, Mapping[str, float]], target: float) -> None:
@@ -125,6 +244,17 @@ def _metrics(out: Console, metrics: Mapping[str, Mapping[str, float]], target: f
     )
 
 
+def ablation(out: Console, summary: AblationSummary) -> None:
+    for found in tables(summary.results):
+        table = _table(*found.headings)
+        for row in found.rows:
+            table.add_row(*row)
+        out.print(f"[bold]{escape(found.title)}[/bold]")
+        out.print(table)
+        out.print(f"  {found.note}", markup=False)
+    out.print(f"{summary.folder / 'ablation.md'}", markup=False)
+
+
 def demo(out: Console, score: DemoScore) -> None:
     table = _table("held-out, by truth", "listings", "accuracy", "R@90%", "accepted", "precision of accepted")
     for name, a in score.attributes.items():
@@ -145,17 +275,27 @@ def demo(out: Console, score: DemoScore) -> None:
 
 
 def models(out: Console, rows: list[ModelRow]) -> None:
-    table = _table("model", "preset", "made", "champion", "accuracy")
+    table = _table("model", "state", "made (UTC)", "preset", "listings", "data", "parent", "accuracy / R@target")
     for row in rows:
-        accuracy = ", ".join(f"{name} {values['accuracy']:.1%}" for name, values in row.metrics.items())
+        shares = (
+            f"{name} {_of(values, 'accuracy')} / {_of(values, 'recall_oracle')}" for name, values in row.metrics.items()
+        )
         table.add_row(
             row.model_version,
-            row.preset,
+            row.state,
             f"{row.created_at:%Y-%m-%d %H:%M}",
-            "yes" if row.champion else "",
-            accuracy,
+            row.preset,
+            str(sum(sum(splits.values()) for splits in row.data.values())),
+            row.data_hash[:8],
+            row.parent or "",
+            ", ".join(shares),
         )
     out.print(table if rows else "no models yet: train one with `cma train`")
+
+
+def _of(metrics: Mapping[str, float | None], name: str) -> str:
+    value = metrics.get(name)
+    return "-" if value is None else f"{value:.3f}"
 
 
 def runs(out: Console, frame: pl.DataFrame) -> None:
@@ -184,5 +324,7 @@ def _brief(summary: str | None) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items() if isinstance(value, str | int | float))[:160]
 
 
-def _number(value: float) -> str:
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
     return str(int(value)) if float(value).is_integer() and value > 1 else "-" if value != value else f"{value:.3f}"

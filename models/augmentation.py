@@ -5,6 +5,7 @@ from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
 _SHIFT = 0.06  # of the picture's sides
+_MIXUP = 0.3  # of the Beta distribution: most pairs keep nearly all of one picture
 
 
 def augment(pictures: UInt8[Tensor, "B H W 3"]) -> UInt8[Tensor, "B H W 3"]:
@@ -36,3 +37,21 @@ def drop_modalities(present: Bool[Tensor, "B 2"], share: float) -> Bool[Tensor, 
     dropped = (torch.rand(len(present), device=present.device) < share) & present.all(dim=1)
     picture = torch.rand(len(present), device=present.device) < 0.5
     return present & ~torch.stack([dropped & picture, dropped & ~picture], dim=1)
+
+
+def swap(both: Bool[Tensor, " B"], share: float) -> tuple[Int[Tensor, " B"], Int[Tensor, " B"]]:
+    """Which row's picture and which row's title each row shows: its own, but a share of the listings that have both
+    get another's picture, and as many another's title."""
+    rows = torch.arange(len(both), device=both.device)
+    pictures, titles = rows.clone(), rows.clone()
+    drawn = torch.rand(len(both), device=both.device)
+    for shown, low in ((pictures, 0.0), (titles, share)):
+        chosen = rows[both & (drawn >= low) & (drawn < low + share)]
+        shown[chosen] = chosen.roll(1)
+    return pictures, titles
+
+
+def mix(count: int, *, device: torch.device) -> tuple[Int[Tensor, " B"], float]:
+    """For mixup (Zhang et al. 2018): a partner for each row, and the share that the row itself keeps."""
+    keep = float(torch.distributions.Beta(_MIXUP, _MIXUP).sample())
+    return torch.randperm(count, device=device), keep

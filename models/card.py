@@ -1,11 +1,12 @@
 """What a model is and promises, as JSON beside its weights. Reading it loads no PyTorch."""
 
 import json
-from dataclasses import asdict, dataclass
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from models.calibration import Calibration
+from models.calibration import Certificates
 from models.noise import NoiseRules
 from models.presets import Preset
 from schemas.errors import UserError
@@ -31,8 +32,9 @@ class ModelCard:
     weights: str
     target_precision: float
     confidence: float
-    calibrations: dict[str, Calibration]
+    certificates: Certificates  # on the reference's outputs
     noise: NoiseRules
+    feeds: list[str]  # that it learned from
     listings: dict[str, int]
     history: dict[str, list[float]]
     metrics: dict[str, dict[str, float]]
@@ -41,7 +43,7 @@ class ModelCard:
         structured = {
             "preset": self.preset.to_dict(),
             "taxonomy": self.taxonomy.to_dict(),
-            "calibrations": {name: asdict(calibration) for name, calibration in self.calibrations.items()},
+            "certificates": self.certificates.to_dict(),
             "noise": self.noise.to_dict(),
         }
         return {**self.__dict__, **structured}
@@ -51,7 +53,7 @@ class ModelCard:
         structured = {
             "preset": Preset.from_dict(data["preset"]),
             "taxonomy": Taxonomy.from_dict(data["taxonomy"]),
-            "calibrations": {name: Calibration(**value) for name, value in data["calibrations"].items()},
+            "certificates": Certificates.from_dict(data["certificates"]),
             "noise": NoiseRules.from_dict(data["noise"]),
             "image_size": tuple(data["image_size"]),
         }
@@ -70,7 +72,14 @@ class ModelCard:
 
 def write_card(card: ModelCard, folder: Path) -> None:
     """The last file of a model: a folder without it is no model."""
-    (folder / CARD).write_text(json.dumps(card.to_dict(), indent=1), encoding="utf-8")
+    write_whole(folder / CARD, json.dumps(card.to_dict(), indent=1))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Whoever reads at the same time, or after a kill, finds the old text or the new one."""
+    whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    whole.write_text(text, encoding="utf-8")
+    os.replace(whole, path)
 
 
 def read_card(folder: Path) -> ModelCard:

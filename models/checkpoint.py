@@ -22,12 +22,14 @@ def build_network(preset: Preset, taxonomy: Taxonomy, *, load_pretrained: bool) 
     torch.manual_seed(preset.seed)
     shape = preset.architecture
     from_scratch = preset.pretrained is None and ":" not in shape.backbone  # `hf-hub:` and `local-dir:` bring weights
+    backbone = build_backbone(
+        shape.backbone,
+        pretrained=preset.pretrained,  # also tells how pictures are normalised
+        random_weights=from_scratch or not load_pretrained,
+    )
+    backbone.title_dropout = preset.title_dropout
     return CmaClip(
-        build_backbone(
-            shape.backbone,
-            pretrained=preset.pretrained if load_pretrained else None,
-            random_weights=from_scratch or not load_pretrained,
-        ),
+        backbone,
         classes=[len(attribute.value_names) for attribute in taxonomy.attributes],
         attention_layers=shape.attention_layers,
         attention_heads=shape.attention_heads,

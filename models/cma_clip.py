@@ -20,10 +20,12 @@ class Encoded(NamedTuple):
 
 
 class Classified(NamedTuple):
-    """Logits of each task, and λ: how much each task took from the image, `(B, K)` in [0, 1]."""
+    """Logits of each task; λ: how much each task took from the image, in [0, 1]; and the logit that picture and title
+    belong together."""
 
     logits: list[Tensor]
     image_weight: Float[Tensor, "B K"]
+    match: Float[Tensor, " B"]
 
 
 class CmaClip(nn.Module):
@@ -44,6 +46,7 @@ class CmaClip(nn.Module):
         super().__init__()
         width = backbone.width
         self.backbone = backbone
+        self.classes = classes
         self.sequence_attention: nn.Module = (
             SequenceWiseAttention(width=width, layers=attention_layers, heads=attention_heads)
             if sequence_attention
@@ -57,6 +60,8 @@ class CmaClip(nn.Module):
             nn.Sequential(nn.Linear(fused, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, count))
             for count in classes
         )
+        # Image–text matching is no part of the paper's network either: whether I′ and T′ are of one listing.
+        self.matching = nn.Sequential(nn.Linear(3 * width, hidden), nn.ReLU(), nn.Linear(hidden, 1))
         # Probes read one tower's embedding alone. They are no part of the paper's network: what the picture alone
         # and the title alone say is evidence of noise, and supervises towers that start from random weights.
         self.image_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
@@ -86,7 +91,8 @@ class CmaClip(nn.Module):
     ) -> Classified:
         fused = [attend(image_out, title_out, present) for attend in self.modality_attentions]
         logits = [head(context) for head, (context, _) in zip(self.heads, fused, strict=True)]
-        return Classified(logits, torch.stack([weight for _, weight in fused], dim=1))
+        both = torch.cat([image_out, title_out, image_out * title_out], dim=1)
+        return Classified(logits, torch.stack([weight for _, weight in fused], dim=1), self.matching(both)[:, 0])
 
     def probe(
         self, image_embedding: Float[Tensor, "B D"], title_embedding: Float[Tensor, "B D"]

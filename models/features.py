@@ -24,6 +24,7 @@ class Predictions:
     image_logits: list[Floats]
     title_logits: list[Floats]
     similarity: Floats  # (N,) cosine of the towers' global embeddings
+    match: Floats  # (N,) logit that picture and title belong together
 
 
 def encode(
@@ -62,4 +63,5 @@ def classify(network: CmaClip, features: Features, present: NDArray[np.bool_]) -
         image_logits=[part.cpu().numpy() for part in image_logits],
         title_logits=[part.cpu().numpy() for part in title_logits],
         similarity=similarity.cpu().numpy(),
+        match=fused.match.cpu().numpy(),
     )

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from models.allocator import keep_freed_memory
-from models.calibration import Calibration, calibrate, fit_temperature
+from models.calibration import By, Certificates, Feeds, Ints, Promise
 from models.card import ModelCard, write_card
+from models.certification import Labelled, certificates_of
 from models.checkpoint import build_network, save_weights
 from models.cma_clip import CmaClip
 from models.engines.torch_engine import TorchEngine
@@ -31,13 +32,14 @@ _FEWEST = 50  # labelled listings a split needs before anything said of it means
 
 @dataclass(frozen=True)
 class Listings:
-    """N listings with their labels (−1: none, one column an attribute) and their splits, as arrays."""
+    """N listings with their labels (−1: none, one column an attribute), splits, feeds and products, as arrays."""
 
     titles: Sequence[str]
     pictures: Sequence[bytes | None]
     labels: NDArray[np.int64]
     splits: NDArray[np.str_]
     feeds: NDArray[np.str_]
+    products: NDArray[np.str_]  # of all feeds: no two merchants' products have the same name here
 
     def examples(
         self, processor: Processor, split: str, *, threads: int, progress: Callable[[int], None] | None = None
@@ -55,6 +57,7 @@ class Listings:
             present=np.array([[p is not None, bool(t)] for p, t in zip(pictures, titles, strict=True)]).reshape(-1, 2),
             labels=self.labels[rows],
             feeds=self.feeds[rows],
+            products=self.products[rows],
         )
 
 
@@ -66,6 +69,7 @@ def fit(
     folder: Path,
     target_precision: float,
     confidence: float,
+    certify: By = "attribute",
     stored_picture_size: int,
     threads: int,
     progress: Callable[[Progress], None] | None = None,
@@ -91,19 +95,9 @@ def fit(
         network, preset, parts["train"], parts["validation"], folder=folder, device=device, progress=progress
     )
     predictions = {split: _predict(network, parts[split]) for split in ("validation", "calibration", "test")}
-    names = [attribute.name for attribute in taxonomy.attributes]
-    temperatures = [
-        fit_temperature(logits, parts["validation"].labels[:, k])
-        for k, logits in enumerate(predictions["validation"].logits)
-    ]
-    calibrations = calibrations_of(
-        predictions["calibration"],
-        parts["calibration"].labels,
-        names,
-        temperatures,
-        target_precision=target_precision,
-        confidence=confidence,
-    )
+    labelled = {split: Labelled.of(found, parts[split]) for split, found in predictions.items()}
+    promise = Promise(target_precision, confidence, certify)
+    certificates = certificates_of(labelled["validation"], labelled["calibration"], taxonomy.attributes, promise)
     created = datetime.now(UTC)
     weights = save_weights(network, folder)
     card = ModelCard(
@@ -117,55 +111,31 @@ def fit(
         weights=weights,
         target_precision=target_precision,
         confidence=confidence,
-        calibrations=calibrations,
-        noise=_noise_rules(network, parts["validation"], predictions["validation"], list(calibrations.values())),
+        certificates=certificates,
+        noise=_noise_rules(network, parts["validation"], predictions["validation"], taxonomy, certificates),
+        feeds=sorted({*parts["train"].feeds.tolist(), *parts["validation"].feeds.tolist()}),
         listings={split: len(examples) for split, examples in parts.items()},
         history=history.accuracy,
-        metrics=metrics_of(predictions["test"], parts["test"].labels, calibrations, target_precision=target_precision),
+        metrics=metrics_of(*labelled["test"], certificates),
     )
     write_card(card, folder)
     return card
 
 
-def calibrations_of(
-    predictions: Predictions,
-    labels: NDArray[np.int64],
-    names: Sequence[str],
-    temperatures: Sequence[float],
-    *,
-    target_precision: float,
-    confidence: float,
-) -> dict[str, Calibration]:
-    """Per attribute, the threshold that an engine's own outputs on the calibration split certify."""
-    return {
-        name: calibrate(
-            predictions.logits[k],
-            labels[:, k],
-            temperature=temperatures[k],
-            target_precision=target_precision,
-            confidence_level=confidence,
-        )
-        for k, name in enumerate(names)
-    }
-
-
 def metrics_of(
-    predictions: Predictions,
-    labels: NDArray[np.int64],
-    calibrations: dict[str, Calibration],
-    *,
-    target_precision: float,
+    predictions: Predictions, labels: Ints, feeds: Feeds, certificates: Certificates
 ) -> dict[str, dict[str, float]]:
     """Per attribute, `AttributeMetrics` as a dictionary."""
-    return {
-        name: evaluate(
-            calibration.probabilities(predictions.logits[k]),
+    metrics = {}
+    for k, name in enumerate(certificates.pooled):
+        probabilities = certificates.probabilities(name, predictions.logits[k], feeds)
+        metrics[name] = evaluate(
+            probabilities,
             labels[:, k],
-            threshold=calibration.threshold,
-            target_precision=target_precision,
+            accepted=certificates.accepted(name, probabilities, feeds),
+            target_precision=certificates.promise.target_precision,
         ).to_dict()
-        for k, (name, calibration) in enumerate(calibrations.items())
-    }
+    return metrics
 
 
 def _predict(network: CmaClip, examples: Examples) -> Predictions:
@@ -173,12 +143,13 @@ def _predict(network: CmaClip, examples: Examples) -> Predictions:
 
 
 def _noise_rules(
-    network: CmaClip, examples: Examples, original: Predictions, calibrations: list[Calibration]
+    network: CmaClip, examples: Examples, original: Predictions, taxonomy: Taxonomy, certificates: Certificates
 ) -> NoiseRules:
     shift = np.roll(np.arange(len(examples)), 1 + len(examples) // 3)  # every picture under another listing's title
     swapped = _predict(network, replace(examples, tokens=examples.tokens[shift]))
     probabilities = [
-        calibration.probabilities(logits) for calibration, logits in zip(calibrations, original.logits, strict=True)
+        certificates.probabilities(name, logits, examples.feeds)
+        for name, logits in zip(taxonomy.names, original.logits, strict=True)
     ]
     return fit_noise_rules(original, swapped, probabilities, examples.labels)
 

@@ -1,21 +1,35 @@
 """What training minimises."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 
 def classification_loss(
-    logits: list[Tensor], labels: Int[Tensor, "B K"], *, smoothing: float = 0.0
+    logits: list[Tensor],
+    labels: Int[Tensor, "B K"],
+    counts: Float[Tensor, " K"],
+    *,
+    smoothing: float = 0.0,
+    noise_tolerance: float = 0.0,
+    priors: list[Tensor] | None = None,
 ) -> Float[Tensor, ""]:
-    """Sum over tasks of the mean cross-entropy of the listings that have a label (−1: none) for the task."""
-    losses = [
-        F.cross_entropy(task.float(), labels[:, k], ignore_index=-1, reduction="sum", label_smoothing=smoothing)
-        / (labels[:, k] >= 0).sum().clamp(min=1)
-        for k, task in enumerate(logits)
-    ]
-    return torch.stack(losses).sum()
+    """Sum over tasks of the cross-entropy of the listings that have a label (−1: none), divided by `counts`: how many
+    of the whole batch have one, so that micro-batches add up to the batch's mean.
+
+    `noise_tolerance` q > 0 is the generalised cross-entropy (1 − p^q) / q, which a wrong label pulls on less (Zhang and
+    Sabuncu 2018). `priors` are log shares of the values, added to the logits in training alone (logit adjustment, Menon
+    et al. 2021).
+    """
+    total = torch.zeros((), device=labels.device)
+    for k, task in enumerate(logits):
+        scores = task.float() if priors is None else task.float() + priors[k]
+        lost = F.cross_entropy(scores, labels[:, k], ignore_index=-1, reduction="none", label_smoothing=smoothing)
+        if noise_tolerance:
+            lost = -torch.expm1(-noise_tolerance * lost) / noise_tolerance
+        total = total + lost.sum() / counts[k].clamp(min=1)
+    return total
 
 
 def contrastive_loss(
@@ -26,3 +40,9 @@ def contrastive_loss(
     target = torch.arange(len(logits), device=logits.device)
     lost = F.cross_entropy(logits, target, reduction="sum") + F.cross_entropy(logits.T, target, reduction="sum")
     return lost / (2 * max(len(logits), 1))  # a batch may have no listing with both
+
+
+def matching_loss(match: Float[Tensor, " B"], own: Bool[Tensor, " B"], both: Bool[Tensor, " B"]) -> Float[Tensor, ""]:
+    """Whether picture and title are of one listing (`own`), of the listings that show `both`."""
+    lost = F.binary_cross_entropy_with_logits(match.float(), own.float(), reduction="none")
+    return (lost * both).sum() / both.sum().clamp(min=1)

@@ -8,6 +8,9 @@ from sklearn.metrics import f1_score
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
+Bools = NDArray[np.bool_]
+
+BINS = 15  # of the expected calibration error
 
 
 @dataclass(frozen=True)
@@ -22,22 +25,21 @@ class AttributeMetrics:
     precision: float  # of accepted tags
     coverage: float
     ece: float
+    top2_accuracy: float  # the label is among the two likeliest values: labels are ambiguous
+    brier: float  # squared distance of the probabilities from the label, summed over values: 0 to 2
 
     def to_dict(self) -> dict[str, float]:
         return asdict(self)
 
 
-def evaluate(
-    probabilities: Floats, labels: Ints, *, threshold: float | None, target_precision: float
-) -> AttributeMetrics:
-    """`probabilities` (N, C) calibrated, `labels` (N,) with −1 for none; `threshold` None accepts nothing."""
+def evaluate(probabilities: Floats, labels: Ints, *, accepted: Bools, target_precision: float) -> AttributeMetrics:
+    """`probabilities` (N, C) calibrated, `labels` (N,) with −1 for none, `accepted` (N,) what is relied on."""
     known = labels >= 0
-    probabilities, labels = probabilities[known], labels[known]
+    probabilities, labels, accepted = probabilities[known], labels[known], accepted[known]
     if not len(labels):
-        return AttributeMetrics(0, *[float("nan")] * 7)
+        return AttributeMetrics(0, *[float("nan")] * 9)
     predicted, confidence = probabilities.argmax(1), probabilities.max(1)
     right = predicted == labels
-    accepted = confidence >= threshold if threshold is not None else np.zeros(len(labels), dtype=bool)
     return AttributeMetrics(
         labelled=len(labels),
         accuracy=float(right.mean()),
@@ -47,10 +49,12 @@ def evaluate(
         precision=float(right[accepted].mean()) if accepted.any() else float("nan"),
         coverage=float(accepted.mean()),
         ece=expected_calibration_error(confidence, right),
+        top2_accuracy=float(among_two_likeliest(probabilities, labels).mean()),
+        brier=float(brier_scores(probabilities, labels).mean()),
     )
 
 
-def recall_at_precision(confidence: Floats, right: NDArray[np.bool_], target: float) -> float:
+def recall_at_precision(confidence: Floats, right: Bools, target: float) -> float:
     """The largest share of right accepted predictions over all thresholds whose precision reaches the target."""
     order = np.argsort(-confidence, kind="stable")
     hits = np.cumsum(right[order])
@@ -59,8 +63,24 @@ def recall_at_precision(confidence: Floats, right: NDArray[np.bool_], target: fl
     return float(hits[reaches].max() / len(right)) if reaches.any() else 0.0
 
 
-def expected_calibration_error(confidence: Floats, right: NDArray[np.bool_], bins: int = 15) -> float:
+def expected_calibration_error(confidence: Floats, right: Bools, bins: int = BINS) -> float:
     """Mean distance between confidence and accuracy over equally wide bins, weighted by their listings."""
-    index = np.minimum((confidence * bins).astype(int), bins - 1)
-    gap = np.bincount(index, weights=confidence - right, minlength=bins)
+    gap = np.bincount(confidence_bins(confidence, bins), weights=confidence - right, minlength=bins)
     return float(np.abs(gap).sum() / len(right))
+
+
+def confidence_bins(confidence: Floats, bins: int) -> Ints:
+    """(N,) which of so many equally wide bins of [0, 1] each confidence falls into."""
+    return np.minimum((confidence * bins).astype(int), bins - 1)
+
+
+def among_two_likeliest(probabilities: Floats, labels: Ints) -> Bools:
+    """(N,) whether the label is one of the two values with the highest probabilities."""
+    likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
+    return np.asarray((likeliest == labels[:, None]).any(axis=1))
+
+
+def brier_scores(probabilities: Floats, labels: Ints) -> Floats:
+    """(N,) Σ_c (p_c − y_c)², the multi-class score of Brier (1950)."""
+    of_label = probabilities[np.arange(len(labels)), labels]
+    return np.asarray((probabilities**2).sum(axis=1) - 2 * of_label + 1)

@@ -21,6 +21,7 @@ class Alone:
     image: list[Floats]
     title: list[Floats]
     similarity: Floats  # (N,) cosine of the towers' global embeddings
+    match: Floats  # (N,) logit of the matching head
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class NoiseRules:
             [softmax(z / t, axis=1) for z, t in zip(predictions.image_logits, self.image_temperatures, strict=True)],
             [softmax(z / t, axis=1) for z, t in zip(predictions.title_logits, self.title_temperatures, strict=True)],
             predictions.similarity,
+            predictions.match,
         )
 
     def mismatch_score(self, alone: Alone) -> Floats:
@@ -61,9 +63,9 @@ class NoiseRules:
 
 
 def mismatch_evidence(alone: Alone, priors: list[list[float]]) -> Floats:
-    """(N, 1 + 2K): cosine of the towers; per task, how much likelier the picture's and the title's values are to be
+    """(N, 2 + 2K): cosine of the towers; the matching head's logit; per task, how much likelier the picture's and the title's values are to be
     one than by chance (log Σ_v p_I(v) p_T(v) / p(v)), and the conflict score."""
-    columns = [alone.similarity]
+    columns = [alone.similarity, alone.match]
     for image, title, prior in zip(alone.image, alone.title, priors, strict=True):
         columns += [np.log((image * title / np.array(prior)).sum(axis=1) + 1e-3), conflict_score(image, title)]
     return np.stack(columns, axis=1)

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.calibration import Calibration
+from models.calibration import Certificates, Feeds
 from models.card import ModelCard, read_card
 from models.checkpoint import load_network
 from models.cma_clip import CmaClip
@@ -26,13 +26,11 @@ Floats = NDArray[np.floating]
 class Tagger:
     """Load once per process; `tag` keeps nothing between calls."""
 
-    def __init__(
-        self, network: CmaClip, card: ModelCard, engine: InferenceEngine, calibrations: dict[str, Calibration]
-    ) -> None:
+    def __init__(self, network: CmaClip, card: ModelCard, engine: InferenceEngine, certificates: Certificates) -> None:
         self._network = network
         self._card = card
         self._engine = engine
-        self._calibrations = calibrations
+        self._certificates = certificates
         self._processor = card.processor()
 
     @classmethod
@@ -52,7 +50,7 @@ class Tagger:
         picture cannot be decoded, or that has neither picture nor title, has `error` set and no tags."""
         pictures, errors = self._decode(work)
         readable = np.array([error is None for error in errors], dtype=bool)
-        keys = work.select("feed", "listing_id", "input_hash")
+        keys = work.select("feed", "listing_id", "input_hash", certificate=self._certificate_of(work["feed"]))
         broken = keys.with_columns(
             error=pl.Series(errors, dtype=pl.String),
             tags=pl.lit([], dtype=TAGGED["tags"]),
@@ -70,12 +68,17 @@ class Tagger:
             ),
             labels=np.zeros((listings.height, 0), dtype=np.int64),
             feeds=listings["feed"].to_numpy(),
+            products=listings["listing_id"].to_numpy(),
         )
         predictions = classify(self._network, encode(self._engine, examples), examples.present)
+        probabilities = [
+            self._certificates.probabilities(name, logits, examples.feeds)
+            for name, logits in zip(self._card.taxonomy.names, predictions.logits, strict=True)
+        ]
         tagged = keys.filter(readable).with_columns(
             error=pl.lit(None, dtype=pl.String),
-            tags=self._tags(predictions),
-            flags=self._flags(predictions, listings, np.logical_and(*examples.present.T)),
+            tags=self._tags(probabilities, predictions.image_weight, examples.feeds),
+            flags=self._flags(probabilities, predictions, listings, np.logical_and(*examples.present.T)),
         )
         together = pl.concat([tagged.cast(TAGGED), broken.cast(TAGGED)])
         order = np.argsort(np.concatenate([np.flatnonzero(readable), np.flatnonzero(~readable)]))
@@ -96,27 +99,32 @@ class Tagger:
             errors.append(error)
         return pictures, errors
 
-    def _tags(self, predictions: Predictions) -> pl.Series:
+    def _certificate_of(self, feeds: pl.Series) -> pl.Series:
+        ids = {feed: self._certificates.id(feed) for feed in feeds.unique()}
+        return feeds.replace_strict(ids, return_dtype=pl.String)
+
+    def _tags(self, probabilities: list[Floats], image_weight: Floats, feeds: Feeds) -> pl.Series:
         structs = []
         for k, attribute in enumerate(self._card.taxonomy.attributes):
-            calibration = self._calibrations[attribute.name]
-            probabilities = calibration.probabilities(predictions.logits[k])
-            confidence = probabilities.max(axis=1)
-            threshold = calibration.threshold if calibration.threshold is not None else np.inf
+            name, scores = attribute.name, probabilities[k]
             structs.append(
                 pl.DataFrame(
                     {
-                        "attribute": [attribute.name] * len(confidence),
-                        "value": _names(attribute, probabilities),
-                        "confidence": confidence,
-                        "accepted": confidence >= threshold,
-                        "image_weight": predictions.image_weight[:, k],
+                        "attribute": [name] * len(scores),
+                        "value": _names(attribute, scores),
+                        "confidence": scores.max(axis=1),
+                        "accepted": self._certificates.accepted(name, scores, feeds),
+                        "certified": self._certificates.certified(name, feeds),
+                        "provisional": self._certificates.provisional(name, scores, feeds),
+                        "image_weight": image_weight[:, k],
                     }
-                ).to_struct(attribute.name)
+                ).to_struct(name)
             )
         return pl.DataFrame(structs).select(pl.concat_list(pl.all())).to_series()
 
-    def _flags(self, predictions: Predictions, listings: pl.DataFrame, both: NDArray[np.bool_]) -> pl.Series:
+    def _flags(
+        self, probabilities: list[Floats], predictions: Predictions, listings: pl.DataFrame, both: NDArray[np.bool_]
+    ) -> pl.Series:
         """Every score at or above its kind's threshold."""
         rules, attributes = self._card.noise, self._card.taxonomy.attributes
         alone = rules.alone(predictions)
@@ -128,10 +136,9 @@ class Tagger:
             said = _say("picture says {}, title says {}", _names(attribute, image), _names(attribute, title))
             says.append(said)
             found.append(_flag("modality_conflict", attribute.name, conflicts[-1], said))
-            probabilities = self._calibrations[attribute.name].probabilities(predictions.logits[k])
             label = listings[f"label_{attribute.name}"]
-            score = label_conflict_score(probabilities, attribute.codes(label).to_numpy())
-            said = _say("labelled {}, tagged {}", label.fill_null("-"), _names(attribute, probabilities))
+            score = label_conflict_score(probabilities[k], attribute.codes(label).to_numpy())
+            said = _say("labelled {}, tagged {}", label.fill_null("-"), _names(attribute, probabilities[k]))
             found.append(_flag("label_conflict", attribute.name, score, said))
         worst = np.stack(conflicts).argmax(axis=0)
         said = pl.Series(

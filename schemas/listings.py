@@ -8,6 +8,12 @@ MAX_ID_CHARACTERS = 200
 MAX_TITLE_CHARACTERS = 2000
 MAX_PICTURES = 100
 
+# The words by which feeds name the parts of a data set (in small letters), and ours for them.
+SPLIT_WORDS = {
+    **{split: split for split in ("train", "validation", "calibration", "test")},
+    **dict.fromkeys(("val", "valid", "dev"), "validation"),
+}
+
 REASONS = {
     "row_unreadable": "the row cannot be read",  # the source adds what is wrong with it
     "listing_id_missing": "the listing has no id",
@@ -16,6 +22,7 @@ REASONS = {
     "title_missing": "the listing has no title",
     "title_too_long": f"the title is longer than {MAX_TITLE_CHARACTERS} characters",
     "title_control_character": "the title holds an invisible control character",
+    "split_unknown": f"the listing's split is none of {', '.join(SPLIT_WORDS)}",
     "image_too_many": f"the listing names more than {MAX_PICTURES} pictures",
     # Of the feed as a whole, so found when all of it has been read: see `catalog_io.settlement`.
     "listing_id_duplicate": "an earlier row of the feed has this listing id, and this one adds no picture to it",
@@ -27,12 +34,16 @@ def _each(data: PolarsData, holds: pl.Expr) -> pl.LazyFrame:
 
 
 class ListingSchema(pa.DataFrameModel):
-    """A feed's rows after column mapping, stripped and without nulls. A row without a picture is a listing, too."""
+    """A feed's rows after column mapping, stripped and, but for `split`, without nulls.
+
+    A row without a picture is a listing, too.
+    """
 
     row_number: int  # 1-based over the whole feed
     listing_id: str
     product_id: str
     title: str
+    split: str = pa.Field(nullable=True)  # as SPLIT_WORDS has it; null: the feed gives none
     picture_count: int
     raw: str
 
@@ -59,6 +70,10 @@ class ListingSchema(pa.DataFrameModel):
     @pa.check("title", name="title_control_character")
     def _title_visible(cls, data: PolarsData) -> pl.LazyFrame:
         return _each(data, ~pl.col(data.key).str.contains(r"\p{Cc}"))
+
+    @pa.check("split", name="split_unknown")
+    def _split_known(cls, data: PolarsData) -> pl.LazyFrame:
+        return _each(data, pl.col(data.key).is_in(set(SPLIT_WORDS.values())))
 
     @pa.check("picture_count", name="image_too_many")
     def _pictures_few(cls, data: PolarsData) -> pl.LazyFrame:

@@ -20,7 +20,9 @@ TAG = pl.Struct(
         "attribute": pl.String(),
         "value": pl.String(),
         "confidence": pl.Float32(),  # calibrated, in [0, 1]
-        "accepted": pl.Boolean(),  # clears the threshold certified for the target precision
+        "accepted": pl.Boolean(),  # clears the threshold certified for the target precision on its own feed
+        "certified": pl.Boolean(),  # anything is certified for the attribute on its own feed
+        "provisional": pl.Boolean(),  # would be accepted elsewhere, where its own feed has too few labels to say
         "image_weight": pl.Float32(),  # the paper's λ: 1 is all picture, 0 is all title
     }
 )
@@ -42,6 +44,7 @@ TAGGED = pl.Schema(
         "feed": pl.String(),
         "listing_id": pl.String(),
         "input_hash": pl.String(),
+        "certificate": pl.String(),  # id of what the feed's tags are accepted by
         "error": pl.String(),
         "tags": pl.List(TAG),
         "flags": pl.List(FLAG),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import polars as pl
 from pandera.errors import SchemaErrors
 
-from schemas.listings import REASONS, ListingSchema
+from schemas.listings import REASONS, SPLIT_WORDS, ListingSchema
 
 REJECTED = pl.Schema(
     {
@@ -21,7 +21,7 @@ REJECTED = pl.Schema(
 class Validated(NamedTuple):
     """Every row of the input is in exactly one of the two, in the input's order.
 
-    accepted: the input's columns without `fault`, text stripped. rejected: REJECTED.
+    accepted: the input's columns without `fault` and with `split`, text stripped. rejected: REJECTED.
     """
 
     accepted: pl.DataFrame
@@ -29,7 +29,8 @@ class Validated(NamedTuple):
 
 
 def split_valid(rows: pl.DataFrame) -> Validated:
-    """Checks each row by itself (row_number, listing_id, product_id, title, pictures, raw; optional fault, labels)."""
+    """Checks each row by itself (row_number, listing_id, product_id, title, pictures, raw; optional split, fault,
+    labels)."""
     rows = _clean(rows)
     unreadable = pl.col("fault").is_not_null()
     readable = rows.filter(~unreadable)
@@ -49,20 +50,21 @@ def split_valid(rows: pl.DataFrame) -> Validated:
 
 
 def _clean(rows: pl.DataFrame) -> pl.DataFrame:
-    if "fault" not in rows.columns:
-        rows = rows.with_columns(fault=pl.lit(None, pl.String))
+    optional = [pl.lit(None, pl.String).alias(name) for name in ("split", "fault") if name not in rows.columns]
+    rows = rows.with_columns(optional)
     text = [pl.col(c).cast(pl.String).fill_null("").str.strip_chars() for c in ("listing_id", "product_id")]
     # A line break or tab inside a title is layout, not damage.
     title = pl.col("title").cast(pl.String).fill_null("").str.replace_all(r"\s+", " ").str.strip_chars()
+    split = pl.col("split").cast(pl.String).str.strip_chars().str.to_lowercase().replace({"": None, **SPLIT_WORDS})
     return rows.with_columns(
-        *text, title, pl.col("raw").fill_null(""), pl.col("row_number").cast(pl.Int64)
+        *text, title, split, pl.col("raw").fill_null(""), pl.col("row_number").cast(pl.Int64)
     ).with_columns(product_id=pl.when(pl.col("product_id") == "").then("listing_id").otherwise("product_id"))
 
 
 def _failures(rows: pl.DataFrame) -> pl.DataFrame:
     """One row for each row that breaks a rule: index, codes, reasons."""
     checked = rows.select(
-        *("row_number", "listing_id", "product_id", "title", "raw"),
+        *("row_number", "listing_id", "product_id", "title", "split", "raw"),
         picture_count=pl.col("pictures").list.len().fill_null(0).cast(pl.Int64),
     )
     none = pl.DataFrame(schema={"index": pl.Int64, "codes": REJECTED["codes"], "reasons": REJECTED["reasons"]})

@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 # On top of the demonstration's own project file, whose last section is [model].
 BARELY_TRAINED = """\
-epochs = { pretrain = 1, warm-up = 1, end-to-end = 1, tuning = 1 }
+epochs = { titles = 1, pictures = 1, warm-up = 1, end-to-end = 1, tuning = 1 }
 
 [tag]
 partition_rows = 64

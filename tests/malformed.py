@@ -165,6 +165,13 @@ JSON_ROWS = [
     Row("NaN for a title", b'{"id": "j21", "title": NaN}', "title_missing"),
     Row("pictures that are no names", b'{"id": "j22", "title": "Dress", "image": [{"url": 5}, 7, null]}'),
 ]
+SPLIT_ROWS = [
+    Row("a split by another word", b'{"id": "j30", "title": "Dress", "part": " Dev "}'),
+    Row("a split that is none", b'{"id": "j31", "title": "Dress", "part": "holdout"}', "split_unknown"),
+    Row("a number for a split", b'{"id": "j32", "title": "Dress", "part": 1}', "split_unknown"),
+    Row("a list of splits", b'{"id": "j33", "title": "", "part": ["train"]}', "title_missing split_unknown"),
+    Row("null for a split", b'{"id": "j34", "title": "Dress", "part": null}'),
+]
 PARQUET_ROWS = [
     Row("all null", {"id": None, "title": None, "image": None}, "listing_id_missing title_missing"),
     Row("nulls among pictures", {"id": "q1", "title": "Dress", "image": [None, "", GOOD]}),
@@ -261,7 +268,7 @@ class Feed:
     """Bad rows of one format with good ones before each. `settings` of cma.toml, {folder} for the feed's own."""
 
     name: str
-    settings: Mapping[str, str]
+    settings: Mapping[str, Any]
     bad: Sequence[Row]
     encode: Callable[[Cells], Any]
     write_contents: Callable[[Path, Sequence[Any]], None]
@@ -298,8 +305,8 @@ FEEDS = [
     ),
     Feed(
         "jsonl",
-        {"source": "{folder}/rows.jsonl"},
-        LOGICAL + JSON_ROWS,
+        {"source": "{folder}/rows.jsonl", "columns": {**COLUMNS, "split": "part"}},
+        LOGICAL + SPLIT_ROWS + JSON_ROWS,
         _json_row,
         _write_text("rows.jsonl", b""),
     ),

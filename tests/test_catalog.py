@@ -1,7 +1,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import md5
@@ -13,6 +13,7 @@ import pytest
 from staged import TAXONOMY, feed_rows, store_rows
 
 from catalog_io.catalog import Catalog, Stored
+from catalog_io.drift import newest_confidences, store_drift
 from catalog_io.staging import Staging
 from catalog_io.tagged import Collected
 from schemas.errors import UserError
@@ -45,11 +46,20 @@ def input_hash(i: str, title: str = "Dress") -> str:
 
 
 def part(
-    folder: Path, name: str, ids: str, *, error: str | None = None, title: str = "Dress", color: str = "gray"
+    folder: Path,
+    name: str,
+    ids: str,
+    *,
+    error: str | None = None,
+    title: str = "Dress",
+    color: str = "gray",
+    certificate: str = "c1",
 ) -> Path:
+    promise = {"accepted": True, "certified": True, "provisional": False}
+    none = {"accepted": False, "certified": False, "provisional": True}
     tags = [
-        {"attribute": "color", "value": color, "confidence": 0.97, "accepted": True, "image_weight": 0.4},
-        {"attribute": "style", "value": "maxi", "confidence": 0.5, "accepted": False, "image_weight": 0.1},
+        {"attribute": "color", "value": color, "confidence": 0.97, **promise, "image_weight": 0.4},
+        {"attribute": "style", "value": "maxi", "confidence": 0.5, **none, "image_weight": 0.1},
     ]
     flags = [{"kind": "mismatch", "attribute": None, "score": 0.9, "detail": "far apart"}]
     rows = [
@@ -57,6 +67,7 @@ def part(
             "feed": "hm",
             "listing_id": i,
             "input_hash": input_hash(i, title),
+            "certificate": certificate,
             "error": error,
             "tags": [] if error else tags,
             "flags": [] if error else flags,
@@ -70,6 +81,12 @@ def part(
 
 def collect(catalog: Catalog, *files: Path, model: str = "m1", engine: str = "torch") -> Collected:
     return catalog.store_tagged(files, model_version=model, engine=engine, run_id="r2", tagged_at=NOON)
+
+
+def untagged(
+    catalog: Catalog, model: str = "m1", engine: str = "torch", certificates: Mapping[str, str] = {}, pooled: str = "c1"
+) -> pl.DataFrame:
+    return catalog.untagged(model, engine, certificates=certificates, pooled=pooled)
 
 
 def rows(catalog: Catalog, sql: str) -> list[tuple[object, ...]]:
@@ -153,7 +170,7 @@ def test_listings_that_leave_a_full_feed_are_inactive_until_they_come_back(catal
     stored = letters("ab")
     assert (stored.gone, stored.returned, *counts(stored)) == (1, 0, 0, 0, 2)
     assert rows(catalog, "select listing_id from tagged_listings order by all") == [("a",), ("b",)]
-    assert catalog.untagged("m1", "torch")["listing_id"].to_list() == ["a", "b"]
+    assert untagged(catalog)["listing_id"].to_list() == ["a", "b"]
     assert catalog.listings().height == 3  # its labels still teach
     stored = letters("abc")
     assert (stored.gone, stored.returned, *counts(stored)) == (0, 1, 0, 1, 2)
@@ -289,30 +306,47 @@ def test_a_new_word_in_the_taxonomy_reaches_rows_that_are_not_read_again(catalog
 def test_store_tagged_twice_is_once_and_leaves_nothing_untagged(catalog: Catalog, tmp_path: Path) -> None:
     store(catalog)
     files = part(tmp_path, "1.parquet", "ab"), part(tmp_path, "2.parquet", "c", error="out of memory")
-    assert catalog.untagged("m1", "torch").height == 3
-    assert collect(catalog, *files) == Collected(tagged=2, rejected=1, accepted_tags=2, flags=2)
+    assert untagged(catalog).height == 3
+    assert collect(catalog, *files) == Collected(tagged=2, rejected=1, accepted_tags=2, provisional_tags=2, flags=2)
     before = dump(catalog)
-    assert collect(catalog, *files) == Collected(tagged=2, rejected=1, accepted_tags=2, flags=2)
+    assert collect(catalog, *files) == Collected(tagged=2, rejected=1, accepted_tags=2, provisional_tags=2, flags=2)
     assert dump(catalog) == before
     assert [len(before[t]) for t in ("tags", "noise_flags", "rejections")] == [4, 2, 2]
-    assert catalog.untagged("m1", "torch")["listing_id"].to_list() == ["c"]
-    assert catalog.untagged("m1", "openvino").height == catalog.untagged("m2", "torch").height == 3
-    assert catalog.untagged("m1", "torch").columns == catalog.listings().columns
+    assert untagged(catalog)["listing_id"].to_list() == ["c"]
+    assert untagged(catalog, engine="openvino").height == untagged(catalog, "m2").height == 3
+    assert untagged(catalog).columns == catalog.listings().columns
+
+
+def test_other_certificates_make_the_listings_of_their_feed_untagged(catalog: Catalog, tmp_path: Path) -> None:
+    store(catalog)
+    store(catalog, "xy", feed="other")
+    collect(catalog, part(tmp_path, "1.parquet", "abc"))
+    assert untagged(catalog)["feed"].unique().to_list() == ["other"]
+    assert untagged(catalog, pooled="c2").height == 5
+    assert untagged(catalog, certificates={"hm": "c1", "x": "c3"}, pooled="c2")["listing_id"].to_list() == ["x", "y"]
+    assert untagged(catalog, certificates={"hm": "c2"})["listing_id"].to_list() == ["a", "b", "c", "x", "y"]
+    collect(catalog, part(tmp_path, "2.parquet", "abc", certificate="c2"))
+    assert untagged(catalog, certificates={"hm": "c2"})["feed"].unique().to_list() == ["other"]
 
 
 def test_a_changed_title_makes_a_listing_untagged_and_hides_its_tags(catalog: Catalog, tmp_path: Path) -> None:
     store(catalog)
     collect(catalog, part(tmp_path, "1.parquet", "abc"))
     store(catalog, "b", title="Robe")
-    assert catalog.untagged("m1", "torch")["listing_id"].to_list() == ["b"]
+    assert untagged(catalog)["listing_id"].to_list() == ["b"]
     assert rows(catalog, "select listing_id, color, style from tagged_listings order by all") == [
         ("a", "gray", None),
         ("b", None, None),
         ("c", "gray", None),
     ]
-    assert rows(catalog, "select attribute, listings, accepted, coverage from tag_coverage order by all") == [
-        ("color", 2, 2, 1.0),
-        ("style", 2, 0, 0.0),
+    columns = "attribute, listings, accepted, coverage, certified, provisional"
+    assert rows(catalog, f"select {columns} from tag_coverage order by all") == [
+        ("color", 2, 2, 1.0, 2, 0),
+        ("style", 2, 0, 0.0, 0, 2),
+    ]
+    assert rows(catalog, "select listing_id, attribute, value from provisional_tags order by all") == [
+        ("a", "style", "maxi"),
+        ("c", "style", "maxi"),
     ]
     assert rows(catalog, "select listing_id, kind, title from noisy_listings order by all") == [
         ("a", "mismatch", "Dress a"),
@@ -337,10 +371,41 @@ def test_new_tags_take_the_place_of_old_ones(catalog: Catalog, tmp_path: Path) -
     assert rows(catalog, "select count(*) from rejections where stage = 'tag'") == [(0,)]
 
 
+def test_the_newest_confidences_of_a_feed_come_first(catalog: Catalog, tmp_path: Path) -> None:
+    store(catalog, "abcd")
+    collect(catalog, part(tmp_path, "1.parquet", "abc"))
+    later = {"run_id": "r3", "tagged_at": NOON + timedelta(days=1)}
+    catalog.store_tagged([part(tmp_path, "2.parquet", "b")], model_version="m1", engine="torch", **later)
+    collect(catalog, part(tmp_path, "3.parquet", "d", certificate="c2"))
+    wanted = {"feed": "hm", "model_version": "m1", "engine": "torch"}
+    found = newest_confidences(catalog.home, **wanted, certificate="c1")
+    assert found.columns == ["product_id", "split", "labelled", "run_id", "attribute", "confidence"]
+    assert found["product_id"].to_list()[:2] == ["pb", "pb"] and set(found["product_id"][2:]) == {"pa", "pc"}
+    assert set(found["run_id"][:2]) == {"r3"} and found["labelled"].all()
+    assert sorted(found.filter(product_id="pa").select("attribute", "confidence").iter_rows()) == [
+        ("color", pytest.approx(0.97)),
+        ("style", 0.5),
+    ]
+    assert newest_confidences(catalog.home, **wanted, certificate="c3").height == 0
+
+
+def test_drift_is_kept_by_run(catalog: Catalog) -> None:
+    row = {
+        **{"feed": "hm", "attribute": "color", "listings": 300, "statistic": 0.25, "p_value": 0.0, "drifted": True},
+        **{"model_version": "m1", "engine": "torch", "run_id": "r1"},
+    }
+    store_drift(catalog.home, pl.DataFrame([row]))
+    store_drift(catalog.home, pl.DataFrame([row | {"run_id": "r2"}]))
+    assert rows(catalog, "select run_id, feed, attribute, listings, statistic, drifted from drift order by all") == [
+        ("r1", "hm", "color", 300, 0.25, True),
+        ("r2", "hm", "color", 300, 0.25, True),
+    ]
+
+
 def test_a_listing_in_two_parts_counts_once(catalog: Catalog, tmp_path: Path) -> None:
     store(catalog)
     files = part(tmp_path, "1.parquet", "ab", error="worker died"), part(tmp_path, "2.parquet", "ab")
-    assert collect(catalog, *files) == Collected(tagged=2, rejected=0, accepted_tags=2, flags=2)
+    assert collect(catalog, *files) == Collected(tagged=2, rejected=0, accepted_tags=2, provisional_tags=2, flags=2)
     assert catalog.counts()["tags"] == 4
 
 
@@ -354,24 +419,7 @@ def test_a_missing_or_damaged_part_changes_nothing(catalog: Catalog, tmp_path: P
     with pytest.raises(duckdb.Error):
         collect(catalog, part(tmp_path, "2.parquet", "a", color="red"), tmp_path / "bad.parquet")
     assert dump(catalog) == before
-    assert collect(catalog) == Collected(0, 0, 0, 0)
-
-
-def test_models_are_registered_promoted_and_rolled_back(catalog: Catalog) -> None:
-    assert catalog.champion() is None
-    catalog.register_model("m1", "small", "models/m1", {"recall": 0.5}, True)
-    catalog.register_model("m2", "small", "models/m2", {"recall": 0.6}, False)
-    assert (champion := catalog.champion()) and (champion.model_version, champion.metrics) == (
-        "m1",
-        {"recall": 0.5},
-    )
-    catalog.promote("m2")
-    assert [(m.model_version, m.champion) for m in catalog.models()] == [("m2", True), ("m1", False)]
-    with pytest.raises(UserError, match="no model m9; registered are: m2, m1"):
-        catalog.promote("m9")
-    assert (champion := catalog.champion()) and champion.model_version == "m2"
-    catalog.register_model("m1", "small", "models/m1", {}, True)
-    assert [m.model_version for m in catalog.models() if m.champion] == ["m1"]
+    assert collect(catalog) == Collected(0, 0, 0, 0, 0)
 
 
 def test_runs(catalog: Catalog) -> None:

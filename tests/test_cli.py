@@ -119,11 +119,18 @@ def test_models_and_runs_are_listed_and_promoted(tagged: Path) -> None:
     assert champion is not None
     listed = cma("models", "--config", str(tagged), cwd=tagged.parent)
     assert champion.model_version in listed.stdout
+    assert "champion" in listed.stdout
+    shown = cma("models", "--config", str(tagged), "show", champion.model_version, cwd=tagged.parent)
+    assert json.loads(shown.stdout)["data_hash"] == champion.data_hash
     promoted = cma("models", "--config", str(tagged), "promote", champion.model_version, cwd=tagged.parent)
     assert promoted.returncode == 0, promoted.stderr
+    assert "it tags on the openvino engine" in promoted.stdout
+    back = cma("models", "--config", str(tagged), "rollback", cwd=tagged.parent)
+    assert (back.returncode, back.stdout) == (1, "")
+    assert "no champion before this one" in back.stderr
     wrong = cma("models", "--config", str(tagged), "promote", "none-such", cwd=tagged.parent)
     assert wrong.returncode == 1
-    assert "no model none-such" in wrong.stderr
+    assert "no model 'none-such'" in wrong.stderr
     runs = cma("runs", "--config", str(tagged), cwd=tagged.parent)
     assert all(flow in runs.stdout for flow in ("nightly", "train-cma", "tag-catalog", "completed"))
 

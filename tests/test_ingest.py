@@ -131,7 +131,7 @@ def test_a_listing_without_a_usable_picture_is_tagged_from_its_title(shop: Path)
     (shop / "b.jpg").write_bytes(b"<html>404</html>")
     summary = run(shop)
     assert (summary.accepted, summary.without_picture) == (3, 1)
-    work = Project.open(shop / "cma.toml").catalog.untagged("m", "torch")
+    work = Project.open(shop / "cma.toml").catalog.untagged("m", "torch", certificates={}, pooled="")
     assert dict(work.select("listing_id", pl.col("image_hash").is_null()).iter_rows()) == {
         **{"A": False, "B": True, "C": False}
     }

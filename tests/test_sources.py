@@ -97,8 +97,8 @@ def test_unreadable_csv_rows_cost_only_themselves(tmp_path: Path) -> None:
     assert frame["row_number"].to_list() == list(range(1, 10))
     assert frame["fault"].to_list() == [
         None,
-        "2 cells where the first line has 3",
-        "4 cells where the first line has 3",
+        "2 cells where there are 3 columns",
+        "4 cells where there are 3 columns",
         "not UTF-8 text",
         "field larger than field limit (131072)",
         None,
@@ -255,7 +255,7 @@ def test_a_row_that_cannot_be_decoded_costs_only_itself(tmp_path: Path) -> None:
     frame = read(write(tmp_path / "a.csv", body))
     assert frame["fault"].to_list() == [None, "not UTF-16 text", None]
     frame = read(write(tmp_path / "a.csv", body + b"4"))
-    assert frame["fault"].to_list()[3:] == ["1 cells where the first line has 3"]
+    assert frame["fault"].to_list()[3:] == ["1 cells where there are 3 columns"]
     bad = "id,name,pic\n1,A,a\n2,B,b\n".encode("utf-32").replace(b"B\0\0\0", b"BBBB")
     assert read(write(tmp_path / "a.csv", bad))["fault"].to_list() == [None, "not UTF-32 text"]
 

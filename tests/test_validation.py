@@ -59,6 +59,17 @@ def test_text_is_stripped_and_the_product_defaults_to_the_listing() -> None:
     assert "fault" not in accepted.columns
 
 
+def test_a_split_is_known_by_its_usual_words() -> None:
+    words = [" Train ", "VAL", "valid", "dev", "validation", "calibration", "test", "", None, "holdout", "1"]
+    frame = rows(*({"listing_id": f"of {word}"} for word in words)).with_columns(
+        split=pl.Series(words, dtype=pl.String)
+    )
+    accepted, rejected = split_valid(frame)
+    assert accepted["split"].to_list() == ["train", *["validation"] * 4, "calibration", "test", None, None]
+    assert rejected["codes"].to_list() == [["split_unknown"]] * 2
+    assert split_valid(rows({})).accepted["split"].to_list() == [None]
+
+
 def test_a_listing_without_a_picture_is_a_listing() -> None:
     accepted, rejected = split_valid(rows({"pictures": []}, {"pictures": [b"jpeg"]}))
     assert (accepted.height, rejected.height) == (2, 0)

@@ -1,19 +1,20 @@
 """Which of a feed's columns are which of ours, and the frame that every source makes of them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import polars as pl
 
+from catalog_io.feeds.picture_cells import PICTURES, picture_list, pictures
 from schemas.errors import ConfigurationError, UserError
 
 LABEL_WORD_PREFIX = "label_word_"  # column `label_word_<attribute>`: the merchant's own word
-PICTURES = pl.List(pl.Struct({"uri": pl.String, "data": pl.Binary}))  # in order; data: embedded bytes, or null
 BATCH_BYTES = 64_000_000  # about so much of a feed is in memory at once
 RAW_CHARACTERS = 20_000  # of a row that are kept for the report
 _REQUIRED = ("listing_id", "title", "image")
+_OPTIONAL = ("product_id", "split")
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,11 @@ class FeedSource:
     """Where a feed is and what its columns are called (`[feeds.<name>]` of cma.toml).
 
     source: path, glob, fsspec URI (s3://, gs://, https://, …), or a SQLAlchemy URL, which then has a `query`.
-    columns: listing_id, title, image (one column, or several in order) and, if there is one, product_id.
+    columns: listing_id, title, image (one column, or several in order) and, if there are any, product_id and split.
     labels: attribute -> column. encoding: None means by byte-order mark, else UTF-8. delimiter: None means "," or,
     for .tsv and .txt, a tab; where the first line then lacks a mapped column, whichever of , ; tab | has them all.
-    image_separator: parts several pictures in one cell.
+    image_separator: parts several pictures in one cell. layout: of a published data set (`feeds.layouts`), whose folder
+    is the source; it has columns of its own, which `columns` may replace.
     """
 
     name: str
@@ -35,6 +37,7 @@ class FeedSource:
     encoding: str | None = None
     delimiter: str | None = None
     image_separator: str | None = None
+    layout: str | None = None
 
 
 class Unreadable(NamedTuple):
@@ -44,8 +47,17 @@ class Unreadable(NamedTuple):
     fault: str
 
 
+class SourceFile(Protocol):
+    """One part of a feed, checked when it is opened: what is wrong with the whole of it is raised there."""
+
+    names: list[str]
+
+    def frames(self, batch_rows: int) -> Iterator[pl.DataFrame]:
+        """The feed's columns without row_number."""
+
+
 class FeedColumns(NamedTuple):
-    """Our columns and what the feed calls them: text (ids, title), images, words (label words)."""
+    """Our columns and what the feed calls them: text (ids, title, split), images, words (label words)."""
 
     text: dict[str, str]
     images: tuple[str, ...]
@@ -58,10 +70,10 @@ class FeedColumns(NamedTuple):
         key, columns = f"feeds.{feed.name}.columns", feed.columns
         if missing := [name for name in _REQUIRED if not columns.get(name)]:
             raise ConfigurationError(f"{key}: {', '.join(missing)} is not mapped to a column of the feed")
-        if unknown := columns.keys() - {*_REQUIRED, "product_id"}:
+        if unknown := columns.keys() - {*_REQUIRED, *_OPTIONAL}:
             raise ConfigurationError(f"{key}: there is no {', '.join(sorted(unknown))} to map")
         text: dict[str, str] = {}
-        for ours in ("listing_id", "product_id", "title"):
+        for ours in ("listing_id", "product_id", "title", *(["split"] if columns.get("split") else [])):
             theirs = columns.get(ours) or columns["listing_id"]
             if not isinstance(theirs, str):
                 raise ConfigurationError(f"{key}: {ours} is one column; only image can be several")
@@ -137,100 +149,10 @@ class FeedColumns(NamedTuple):
         )
 
 
-def pictures(cells: pl.Series, separator: str | None) -> pl.Series:
-    """PICTURES of a column of text, bytes, struct<bytes, path> or lists of one of these, without blank entries.
-
-    Text is one picture, a JSON array of several, or several that `separator` parts.
-    """
-    if isinstance(cells.dtype, pl.Array):
-        cells = cells.arr.to_list()
-    if isinstance(cells.dtype, pl.List):
-        lists = cells
-    elif is_text(cells.dtype):
-        lists = _parted(cells.cast(pl.String), separator)
-    else:
-        lists = pl.select(pl.concat_list(cells)).to_series()
-    assert isinstance(lists.dtype, pl.List)
-    entries = lists.list.eval(_entry(lists.dtype.inner))
-    kept = (pl.element().struct.field("uri") != "") | pl.element().struct.field("data").is_not_null()
-    return entries.list.filter(kept).cast(PICTURES).fill_null([])
-
-
-def picture_list(value: Any, separator: str | None) -> list[dict[str, Any]]:
-    """The same for one value of JSON or SQL: entries of PICTURES, blank ones too."""
-    match value:
-        case None:
-            return []
-        case str():
-            return [{"uri": uri, "data": None} for uri in parted(value, separator)]
-        case bytes():
-            return [{"uri": None, "data": value}]
-        case {"bytes": bytes() | None as data, **others}:
-            path = others.get("path")
-            return [{"uri": path if isinstance(path, str) else None, "data": data}]
-        case list() | tuple():
-            return [entry for item in value for entry in picture_list(item, None)]
-        case _:
-            return [{"uri": json.dumps(value, ensure_ascii=False, default=str), "data": None}]
-
-
-def parted(cell: str, separator: str | None) -> list[str]:
-    """The pictures that one cell of text names."""
-    if cell.lstrip().startswith("["):
-        try:
-            several = json.loads(cell)
-        except (ValueError, RecursionError):  # a name with a bracket is a name
-            several = None
-        if isinstance(several, list) and all(isinstance(item, str | None) for item in several):
-            uris = [item or "" for item in several]
-            return uris if is_unicode(uris) else [cell]
-    return cell.split(separator) if separator else [cell]
-
-
-def is_text(dtype: pl.DataType) -> bool:
-    """Whether a column holds text or whole numbers, which are the same text everywhere."""
-    return dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null)
-
-
-def is_unicode(cells: Iterable[str]) -> bool:
-    """Whether cells have no half of a surrogate pair, which stands for what could not be decoded."""
-    try:
-        return all(cell.isascii() or cell.encode() for cell in cells)
-    except UnicodeEncodeError:
-        return False
-
-
-def fields(dtype: Any) -> dict[str, Any]:
-    """A struct's fields and their types; none, where it is no struct."""
-    return {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
-
-
 def json_text(value: object) -> str:
     """JSON that any store can hold: what is not Unicode is written as an escape, and only so much of it is kept."""
     raw = json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace").decode()
     return raw if len(raw) <= RAW_CHARACTERS else json.dumps(raw[:RAW_CHARACTERS], ensure_ascii=False)
-
-
-def _parted(cells: pl.Series, separator: str | None) -> pl.Series:
-    if cells.str.contains(r"^\s*\[").any():
-        several = [None if cell is None else parted(cell, separator) for cell in cells]
-        return pl.Series(several, dtype=pl.List(pl.String))
-    return cells.str.split(separator) if separator else pl.select(pl.concat_list(cells)).to_series()
-
-
-def _entry(dtype: Any) -> pl.Expr:
-    """uri and data of one picture."""
-    value, uri, data = pl.element(), pl.lit(""), pl.lit(None, pl.Binary)
-    if dtype == pl.Binary:
-        data = value
-    elif parts := fields(dtype):
-        data = value.struct.field("bytes" if "bytes" in parts else "data")
-        named = [value.struct.field(name) for name in ("path", "uri") if name in parts]
-        uri = named[0] if named else uri
-    else:
-        uri = value.cast(pl.String)
-    present = pl.when(data.bin.size() > 0).then(data)  # no bytes are no picture
-    return pl.struct(uri=uri.cast(pl.String).fill_null("").str.strip_chars(), data=present)
 
 
 def _text(value: Any) -> str | None:

@@ -7,7 +7,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, fields, is_text
+from catalog_io.feeds.cells import fields, is_text
+from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns
 from catalog_io.feeds.text import Opener
 from schemas.errors import UserError
 

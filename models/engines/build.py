@@ -1,12 +1,22 @@
-"""Builds a model's engine, gates it, and opens the one that may be used."""
+"""Builds a model's engine, gates it, certifies it, and opens the one that may be used."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from models.calibration import Calibration
+from models.calibration import Certificates, Promise
 from models.card import ModelCard
+from models.certification import Labelled, certificates_of
 from models.checkpoint import load_network
 from models.cma_clip import CmaClip
-from models.engines.card import EngineCard, EngineName, choose_backend, trouble_with
+from models.engines.card import (
+    EngineCard,
+    EngineName,
+    certificates_on,
+    choose_backend,
+    store_certificates,
+    trouble_with,
+)
 from models.engines.gate import compare
 from models.engines.openvino_engine import OpenVinoEngine
 from models.engines.protocol import InferenceEngine
@@ -14,16 +24,24 @@ from models.engines.torch_engine import TorchEngine
 from models.examples import Examples
 from models.export import export_onnx
 from models.features import classify, encode
-from models.fitting import calibrations_of, metrics_of
-from schemas.errors import UserError
+from models.fitting import metrics_of
+from schemas.errors import ConfigurationError, UserError
 
 ONNX = "encoder.onnx"
 
 
 def compile_engine(
-    folder: Path, card: ModelCard, name: EngineName, *, calibration: Examples, test: Examples, threads: int
+    folder: Path,
+    card: ModelCard,
+    name: EngineName,
+    *,
+    validation: Examples,
+    calibration: Examples,
+    test: Examples,
+    promise: Promise,
+    threads: int,
 ) -> EngineCard:
-    """Exports, builds and gates an engine of the model in `folder`; the card that it writes says whether it passed."""
+    """Exports, builds, gates and certifies an engine of the model in `folder`; its card says whether it passed."""
     network = load_network(folder, card)
     reference = TorchEngine(network)
     backend = choose_backend(name)
@@ -34,39 +52,69 @@ def compile_engine(
     else:
         engine = reference
     outputs = {
-        split: classify(network, encode(engine, examples), examples.present)
-        for split, examples in (("calibration", calibration), ("test", test))
+        split: _predict(network, engine, examples)
+        for split, examples in (("validation", validation), ("calibration", calibration), ("test", test))
     }
-    gate = compare(classify(network, encode(reference, calibration), calibration.present), outputs["calibration"])
-    calibrations = calibrations_of(
-        outputs["calibration"],
-        calibration.labels,
-        list(card.calibrations),
-        [known.temperature for known in card.calibrations.values()],
-        target_precision=card.target_precision,
-        confidence=card.confidence,
-    )
-    metrics = metrics_of(outputs["test"], test.labels, calibrations, target_precision=card.target_precision)
-    built = EngineCard(backend, engine.identity, card.weights, gate, calibrations, metrics)
+    gate = compare(_predict(network, reference, calibration).predictions, outputs["calibration"].predictions)
+    certificates = certificates_of(outputs["validation"], outputs["calibration"], card.taxonomy.attributes, promise)
+    metrics = metrics_of(*outputs["test"], certificates)
+    built = EngineCard(backend, engine.identity, card.weights, gate, certificates, metrics)
     built.write(folder)
     return built
 
 
+def certify_feeds(
+    folder: Path,
+    card: ModelCard,
+    name: EngineName,
+    *,
+    validation: Examples,
+    calibration: Examples,
+    feeds: Sequence[str],
+    promise: Promise,
+    threads: int,
+) -> tuple[InferenceEngine, Certificates]:
+    """Makes certificates anew on the engine that tags: of `feeds`, whose listings alone are given, and stores them
+    beside the others'; or of all feeds, where none is named."""
+    network = load_network(folder, card)
+    engine, before = open_engine(folder, card, network, name, threads=threads)
+    if feeds and promise != before.promise:
+        raise ConfigurationError(
+            "tag.target_precision, tag.confidence or tag.certify has changed since the other feeds were certified: run "
+            "`cma certify` without naming feeds"
+        )
+    made = certificates_of(
+        _predict(network, engine, validation),
+        _predict(network, engine, calibration),
+        card.taxonomy.attributes,
+        promise,
+        pooled=before.pooled if feeds else None,
+    )
+    if feeds:
+        made = replace(made, feeds={**before.feeds, **made.feeds})
+    store_certificates(folder, card, engine.identity.backend, made)
+    return engine, made
+
+
 def open_engine(
     folder: Path, card: ModelCard, network: CmaClip, name: EngineName, *, threads: int
-) -> tuple[InferenceEngine, dict[str, Calibration]]:
-    """The engine to tag with, and its thresholds. A compiled engine that is missing, stale, foreign or failed its gate
-    gives way to the reference under `auto`, and is an error where it was asked for by name."""
+) -> tuple[InferenceEngine, Certificates]:
+    """The engine to tag with, and its certificates. A compiled engine that is missing, stale, foreign or failed its
+    gate gives way to the reference under `auto`, and is an error where it was asked for by name."""
     backend = choose_backend(name)
-    built = EngineCard.read(folder, backend)
     if backend == "torch":
-        return TorchEngine(network), built.calibrations if built else card.calibrations
+        return TorchEngine(network), certificates_on(folder, card, "torch")
+    built = EngineCard.read(folder, backend)
     trouble = trouble_with(built, card)
     if trouble is None and built is not None:
         engine = OpenVinoEngine(folder / "engines" / ONNX, threads=threads)
         if engine.identity == built.identity:
-            return engine, built.calibrations
+            return engine, built.certificates
         trouble = f"was compiled and certified as {built.identity}, but this is {engine.identity}"
     if name != "auto":
         raise UserError(f"the {backend} engine of model {card.version} {trouble}: run `cma compile`, or set tag.engine")
-    return TorchEngine(network), card.calibrations
+    return TorchEngine(network), certificates_on(folder, card, "torch")
+
+
+def _predict(network: CmaClip, engine: InferenceEngine, examples: Examples) -> Labelled:
+    return Labelled.of(classify(network, encode(engine, examples), examples.present), examples)

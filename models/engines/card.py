@@ -1,13 +1,12 @@
 """What is known of a model's engines without opening one. Reading it loads no PyTorch."""
 
 import json
-import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from models.calibration import Calibration
-from models.card import ModelCard
+from models.calibration import Certificates
+from models.card import ModelCard, write_card, write_whole
 from models.engines.gate import Gate
 from models.engines.protocol import EngineIdentity
 from schemas.errors import ConfigurationError
@@ -17,21 +16,19 @@ EngineName = Literal["auto", "tensorrt", "openvino", "torch"]
 
 @dataclass(frozen=True)
 class EngineCard:
-    """What the gate found of an engine, and the thresholds certified on its own outputs (JSON)."""
+    """What the gate found of an engine, and the certificates made on its own outputs (JSON)."""
 
     backend: str
     identity: EngineIdentity
     weights: str
     gate: Gate
-    calibrations: dict[str, Calibration]
+    certificates: Certificates
     metrics: dict[str, dict[str, float]]
 
     def write(self, folder: Path) -> None:
         path = _card_path(folder, self.backend)
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole = path.with_suffix(".tmp")
-        whole.write_text(json.dumps({**asdict(self), "gate": self.gate.to_dict()}, indent=1), encoding="utf-8")
-        os.replace(whole, path)
+        write_whole(path, json.dumps({**asdict(self), "gate": self.gate.to_dict()}, indent=1))
 
     @classmethod
     def read(cls, folder: Path, backend: str) -> "EngineCard | None":
@@ -46,10 +43,15 @@ class EngineCard:
                 identity=EngineIdentity(**data["identity"]),
                 weights=data["weights"],
                 gate=Gate(**data["gate"]),
-                calibrations={name: Calibration(**value) for name, value in data["calibrations"].items()},
+                certificates=Certificates.from_dict(data["certificates"]),
                 metrics=data["metrics"],
             )
-        except (ValueError, KeyError, TypeError):  # damaged, or of another version: as good as not compiled
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ):  # damaged, or of another version: as good as not compiled
             return None
 
 
@@ -58,6 +60,21 @@ def chosen_backend(folder: Path, card: ModelCard, name: EngineName) -> tuple[str
     backend = choose_backend(name)
     trouble = None if backend == "torch" else trouble_with(EngineCard.read(folder, backend), card)
     return ("torch", f"the {backend} engine {trouble}") if trouble and name == "auto" else (backend, None)
+
+
+def certificates_on(folder: Path, card: ModelCard, backend: str) -> Certificates:
+    """What is certified on the outputs of this backend; the reference's are the model's own until it is compiled."""
+    built = EngineCard.read(folder, backend)
+    return built.certificates if built and built.weights == card.weights else card.certificates
+
+
+def store_certificates(folder: Path, card: ModelCard, backend: str, certificates: Certificates) -> None:
+    """Puts them where `certificates_on` finds them, in one step."""
+    built = EngineCard.read(folder, backend)
+    if built and built.weights == card.weights:
+        replace(built, certificates=certificates).write(folder)
+    else:
+        write_card(replace(card, certificates=certificates), folder)
 
 
 def choose_backend(name: EngineName) -> str:

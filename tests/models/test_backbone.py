@@ -1,17 +1,57 @@
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
-from tiny import CONTEXT, TAXONOMY, WIDTH, clip_folder, tiny_network, titles
+from timm.models.swin_transformer import SwinTransformer
+from timm.models.vision_transformer import VisionTransformer
+from tiny import CONTEXT, SIDE, TAXONOMY, TEXT, WIDTH, clip_folder, tiny_network, titles
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from models.backbone import ClipBackbone, build_backbone
+from models.backbone import ClipBackbone, _normalisation, build_backbone, title_tokenizer
 from models.checkpoint import build_network
 from models.presets import PRESETS, Preset, preset
 from schemas.errors import ConfigurationError
 
 TOKENS = titles([5, 6, 7], [320], [], length=CONTEXT)
+
+
+@timm.models.register_model
+def tiny_siglip(pretrained: bool = False, *, num_classes: int, global_pool: str, **_: Any) -> VisionTransformer:
+    """As SigLIP's image tower: no class position; an attention pooling instead."""
+    shape: dict[str, Any] = {"img_size": SIDE, "patch_size": 16, "embed_dim": WIDTH, "depth": 1, "num_heads": 2}
+    return VisionTransformer(class_token=False, num_classes=num_classes, global_pool=global_pool, **shape)
+
+
+@timm.models.register_model
+def tiny_swin(pretrained: bool = False, **_: Any) -> SwinTransformer:
+    swin = SwinTransformer(img_size=SIDE, patch_size=4, embed_dim=16, depths=(1,), num_heads=(2,), window_size=4)
+    swin.default_cfg = {}
+    return swin
+
+
+def timm_folder(
+    folder: Path, tower: str, pool: str, projection: str | None, *, side: int = SIDE, **text: object
+) -> str:
+    """The `local-dir:` name of a tiny model whose image tower is timm's."""
+    width = {"test_vit3": 96}.get(tower, WIDTH)
+    vision = {"image_size": side, "timm_model_name": tower, "timm_pool": pool, "timm_proj": projection}
+    config = {"embed_dim": width, "custom_text": True, "vision_cfg": vision, "text_cfg": {**TEXT, **text}}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    return f"local-dir:{folder}"
+
+
+def noise(side: int = SIDE) -> tuple[Tensor, Tensor]:
+    """Pictures, and what CLIP makes of them before its image tower."""
+    pictures = torch.randint(0, 256, (3, side, side, 3), dtype=torch.uint8)
+    mean, std = torch.tensor(open_clip.OPENAI_DATASET_MEAN), torch.tensor(open_clip.OPENAI_DATASET_STD)
+    return pictures, ((pictures / 255 - mean) / std).permute(0, 3, 1, 2)
 
 
 def clip_of(name: str) -> open_clip.CustomTextCLIP:
@@ -29,14 +69,80 @@ def clip(backbone_name: str) -> open_clip.CustomTextCLIP:
 @torch.no_grad()
 def test_the_class_position_is_clips_own_image_embedding(backbone_name: str) -> None:
     clip = clip_of(backbone_name)
-    pictures = torch.randint(0, 256, (3, 32, 32, 3), dtype=torch.uint8)
-    mean, std = torch.tensor(open_clip.OPENAI_DATASET_MEAN), torch.tensor(open_clip.OPENAI_DATASET_STD)
-    normal = ((pictures / 255 - mean) / std).permute(0, 3, 1, 2)
+    pictures, normal = noise()
     expected = clip.encode_image(normal)
     image = ClipBackbone(clip).images(pictures)
     assert image.sequence.shape == (3, 1 + 4, WIDTH)
     torch.testing.assert_close(image.embedding, expected, rtol=1e-4, atol=1e-5)
     assert torch.equal(image.sequence[:, 0], image.embedding)
+
+
+def pooled_value(patches: Tensor, pool: nn.Module) -> Tensor:
+    """What timm's attention pooling gives of one patch: all weight is on it, so its value, and the MLP over that."""
+    value = pool.proj(F.linear(patches, *(part.chunk(2)[1] for part in (pool.kv.weight, pool.kv.bias))))
+    return value + pool.mlp(pool.norm(value))
+
+
+@torch.no_grad()
+def test_siglip_style(tmp_path: Path) -> None:
+    siglip = {"no_causal_mask": True, "proj_bias": True, "pool_type": "last", "norm_kwargs": {"eps": 1e-6}}
+    clip = clip_of(timm_folder(tmp_path, "tiny_siglip", "map", "none", **siglip))
+    pictures, normal = noise()
+    expected = clip.encode_image(normal), clip.encode_text(TOKENS)
+    backbone = ClipBackbone(clip)
+    image, title = backbone.images(pictures), backbone.titles(TOKENS)
+    torch.testing.assert_close((image.embedding, title.embedding), expected, rtol=1e-4, atol=1e-5)
+    assert image.sequence.shape == (3, 1 + 4, WIDTH)  # the pooled picture stands at the class position
+    assert torch.equal(image.sequence[:, 0], image.embedding)
+    patches = pooled_value(clip.visual.trunk.forward_features(normal), clip.visual.trunk.attn_pool)
+    torch.testing.assert_close(image.sequence[:, 1:], patches, rtol=1e-4, atol=1e-5)
+    assert title.end.tolist() == [CONTEXT - 1] * 3 and title.valid.all()  # the tower reads its padding, so we do, too
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("tower", "pool", "projection", "side", "patch_count", "project"),
+    [
+        ("test_vit", "token", None, 160, 100, lambda v, x: v.trunk.head(x[:, 1:])),  # EVA, MobileCLIP-B
+        ("test_vit3", "map", None, 160, 100, lambda v, x: v.trunk.head(pooled_value(x[:, 1:], v.trunk.attn_pool))),
+        ("test_convnext", "", "linear", 160, 25, lambda v, x: v.head(v.trunk.head.norm(x).flatten(2).transpose(1, 2))),
+        ("tiny_swin", "avg", "linear", 32, 64, lambda v, x: v.head(x.flatten(1, 2))),
+    ],
+)
+def test_patches_of_timm_towers_are_projected_as_their_pictures(
+    tmp_path: Path,
+    tower: str,
+    pool: str,
+    projection: str | None,
+    side: int,
+    patch_count: int,
+    project: Callable[[nn.Module, Tensor], Tensor],
+) -> None:
+    width = {"width": 96} if tower == "test_vit3" else {}
+    clip = clip_of(timm_folder(tmp_path, tower, pool, projection, side=side, **width))
+    pictures, normal = noise(side)
+    image = ClipBackbone(clip).images(pictures)
+    torch.testing.assert_close(image.embedding, clip.encode_image(normal), rtol=1e-4, atol=1e-4)
+    patches = project(clip.visual, clip.visual.trunk.forward_features(normal))
+    assert patches.shape[1] == patch_count
+    torch.testing.assert_close(image.sequence[:, 1:], patches, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_patches_are_normalised_where_the_tower_does_so_after_pooling(tmp_path: Path) -> None:
+    """As CLIPA's."""
+    folder = clip_folder(tmp_path)
+    config = json.loads((tmp_path / "open_clip_config.json").read_text())
+    config["model_cfg"]["vision_cfg"] |= {"no_ln_pre": True, "pool_type": "avg", "final_ln_after_pool": True}
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    clip = clip_of(folder)
+    nn.init.normal_(clip.visual.ln_post.weight)
+    pictures, normal = noise()
+    expected, visual = clip.encode_image(normal), clip.visual
+    image = ClipBackbone(clip).images(pictures)
+    torch.testing.assert_close(image.embedding, expected, rtol=1e-4, atol=1e-5)
+    patches = visual.ln_post(visual.transformer(visual._embeds(normal))[:, 1:]) @ visual.proj
+    torch.testing.assert_close(image.sequence[:, 1:], patches, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
@@ -50,6 +156,16 @@ def test_titles_are_clips_own_and_trimming_them_changes_nothing(clip: open_clip.
     torch.testing.assert_close(trimmed.embedding, whole.embedding)
     torch.testing.assert_close(trimmed.sequence, whole.sequence[:, :5])
     assert torch.equal(trimmed.end, whole.end) and torch.equal(trimmed.valid, whole.valid[:, :5])
+
+
+@torch.no_grad()
+def test_title_dropout_acts_while_the_title_tower_trains(backbone_name: str) -> None:
+    backbone = ClipBackbone(clip_of(backbone_name)).eval()
+    backbone.title_dropout, still = 0.5, backbone.titles(TOKENS).embedding
+    backbone.visual.train()
+    assert torch.equal(backbone.titles(TOKENS).embedding, still)
+    backbone.text.train()
+    assert not torch.equal(backbone.titles(TOKENS).embedding, still)
 
 
 @torch.no_grad()
@@ -133,6 +249,60 @@ def test_checkpoint_files_load_whole_or_not_at_all(tmp_path: Path) -> None:
     file.write_bytes(b"not a checkpoint")
     with pytest.raises(ConfigurationError, match="could not be loaded"):
         build_backbone(name, pretrained=None)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+def test_checkpoints_of_plain_clip_load_whole_or_say_what_is_missing(tmp_path: Path, suffix: str) -> None:
+    """OpenAI's and most of open_clip's are of `CLIP`, whose text tower's tensors have no prefix."""
+    name, file = clip_folder(tmp_path), tmp_path / f"open_clip_pytorch_model.{suffix}"
+    save = save_file if suffix == "safetensors" else torch.save
+    torch.manual_seed(1)
+    clip = open_clip.create_model(name, load_weights=False).eval()
+    assert type(clip) is open_clip.CLIP
+    weights = clip.state_dict()
+    save(weights, file)
+    backbone = build_backbone(name, pretrained=None).eval()
+    pictures, normal = noise()
+    found = backbone.images(pictures).embedding, backbone.titles(TOKENS).embedding
+    torch.testing.assert_close(found, (clip.encode_image(normal), clip.encode_text(TOKENS)), rtol=1e-4, atol=1e-5)
+
+    for lost, named in (("visual.proj", "visual.proj"), ("ln_final.bias", "text.ln_final.bias")):
+        save({key: value for key, value in weights.items() if key != lost}, file)
+        with pytest.raises(ConfigurationError, match=rf'Missing key\(s\) in state_dict: "{named}"'):
+            build_backbone(name, pretrained=None)
+    save({**weights, "visual.proj": torch.zeros(3, 3)}, file)
+    with pytest.raises(ConfigurationError, match=r"size mismatch for visual\.proj"):
+        build_backbone(name, pretrained=None)
+    strange: list[Any] = [{"weight": torch.zeros(2)}, {}]
+    for content in strange if suffix == "safetensors" else [*strange, [1, 2], torch.zeros(2), {"state_dict": 3}]:
+        save(content, file)
+        with pytest.raises(ConfigurationError, match="could not be loaded"):
+            build_backbone(name, pretrained=None)
+
+
+def test_an_unknown_tag_is_answered_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigurationError, match=r"'opanai' of ViT-B-32-quickgelu .* knows \(openai, "):
+        build_backbone("ViT-B-32-quickgelu", pretrained="opanai")
+
+
+def test_pictures_are_normalised_as_those_the_weights_were_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By tag, by file, and when a trained network is built again without loading the tag's weights."""
+    half = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)}
+    assert _normalisation("ViT-B-16-SigLIP", "webli") == _normalisation("ViT-B-16-SigLIP", "siglip.npz") == half
+    assert _normalisation("ViT-L-14", "laion2b_s32b_b82k") == half
+    assert _normalisation("ViT-L-14", "openai")["mean"] == open_clip.OPENAI_DATASET_MEAN
+    assert _normalisation("ViT-L-14", "clip.pt") == {}  # its tags disagree
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "cma-small", {"half": {"url": "", **half}})
+    for pretrained in ("half", None):
+        backbone = build_backbone("cma-small", pretrained=pretrained, random_weights=True)
+        assert backbone.mean.tolist() == backbone.std.tolist() == [127.5] * 3
+
+
+def test_a_tokenizer_that_cannot_be_had_is_named(tmp_path: Path) -> None:
+    name = clip_folder(tmp_path, hf_tokenizer_name="nobody/nothing")
+    with pytest.raises(ConfigurationError, match=r"model\.backbone: the tokenizer of local-dir:.* transformers"):
+        title_tokenizer(name)
 
 
 def test_pickled_checkpoint_files(tmp_path: Path) -> None:

@@ -1,8 +1,33 @@
+import json
+
 import numpy as np
 import pytest
 from scipy.special import softmax
 
-from models.calibration import Calibration, calibrate, certify_threshold, fit_temperature
+from models.calibration import Calibration, Certificate, Certificates, Promise, fit_temperature
+
+ENOUGH = Certificate(60, 0.8, 40, 39, 0.91, 0)
+NOTHING = Certificate(60, None, 0, 0, None, 500)
+TOO_FEW = Certificate(10, None, 0, 0, None, 19)
+
+
+def calibration(
+    thresholds: list[float | None], certificate: Certificate = ENOUGH, temperature: float = 1.0
+) -> Calibration:
+    return Calibration(temperature, 0.1, 0.05, certificate, {"red": NOTHING}, thresholds, [0.5, 0.75])
+
+
+CERTIFICATES = Certificates(
+    Promise(),
+    pooled={"color": calibration([0.7, 0.7]), "style": calibration([None, None], NOTHING)},
+    feeds={
+        "certified": {"color": calibration([0.8, 0.9], temperature=2.0)},
+        "measured": {"color": calibration([None, None], NOTHING)},
+        "hardly labelled": {"color": calibration([None, None], TOO_FEW)},
+    },
+)
+FEEDS = np.array(["certified", "certified", "measured", "hardly labelled", "new", "new"])
+SCORES = np.array([[0.85, 0.15], [0.15, 0.85], [0.99, 0.01], [0.99, 0.01], [0.3, 0.7], [0.6, 0.4]])
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 2.5])
@@ -20,64 +45,54 @@ def test_without_labels_the_temperature_is_one() -> None:
 
 
 def test_probabilities_by_hand() -> None:
-    logits = np.log([[9.0, 1.0]])
-    np.testing.assert_allclose(Calibration(2.0, None).probabilities(logits), [[0.75, 0.25]])
+    """Each listing's by the temperature of its feed; a feed that has none has the pooled one."""
+    logits = np.log([[9.0, 1.0]] * 3).astype(np.float32)
+    found = CERTIFICATES.probabilities("color", logits, np.array(["certified", "new", "certified"]))
+    np.testing.assert_allclose(found, [[0.75, 0.25], [0.9, 0.1], [0.75, 0.25]], rtol=1e-6)
 
 
-def certified(right: list[bool], confidence: list[float] | None = None) -> float | None:
-    confidence = confidence or np.linspace(0.99, 0.5, len(right)).tolist()
-    return certify_threshold(np.array(confidence), np.array(right, dtype=bool), target=0.9, confidence_level=0.95)
+def test_tags_are_accepted_by_the_threshold_of_their_own_feed_and_value_alone() -> None:
+    assert CERTIFICATES.accepted("color", SCORES, FEEDS).tolist() == [True, False, False, False, False, False]
+    assert CERTIFICATES.certified("color", FEEDS).tolist() == [True, True, False, False, False, False]
+    assert not CERTIFICATES.certified("style", FEEDS).any()
+    assert CERTIFICATES.accepted("color", np.array([[0.8, 0.2]]), np.array(["certified"])).all()  # at the threshold
 
 
-def test_twenty_nine_of_twenty_nine_certify_ninety_percent() -> None:
-    assert certified([True] * 28) is None
-    assert certified([True] * 29) == 0.5
-    assert certified([True] * 28 + [False]) is None
-    assert certified([]) is None
+def test_provisional_is_what_a_feed_without_labels_enough_borrows() -> None:
+    """A feed whose own labels say that nothing can be certified borrows nothing."""
+    assert CERTIFICATES.provisional("color", SCORES, FEEDS).tolist() == [False, False, False, True, True, False]
+    assert not CERTIFICATES.provisional("style", SCORES, FEEDS).any()
 
 
-def test_one_mistake_needs_forty_six() -> None:
-    """0.9ⁿ + n·0.1·0.9ⁿ⁻¹ falls to 0.05 at n = 46."""
-    assert certified([False] + [True] * 44) is None
-    assert certified([False] + [True] * 45) is None  # the walk stops at its first step, 29 with one mistake
-    assert certified([True] * 29 + [False] + [True] * 16) == 0.99 - 0.49 * 28 / 45
+def test_no_listing_at_all() -> None:
+    nobody = np.array([], dtype=object)
+    assert CERTIFICATES.probabilities("color", np.zeros((0, 2)), nobody).shape == (0, 2)
+    for found in (
+        CERTIFICATES.accepted("color", np.zeros((0, 2)), nobody),
+        CERTIFICATES.provisional("color", np.zeros((0, 2)), nobody),
+        CERTIFICATES.certified("color", nobody),
+    ):
+        assert found.shape == (0,) and found.dtype == bool
 
 
-def test_nothing_is_certified_below_the_target() -> None:
-    random = np.random.default_rng(1)
-    for _ in range(20):
-        assert certified((np.arange(500) % 20 < 16).tolist(), random.random(500).tolist()) is None
+def test_certificates_survive_json() -> None:
+    assert Certificates.from_dict(json.loads(json.dumps(CERTIFICATES.to_dict()))) == CERTIFICATES
 
 
-def test_ties_stand_or_fall_together() -> None:
-    """The deployed rule accepts all of equal confidence, so all of them are tested."""
-    mixed = [True] * 40 + [False] * 10
-    assert certified(mixed, [0.8] * 50) is None
-    assert certified([True] * 50, [0.8] * 50) == 0.8
-    assert certified([True] * 29 + [True] * 11 + [False] * 10, [0.9] * 29 + [0.8] * 21) == 0.9
+def test_an_id_changes_with_what_accepts_the_tags_of_its_feed_and_nothing_else() -> None:
+    feeds = dict(CERTIFICATES.feeds)
+    before = {feed: CERTIFICATES.id(feed) for feed in feeds}
+    assert len({*before.values(), CERTIFICATES.pooled_id}) == 4
+    assert CERTIFICATES.id("new") == CERTIFICATES.id("newer") == CERTIFICATES.pooled_id
+    feeds["measured"] = {"color": calibration([0.9, 0.9])}
+    after = Certificates(CERTIFICATES.promise, CERTIFICATES.pooled, feeds)
+    assert [feed for feed in feeds if after.id(feed) != before[feed]] == ["measured"]
+    assert after.pooled_id == CERTIFICATES.pooled_id
+    stricter = Certificates(Promise(target_precision=0.95), CERTIFICATES.pooled, CERTIFICATES.feeds)
+    assert all(stricter.id(feed) != before[feed] for feed in feeds)
 
 
-def test_the_promise_is_broken_no_more_often_than_agreed() -> None:
-    """Over many calibration splits, the true precision at the certified threshold falls under the target at most δ of
-    the time. Here the chance to be right is 0.4 + 0.6 c, so the precision of everything above t is 0.7 + 0.3 t."""
-    random = np.random.default_rng(2)
-    repeats, promised = 400, []
-    for _ in range(repeats):
-        confidence = random.uniform(0.5, 1.0, 300)
-        right = random.random(300) < 0.4 + 0.6 * confidence
-        threshold = certify_threshold(confidence, right, target=0.9, confidence_level=0.95)
-        if threshold is not None:
-            promised.append(0.7 + 0.3 * threshold)
-    broken = sum(precision < 0.9 for precision in promised) / repeats
-    assert len(promised) > repeats / 3  # and it does promise something
-    assert broken <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / repeats)
-
-
-def test_calibrate_leaves_out_what_has_no_label() -> None:
-    logits = np.tile([[4.0, 0.0]], (60, 1))
-    labels = np.where(np.arange(60) < 30, 0, -1)
-    calibration = calibrate(logits, labels, temperature=2.0, target_precision=0.9, confidence_level=0.95)
-    assert calibration.temperature == 2.0
-    assert calibration.threshold == pytest.approx(1 / (1 + np.exp(-2)))
-    nothing = calibrate(logits, np.full(60, -1), temperature=2.0, target_precision=0.9, confidence_level=0.95)
-    assert nothing == Calibration(2.0, None)
+def test_the_fewest_listings_that_can_keep_a_promise() -> None:
+    assert Promise().fewest(0.05) == 29  # 0.9²⁹ = 0.047
+    assert Promise().fewest(0.025) == 36
+    assert Promise(target_precision=0.95).fewest(0.05) == 59

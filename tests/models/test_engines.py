@@ -7,14 +7,14 @@ import openvino as ov
 import openvino.properties.hint as hints
 import pytest
 import torch
-from tiny import CONTEXT, clip_folder, examples, model_folder, tiny_network, tiny_preset, titles
+from tiny import CONTEXT, certificates, clip_folder, examples, model_folder, tiny_network, tiny_preset, titles
 
-from models.calibration import Calibration
-from models.card import ModelCard
+from models.calibration import Certificates, Promise
+from models.card import CARD, ModelCard, read_card
 from models.checkpoint import load_network
 from models.cma_clip import CmaClip
 from models.engines import Features, InferenceEngine
-from models.engines.build import ONNX, compile_engine, open_engine
+from models.engines.build import ONNX, certify_feeds, compile_engine, open_engine
 from models.engines.card import EngineCard, chosen_backend
 from models.engines.gate import Gate, compare
 from models.engines.openvino_engine import OpenVinoEngine
@@ -24,6 +24,8 @@ from models.export import INPUTS, OUTPUTS, export_onnx
 from models.features import classify, encode
 from models.presets import Preset
 from schemas.errors import ConfigurationError, UserError
+
+PROMISE = Promise()
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,8 @@ def compiled(backbone_name: str, tmp_path_factory: pytest.TempPathFactory) -> Co
     (folder / "engines").mkdir()
     (folder / "engines" / ONNX).write_bytes(b"damaged")
     listings = examples(40)
-    return Compiled(
-        folder, card, compile_engine(folder, card, "openvino", calibration=listings, test=listings, threads=1)
-    )
+    splits = {"validation": listings, "calibration": listings, "test": listings}
+    return Compiled(folder, card, compile_engine(folder, card, "openvino", **splits, promise=PROMISE, threads=1))
 
 
 @pytest.fixture
@@ -60,8 +61,7 @@ def fresh(preset: Preset, tmp_path: Path) -> Compiled:
     card = model_folder(tmp_path, preset, threshold=0.75)
     identity = TorchEngine(tiny_network(preset)).identity
     passed = Gate(40, 1.0, 0.0)
-    calibrations = {"color": Calibration(1.5, 0.5), "pattern": Calibration(1.0, None)}
-    return Compiled(tmp_path, card, EngineCard("openvino", identity, card.weights, passed, calibrations, {}))
+    return Compiled(tmp_path, card, EngineCard("openvino", identity, card.weights, passed, certificates(0.5), {}))
 
 
 def batch(listings: int, length: int) -> Examples:
@@ -119,6 +119,7 @@ def test_the_openvino_engine_passes_its_gate(compiled: Compiled) -> None:
     assert compiled.built.identity.backend == "openvino" and compiled.built.weights == compiled.card.weights
     assert repr(EngineCard.read(compiled.folder, "openvino")) == repr(compiled.built)  # NaN is not equal to itself
     assert set(compiled.built.metrics) == {"color", "pattern"}
+    assert compiled.built.certificates.feeds["shop"]["color"].certificate.listings == 39  # one has no label
 
 
 def test_engines_keep_the_order_of_listings_whatever_the_batch(compiled: Compiled) -> None:
@@ -157,14 +158,51 @@ def test_the_gate_refuses_an_engine_that_calculates_wrongly(compiled: Compiled, 
     assert compare(*outputs).passed is passes
 
 
-def test_a_compiled_engine_is_opened_with_its_own_thresholds(compiled: Compiled) -> None:
+def test_a_compiled_engine_is_opened_with_its_own_certificates(compiled: Compiled) -> None:
     for name in ("auto", "openvino"):
-        engine, calibrations = open_engine(compiled.folder, compiled.card, compiled.network, name, threads=1)
+        engine, found = open_engine(compiled.folder, compiled.card, compiled.network, name, threads=1)
         assert engine.identity == compiled.built.identity
-        assert calibrations == compiled.built.calibrations
+        assert found == compiled.built.certificates
         assert chosen_backend(compiled.folder, compiled.card, name) == ("openvino", None)
-    engine, calibrations = open_engine(compiled.folder, compiled.card, compiled.network, "torch", threads=1)
-    assert engine.identity.backend == "torch" and calibrations == compiled.card.calibrations
+    engine, found = open_engine(compiled.folder, compiled.card, compiled.network, "torch", threads=1)
+    assert engine.identity.backend == "torch" and found == compiled.card.certificates
+
+
+def certify(model: Compiled, name: str, *feeds: str, promise: Promise = PROMISE) -> Certificates:
+    listings = replace(examples(40), feeds=np.array(["new"] * 40))
+    splits = {"validation": listings, "calibration": listings}
+    _, made = certify_feeds(model.folder, model.card, name, **splits, feeds=feeds, promise=promise, threads=1)
+    return made
+
+
+def test_a_new_feed_is_certified_beside_the_others_on_the_engine_that_tags(compiled: Compiled, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(compiled.folder, folder)
+    model, before = replace(compiled, folder=folder), compiled.built.certificates
+    made = certify(model, "openvino", "new")
+    assert list(made.feeds) == ["shop", "new"] and made.feeds["shop"] == before.feeds["shop"]
+    assert made.pooled == before.pooled
+    assert made.id("shop") == before.id("shop") and made.id("new") != before.id("new")
+    assert made.feeds["new"]["color"].certificate.listings == 39
+    for name, expected in (("auto", made), ("torch", compiled.card.certificates)):
+        assert open_engine(folder, compiled.card, compiled.network, name, threads=1)[1] == expected
+    rest = replace(EngineCard.read(folder, "openvino"), certificates=before)
+    assert repr(rest) == repr(compiled.built)
+    with pytest.raises(ConfigurationError, match=r"tag\.certify has changed .* without naming feeds"):
+        certify(model, "openvino", "new", promise=Promise(by="value"))
+    assert list(certify(model, "openvino", promise=Promise(by="value")).feeds) == ["new"]  # all, of what is labelled
+
+
+def test_the_reference_keeps_its_certificates_with_the_model_until_it_is_compiled(fresh: Compiled) -> None:
+    made = certify(fresh, "torch", "new")
+    assert read_card(fresh.folder) == replace(fresh.card, certificates=made)
+    assert sorted(path.name for path in fresh.folder.iterdir() if not path.is_dir()) == [CARD, "model.safetensors"]
+    replace(fresh.built, backend="torch").write(fresh.folder)
+    again = certify(fresh, "auto", "new")
+    assert again.feeds["shop"] == fresh.built.certificates.feeds["shop"]
+    assert read_card(fresh.folder).certificates == made
+    _, found = open_engine(fresh.folder, read_card(fresh.folder), fresh.network, "auto", threads=1)
+    assert found == again
 
 
 @pytest.mark.parametrize("trouble", ["has not been compiled", "was compiled from other weights", "failed its gate"])
@@ -173,8 +211,8 @@ def test_an_engine_that_may_not_be_used_gives_way_or_says_why(fresh: Compiled, t
         replace(fresh.built, weights="0" * 64).write(fresh.folder)
     elif trouble == "failed its gate":
         replace(fresh.built, gate=Gate(40, 0.5, 0.2)).write(fresh.folder)
-    engine, calibrations = open_engine(fresh.folder, fresh.card, fresh.network, "auto", threads=1)
-    assert engine.identity.backend == "torch" and calibrations == fresh.card.calibrations
+    engine, found = open_engine(fresh.folder, fresh.card, fresh.network, "auto", threads=1)
+    assert engine.identity.backend == "torch" and found == fresh.card.certificates
     backend, why = chosen_backend(fresh.folder, fresh.card, "auto")
     assert backend == "torch" and why and trouble in why
     with pytest.raises(UserError, match=trouble):
@@ -212,6 +250,6 @@ def test_an_engine_certified_elsewhere_is_not_used(compiled: Compiled, tmp_path:
     replace(compiled.built, identity=there).write(folder)
     with pytest.raises(UserError, match=r"was compiled and certified as openvino .* on another processor"):
         open_engine(folder, compiled.card, compiled.network, "openvino", threads=1)
-    engine, calibrations = open_engine(folder, compiled.card, compiled.network, "auto", threads=1)
+    engine, found = open_engine(folder, compiled.card, compiled.network, "auto", threads=1)
     assert engine.identity.backend == "torch"
-    assert calibrations == compiled.card.calibrations
+    assert found == compiled.card.certificates

@@ -42,13 +42,14 @@ def listings(count: int = len(SPLITS)) -> Listings:
         labels=labels,
         splits=np.array(SPLITS[:count]),
         feeds=np.array(["shop"] * count),
+        products=np.arange(count).astype(str),
     )
 
 
 def run(given: Listings, backbone: str, folder: Path, *, stored: int = 64, seed: int = 0) -> None:
     preset = tiny_preset(backbone, "small", seed=seed)
     longer = tuple(
-        replace(stage, epochs=12 if stage.name == "pretrain" else 3, learning_rate=0.01) for stage in preset.stages
+        replace(stage, epochs=12 if stage.name in ("titles", "pictures") else 3, learning_rate=0.01) for stage in preset.stages
     )
     fit(
         given,
@@ -67,10 +68,14 @@ def test_a_model_is_fitted_whole(backbone: str, tmp_path: Path) -> None:
     card = read_card(tmp_path)
     load_network(tmp_path, card)
     assert card.listings == {"train": 60, "validation": 50, "calibration": 50, "test": 50}
-    assert list(card.history) == ["pretrain", "warm-up", "end-to-end", "tuning"]
-    assert set(card.metrics) == set(card.calibrations) == {"color", "pattern"}
+    assert list(card.history) == ["titles", "pictures", "warm-up", "end-to-end", "tuning"]
+    assert set(card.metrics) == set(card.certificates.pooled) == {"color", "pattern"}
+    assert card.feeds == list(card.certificates.feeds) == ["shop"]
     assert card.metrics["color"]["accuracy"] > 0.9 and card.metrics["pattern"]["accuracy"] > 0.8
-    assert card.calibrations["color"].threshold is not None
+    own = card.certificates.feeds["shop"]["color"]
+    assert own.certified and own.certificate.listings == 50 and len(own.confidences) == 50
+    assert own == card.certificates.pooled["color"]
+    assert card.metrics["color"]["coverage"] > 0.5 and card.metrics["color"]["ece"] < 0.2
     assert set(card.noise.thresholds) == set(FLAG_KINDS)
     assert card.version.endswith(card.weights[:8])
 

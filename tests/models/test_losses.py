@@ -2,15 +2,20 @@ from math import log
 
 import pytest
 import torch
+from torch import Tensor
 
-from models.losses import classification_loss, contrastive_loss
+from models.losses import classification_loss, contrastive_loss, matching_loss
+
+
+def counts(*numbers: int) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.float32)
 
 
 def test_each_task_averages_over_its_own_labelled_listings() -> None:
     certain = torch.tensor([[log(3.0), 0.0], [0.0, 0.0], [9.0, -9.0]], requires_grad=True)  # first row: ¾ and ¼
     even = torch.zeros(3, 4)
     labels = torch.tensor([[0, 2], [1, -1], [-1, -1]])
-    loss = classification_loss([certain, even], labels)
+    loss = classification_loss([certain, even], labels, counts(2, 1))
     assert loss.item() == pytest.approx((-log(0.75) + log(2)) / 2 + log(4))
     loss.backward()
     assert certain.grad is not None
@@ -18,9 +23,20 @@ def test_each_task_averages_over_its_own_labelled_listings() -> None:
     torch.testing.assert_close(certain.grad[0], torch.tensor([-0.125, 0.125]))
 
 
+def test_micro_batches_add_up_to_the_batch_however_labels_are_spread() -> None:
+    torch.manual_seed(0)
+    logits, labels = [torch.randn(6, 3), torch.randn(6, 2)], torch.tensor([[0, -1]] * 4 + [[-1, 1], [2, 0]])
+    whole = classification_loss(logits, labels, counts(5, 2))
+    parts = [
+        classification_loss([task[rows] for task in logits], labels[rows], counts(5, 2))
+        for rows in (slice(0, 4), slice(4, 6))
+    ]
+    torch.testing.assert_close(whole, torch.stack(parts).sum())
+
+
 def test_no_label_at_all_costs_nothing() -> None:
     logits = torch.randn(2, 3, requires_grad=True)
-    loss = classification_loss([logits], torch.full((2, 1), -1), smoothing=0.1)
+    loss = classification_loss([logits], torch.full((2, 1), -1), counts(0), smoothing=0.1)
     loss.backward()
     assert loss.item() == 0.0
     assert logits.grad is not None and not logits.grad.any()
@@ -28,8 +44,26 @@ def test_no_label_at_all_costs_nothing() -> None:
 
 def test_smoothing() -> None:
     # 0.8 on the label and 0.1 on each of both classes: 0.9 · −ln ¾ + 0.1 · −ln ¼
-    loss = classification_loss([torch.tensor([[log(3.0), 0.0]])], torch.tensor([[0]]), smoothing=0.2)
+    logits = [torch.tensor([[log(3.0), 0.0]])]
+    loss = classification_loss(logits, torch.tensor([[0]]), counts(1), smoothing=0.2)
     assert loss.item() == pytest.approx(-0.9 * log(0.75) - 0.1 * log(0.25))
+
+
+def test_generalised_cross_entropy_pulls_less_on_what_looks_wrong() -> None:
+    """(1 − p^q) / q: between the cross-entropy (q → 0) and the share of wrong probability (q = 1)."""
+    logits, labels = [torch.tensor([[log(3.0), 0.0]], requires_grad=True)], torch.tensor([[1]])
+    assert classification_loss(logits, labels, counts(1), noise_tolerance=1.0).item() == pytest.approx(0.75)
+    half = classification_loss(logits, labels, counts(1), noise_tolerance=0.5)
+    assert half.item() == pytest.approx((1 - 0.25**0.5) / 0.5)
+    (gradient,) = torch.autograd.grad(half, logits)
+    assert gradient[0, 1].item() == pytest.approx(-(0.25**0.5) * 0.75)  # p^q of the cross-entropy's
+
+
+def test_logit_adjustment_asks_for_a_margin_by_rarity() -> None:
+    """With priors ¾ and ¼ even logits already stand for those shares."""
+    priors = [torch.tensor([log(0.75), log(0.25)])]
+    loss = classification_loss([torch.zeros(1, 2)], torch.tensor([[1]]), counts(1), priors=priors)
+    assert loss.item() == pytest.approx(-log(0.25))
 
 
 def test_contrastive_loss_by_hand() -> None:
@@ -44,3 +78,11 @@ def test_a_batch_without_a_whole_listing_has_nothing_to_contrast() -> None:
     loss = contrastive_loss(none, none, torch.tensor(10.0))
     assert loss.item() == 0.0
     loss.backward()
+
+
+def test_matching_loss_by_hand() -> None:
+    """Own pair at ¾, swapped pair at ½; the third shows one modality only and does not count."""
+    match, own = torch.tensor([log(3.0), 0.0, 50.0]), torch.tensor([True, False, False])
+    loss = matching_loss(match, own, torch.tensor([True, True, False]))
+    assert loss.item() == pytest.approx((-log(0.75) + log(2)) / 2)
+    assert matching_loss(match, own, torch.zeros(3, dtype=torch.bool)).item() == 0.0

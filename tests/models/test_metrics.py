@@ -48,7 +48,9 @@ PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
 
 
 def test_evaluate_by_hand() -> None:
-    metrics = evaluate(PROBABILITIES, np.array([0, 1, 1, -1]), threshold=0.8, target_precision=0.9)
+    metrics = evaluate(
+        PROBABILITIES, np.array([0, 1, 1, -1]), accepted=PROBABILITIES.max(1) >= 0.8, target_precision=0.9
+    )
     assert (metrics.labelled, metrics.precision) == (3, 1.0)
     assert metrics.accuracy == metrics.recall == metrics.recall_oracle == metrics.coverage == pytest.approx(2 / 3)
     assert metrics.macro_f1 == pytest.approx(2 / 3)
@@ -56,8 +58,8 @@ def test_evaluate_by_hand() -> None:
 
 
 def test_evaluate_where_nothing_is_accepted_or_labelled() -> None:
-    nothing = evaluate(PROBABILITIES, np.array([0, 1, 1, 0]), threshold=None, target_precision=0.9)
+    nothing = evaluate(PROBABILITIES, np.array([0, 1, 1, 0]), accepted=np.zeros(4, bool), target_precision=0.9)
     assert (nothing.coverage, nothing.recall) == (0.0, 0.0) and isnan(nothing.precision)
     assert nothing.recall_oracle == 0.75
-    unknown = evaluate(PROBABILITIES, np.full(4, -1), threshold=0.5, target_precision=0.9)
+    unknown = evaluate(PROBABILITIES, np.full(4, -1), accepted=np.ones(4, bool), target_precision=0.9)
     assert unknown.labelled == 0 and isnan(unknown.accuracy) and isnan(unknown.recall)

@@ -41,6 +41,7 @@ def predictions(pictures: NDArray[np.int64], titles: NDArray[np.int64], random: 
         image_logits=image,
         title_logits=title,
         similarity=(0.2 * alike + random.normal(0, 0.1, len(alike))).astype(np.float32),
+        match=np.zeros(len(alike), dtype=np.float32),
     )
 
 

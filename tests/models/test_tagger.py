@@ -64,8 +64,19 @@ def test_tags(tagged: pl.DataFrame) -> None:
         for name, tag in tags.items():
             values = TAXONOMY[name].value_names
             assert tag["value"] in values and 1 / len(values) <= float(str(tag["confidence"])) <= 1
-        assert tags["color"]["accepted"] is True  # threshold 0
-        assert tags["pattern"]["accepted"] is False  # threshold None: nothing could be certified
+        assert tags["color"]["accepted"] is tags["color"]["certified"] is True  # threshold 0
+        assert tags["pattern"]["accepted"] is tags["pattern"]["certified"] is False  # nothing could be certified
+        assert tags["color"]["provisional"] is tags["pattern"]["provisional"] is False
+
+
+def test_another_feed_has_the_same_tags_without_the_promise(folder: Path, tagged: pl.DataFrame) -> None:
+    tagger = Tagger.load(folder, engine="torch", threads=1)
+    both = pl.concat([work("whole"), work("whole").with_columns(feed=pl.lit("elsewhere"))])
+    here, elsewhere = tagger.tag(both).iter_rows(named=True)
+    assert here["certificate"] == tagged["certificate"].unique().item() != elsewhere["certificate"]
+    for own, foreign in zip(here["tags"], elsewhere["tags"], strict=True):
+        promise = {"accepted": False, "certified": False, "provisional": own["accepted"]}
+        assert foreign == pytest.approx(own | promise, abs=1e-6)
 
 
 def test_a_missing_modality_has_no_weight(tagged: pl.DataFrame) -> None:

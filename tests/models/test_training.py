@@ -11,20 +11,25 @@ from tiny import TAXONOMY, examples, tiny_network, tiny_preset, unlabelled
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from models import training
+from models import objective
 from models.checkpoint import build_network
 from models.cma_clip import CmaClip
 from models.engines.torch_engine import TorchEngine
 from models.examples import Examples
 from models.features import classify, encode
+from models.objective import _stand_ins
 from models.presets import PRESETS, Preset
-from models.training import History, Progress, _stand_ins, mean_accuracy, train
+from models.stage import mean_accuracy
+from models.training import History, Progress, train
 
 State = dict[str, Tensor]
 CPU = torch.device("cpu")
 PREFIXES = {
-    "backbone": ("backbone.visual.", "backbone.text."),
+    "image_tower": ("backbone.visual.",),
+    "title_tower": ("backbone.text.",),
     "probes": ("image_probes.", "title_probes."),
+    "image_probes": ("image_probes.",),
+    "title_probes": ("title_probes.",),
     "sequence_attention": ("sequence_attention.",),
     "modality_attention": ("modality_attentions.",),
     "heads": ("heads.",),
@@ -40,6 +45,7 @@ def changed(before: State, after: State) -> set[str]:
 
 
 def run(network: CmaClip, preset: Preset, folder: Path, train_on: Examples, validation: Examples) -> History:
+    folder.mkdir(exist_ok=True)
     return train(network, preset, train_on, validation, folder=folder, device=CPU)
 
 
@@ -56,7 +62,7 @@ def stages(preset: Preset, *names: str, **changes: object) -> Preset:
             (32, 32),
             {
                 "warm-up": {"probes", "sequence_attention", "modality_attention", "heads"},
-                "end-to-end": {"backbone", "probes", "sequence_attention", "modality_attention", "heads"},
+                "end-to-end": {*PREFIXES},
                 "tuning": {"modality_attention", "heads"},
             },
         ),
@@ -64,9 +70,10 @@ def stages(preset: Preset, *names: str, **changes: object) -> Preset:
             "small",
             (128, 80),
             {
-                "pretrain": {"backbone", "probes"},
+                "titles": {"title_tower", "title_probes"},
+                "pictures": {"image_tower", "image_probes"},
                 "warm-up": {"probes", "sequence_attention", "modality_attention", "heads"},
-                "end-to-end": {"backbone", "probes", "sequence_attention", "modality_attention", "heads"},
+                "end-to-end": {*PREFIXES},
                 "tuning": {"modality_attention", "heads"},
             },
         ),
@@ -89,9 +96,9 @@ def test_each_stage_moves_its_parts_and_nothing_else(
         strangers = {key for key in moved - {"backbone.logit_scale"} if not key.startswith(tuple(prefixes))}
         assert not strangers, stage
         assert all(any(key.startswith(prefix) for key in moved) for prefix in prefixes), stage
-        assert ("backbone.logit_scale" in moved) <= ("backbone" in parts), stage
+        assert ("backbone.logit_scale" in moved) <= ({"image_tower", "title_tower"} <= parts), stage
         statistics = {key for key in before if "running" in key or "num_batches" in key}
-        assert statistics & moved == (statistics if "backbone" in parts else set()), stage
+        assert statistics & moved == (statistics if "image_tower" in parts else set()), stage
         before = after
     assert not changed(before, state(network))
 
@@ -144,14 +151,14 @@ def gradients() -> Iterator[list[list[Tensor]]]:
 
 
 def test_accumulated_batches_equal_a_big_one(preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "has_bf16", lambda device: False)  # its rounding depends on the batch
+    monkeypatch.setattr(objective, "has_bf16", lambda device: False)  # its rounding depends on the batch
     everything = stages(preset, "end-to-end")
     listings = examples(9).take(np.arange(3, 9))  # with picture, title and all labels, so that all chunks weigh alike
     steps = []
     for micro_batch in (6, 2):
         with gradients() as seen:
             chosen = replace(everything, batch=6, micro_batch=micro_batch)
-            run(tiny_network(preset), chosen, tmp_path, listings, unlabelled(2))
+            run(tiny_network(preset), chosen, tmp_path / str(micro_batch), listings, unlabelled(2))
         steps.append(seen)
     big, accumulated = steps
     assert len(big) == len(accumulated) == 1
@@ -172,9 +179,10 @@ def test_training_is_seeded(backbone_name: str, tmp_path: Path) -> None:
     preset = tiny_preset(backbone_name, "small")
     preset = replace(preset, architecture=replace(preset.architecture, dropout=0.3))
     runs = []
-    for seed in (0, 0, 1):
+    for number, seed in enumerate((0, 0, 1)):
         network = build_network(preset, TAXONOMY, load_pretrained=False)
-        history = run(network, replace(preset, seed=seed), tmp_path, examples(20), examples(8, seed=1))
+        folder = tmp_path / str(number)
+        history = run(network, replace(preset, seed=seed), folder, examples(20), examples(8, seed=1))
         runs.append((state(network), history.accuracy))
     (first, first_history), (second, second_history), (other, _) = runs
     assert not changed(first, second) and first_history == second_history
@@ -186,7 +194,7 @@ def test_tuning_runs_the_towers_once_whatever_its_epochs(preset: Preset, tmp_pat
     calls = list[int]()
     network.backbone.visual.register_forward_hook(lambda module, given, out: calls.append(len(given[0])))
     run(network, stages(preset, "tuning", epochs=5), tmp_path, examples(20), examples(8, seed=1))
-    assert calls == [20, 8]
+    assert calls == [1, 20, 8]  # the first listing alone tells shapes
 
 
 def test_image_only_listings_train(backbone_name: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from models.calibration import Calibration
+from models.calibration import Calibration, Certificate, Certificates, Promise
 from models.card import ModelCard, write_card
 from models.checkpoint import build_network, save_weights
 from models.cma_clip import CmaClip
@@ -70,7 +70,14 @@ def examples(count: int, *, seed: int = 0, size: tuple[int, int] = (SIDE, SIDE),
     shade = random.integers(0, 256, (count, 1, 1, 3))
     grain = random.integers(-40, 40, (count, *size, 3))
     pictures = np.clip(shade + grain, 0, 255).astype(np.uint8) * present[:, :1, None, None]
-    return Examples(pictures, titles(*words, length=length).numpy(), present, labels, np.array(["shop"] * count))
+    return Examples(
+        pictures,
+        titles(*words, length=length).numpy(),
+        present,
+        labels,
+        np.array(["shop"] * count),
+        np.arange(count).astype(str),
+    )
 
 
 def unlabelled(count: int, **options: object) -> Examples:
@@ -94,21 +101,36 @@ def model_folder(folder: Path, preset: Preset, *, threshold: float | None = None
         weights=save_weights(network, folder),
         target_precision=0.9,
         confidence=0.95,
-        calibrations={"color": Calibration(1.5, threshold), "pattern": Calibration(1.0, None)},
+        certificates=certificates(threshold),
         noise=NoiseRules(
             image_temperatures=[1.0, 1.0],
             title_temperatures=[1.0, 1.0],
-            mismatch=[0.0, 0.0, 0.0, 0.0, 0.0, -1.0],
+            mismatch=[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0],
             priors=[[0.2, 0.3, 0.5], [0.5, 0.5]],
             thresholds={"mismatch": 0.0, "modality_conflict": 0.0, "label_conflict": 0.0},
             quality={"mismatch": {"auroc": 0.5}},
         ),
+        feeds=["shop"],
         listings={"train": 3, "validation": 0, "calibration": 0, "test": 0},
         history={"warm-up": [0.25, 0.5]},
         metrics={"color": {"recall": 0.5}},
     )
     write_card(card, folder)
     return card
+
+
+def certificates(threshold: float | None, *, feed: str = "shop") -> Certificates:
+    """Colours of the feed, and of all feeds together, from a threshold on; nothing certified of patterns."""
+    made = {
+        "color": _calibration([threshold] * 3, temperature=1.5),
+        "pattern": _calibration([None] * 2, temperature=1.0),
+    }
+    return Certificates(Promise(), made, {feed: made})
+
+
+def _calibration(thresholds: list[float | None], *, temperature: float) -> Calibration:
+    certificate = Certificate(50, thresholds[0], 0, 0, None, None)
+    return Calibration(temperature, 0.1, 0.05, certificate, {}, thresholds, [0.5] * 50)
 
 
 def jpeg(color: tuple[int, int, int] = (200, 30, 30), size: tuple[int, int] = (48, 48)) -> bytes:

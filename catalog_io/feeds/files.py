@@ -1,0 +1,182 @@
+"""The files that a feed's source means, wherever they are, and their content as streams."""
+
+import bz2
+import gzip
+import io
+import lzma
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+import fsspec
+import pyarrow as pa
+
+from catalog_io.feeds.columns import FeedSource
+from catalog_io.redaction import redacted
+from schemas.errors import ConfigurationError, UserError
+
+_COMPRESSED: dict[str, Callable[[Any], Any]] = {
+    ".gz": lambda stream: gzip.GzipFile(fileobj=stream),
+    ".bz2": bz2.BZ2File,
+    ".xz": lzma.LZMAFile,
+    # zstandard's own reader takes a file that is cut short for a whole one.
+    ".zst": lambda stream: pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd"),
+}
+_MEDIA_TYPES = {  # of addresses without an ending
+    "text/csv": ".csv",
+    "text/tab-separated-values": ".tsv",
+    "text/plain": ".txt",
+    "application/jsonl": ".jsonl",
+    "application/x-ndjson": ".jsonl",
+    "application/vnd.apache.parquet": ".parquet",
+}
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+_BLOCK = 1 << 20
+
+
+def feed_files(feed: FeedSource) -> list["FeedFile"]:
+    """The files that a source means; UserError where there is none, or it cannot be reached."""
+    key, source = f"feeds.{feed.name}.source", redacted(feed.source)
+    try:
+        filesystem, path = fsspec.core.url_to_fs(feed.source, **_options(feed.source))
+        filesystem.invalidate_cache()  # a process may live for long
+        found = _found(filesystem, path)
+    except ImportError as fault:
+        extra = _EXTRAS.get(urlsplit(feed.source).scheme)
+        way_out = f"install cma-tagger[{extra}]" if extra else redacted(str(fault))
+        raise ConfigurationError(f"{key}: {source} needs a package that is not installed: {way_out}") from fault
+    except Exception as fault:  # each file system has errors of its own
+        raise UserError(f"{key}: {source} cannot be opened: {_said(fault)}") from fault
+    if not found:
+        raise UserError(f"{key}: there is no file {source}; correct the path in cma.toml")
+    return [FeedFile(filesystem, info["name"], info.get("mimetype", "")) for info in found]
+
+
+def _found(filesystem: Any, path: str) -> list[dict[str, Any]]:
+    try:
+        info = filesystem.info(path)  # a name that exists is meant as it stands, also with a [ in it
+    except FileNotFoundError as fault:
+        cause = fault.__cause__
+        # Of HTTP, every answer but a good one ends here.
+        if _is_web(filesystem) and cause is not None and getattr(cause, "status", None) not in (404, 410):
+            raise cause from None
+        info = {"type": "other"}
+    if info["type"] == "directory":
+        raise IsADirectoryError("this is a folder; name its files, such as folder/*.csv")
+    if info["type"] == "file":
+        return [{**info, "name": path}]
+    if not set(path) & set("*?["):
+        return []
+    matches = filesystem.glob(path, detail=True)
+    return [{**info, "name": name} for name, info in sorted(matches.items()) if info["type"] == "file"]
+
+
+def _options(source: str) -> dict[str, Any]:
+    if urlsplit(source).scheme not in ("http", "https"):
+        return {}
+    import aiohttp
+
+    # Five minutes, the library's own limit, are too short for a large feed.
+    client = {
+        "timeout": aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=300),
+        "headers": {"Accept-Encoding": "identity"},
+        "auto_decompress": False,
+    }
+    # What is quoted in a signed address must stay as it is.
+    return {"client_kwargs": client, "encoded": "%" in source}
+
+
+def _is_web(filesystem: Any) -> bool:
+    return "http" in filesystem.protocol
+
+
+def _said(fault: BaseException) -> str:
+    status = getattr(fault, "status", None)  # of an answer of HTTP, whose text would repeat the address
+    text = f"{status} {getattr(fault, 'message', '')}" if status else redacted(str(fault)) or type(fault).__name__
+    refused = isinstance(fault, PermissionError) or status in (401, 403)
+    return f"{text} (access is refused: look at the credentials)" if refused else text
+
+
+class FeedFile:
+    """One file, wherever it is. `shown` is its name without credentials, for messages."""
+
+    def __init__(self, filesystem: Any, path: str, media_type: str) -> None:
+        self.filesystem = filesystem
+        self.path = path
+        self.shown = redacted(path)
+        self.is_web = _is_web(filesystem)
+        name = PurePosixPath(urlsplit(path).path if self.is_web else path)
+        self.compression = name.suffix.lower() if name.suffix.lower() in _COMPRESSED else None
+        ending = name.with_suffix("").suffix if self.compression else name.suffix
+        self.ending = ending.lower() or (_MEDIA_TYPES.get(media_type, "") if self.is_web else "")
+
+    @contextmanager
+    def stream(self) -> Iterator[BinaryIO]:
+        """The file's (decompressed) content from the beginning. Whatever goes wrong in reading it is a UserError."""
+        with ExitStack() as stack:
+            try:
+                options = {"block_size": 0} if self.is_web else {"block_size": _BLOCK * 8}
+                raw = stack.enter_context(self.filesystem.open(self.path, "rb", **options))
+                plain = stack.enter_context(_COMPRESSED[self.compression](raw)) if self.compression else raw
+            except Exception as fault:
+                raise UserError(f"{self.shown}: cannot be opened: {_said(fault)}") from fault
+            yield stack.enter_context(io.BufferedReader(_Guarded(plain, self.shown), _BLOCK))
+
+    @contextmanager
+    def seekable(self) -> Iterator[BinaryIO]:
+        """The file for reading here and there, for which one from the web is first copied to the disk."""
+        if not self.is_web:
+            with self.stream() as stream:
+                yield stream
+            return
+        self._copy.seek(0)
+        yield self._copy
+
+    @cached_property
+    def _copy(self) -> BinaryIO:
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as this object)
+        weakref.finalize(self, copy.close)
+        with self.stream() as stream:
+            shutil.copyfileobj(stream, copy, _BLOCK)
+        return copy
+
+
+class _Guarded(io.RawIOBase):
+    """A stream of a library's, each of which raises errors of its own when a file is damaged or a server is gone."""
+
+    def __init__(self, stream: Any, shown: str) -> None:
+        self._stream = stream
+        self._shown = shown
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return bool(self._stream.seekable())
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._tried(self._stream.read, len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._tried(self._stream.seek, offset, whence)
+        return self.tell()
+
+    def tell(self) -> int:
+        return int(self._stream.tell())
+
+    def _tried(self, method: Callable[..., Any], *arguments: int) -> Any:
+        try:
+            return method(*arguments)
+        except Exception as fault:
+            raise UserError(
+                f"{self._shown}: reading broke off, the file is damaged or its server is gone: {_said(fault)}; "
+                "fetch or write the file again, then run this again"
+            ) from fault

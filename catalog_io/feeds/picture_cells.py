@@ -1,0 +1,82 @@
+"""What a feed's cells say of pictures: paths, URLs, bytes, structs of these, or several of them."""
+
+import json
+from typing import Any
+
+import polars as pl
+
+from catalog_io.feeds.cells import fields, is_text, is_unicode
+
+PICTURES = pl.List(pl.Struct({"uri": pl.String, "data": pl.Binary}))  # in order; data: embedded bytes, or null
+
+
+def pictures(cells: pl.Series, separator: str | None) -> pl.Series:
+    """PICTURES of a column of text, bytes, struct<bytes, path> or lists of one of these, without blank entries.
+
+    Text is one picture, a JSON array of several, or several that `separator` parts.
+    """
+    if isinstance(cells.dtype, pl.Array):
+        cells = cells.arr.to_list()
+    if isinstance(cells.dtype, pl.List):
+        lists = cells
+    elif is_text(cells.dtype):
+        lists = _parted(cells.cast(pl.String), separator)
+    else:
+        lists = pl.select(pl.concat_list(cells)).to_series()
+    assert isinstance(lists.dtype, pl.List)
+    entries = lists.list.eval(_entry(lists.dtype.inner))
+    kept = (pl.element().struct.field("uri") != "") | pl.element().struct.field("data").is_not_null()
+    return entries.list.filter(kept).cast(PICTURES).fill_null([])
+
+
+def picture_list(value: Any, separator: str | None) -> list[dict[str, Any]]:
+    """The same for one value of JSON or SQL: entries of PICTURES, blank ones too."""
+    match value:
+        case None:
+            return []
+        case str():
+            return [{"uri": uri, "data": None} for uri in parted(value, separator)]
+        case bytes():
+            return [{"uri": None, "data": value}]
+        case {"bytes": bytes() | None as data, **others}:
+            path = others.get("path")
+            return [{"uri": path if isinstance(path, str) else None, "data": data}]
+        case list() | tuple():
+            return [entry for item in value for entry in picture_list(item, None)]
+        case _:
+            return [{"uri": json.dumps(value, ensure_ascii=False, default=str), "data": None}]
+
+
+def parted(cell: str, separator: str | None) -> list[str]:
+    """The pictures that one cell of text names."""
+    if cell.lstrip().startswith("["):
+        try:
+            several = json.loads(cell)
+        except (ValueError, RecursionError):  # a name with a bracket is a name
+            several = None
+        if isinstance(several, list) and all(isinstance(item, str | None) for item in several):
+            uris = [item or "" for item in several]
+            return uris if is_unicode(uris) else [cell]
+    return cell.split(separator) if separator else [cell]
+
+
+def _parted(cells: pl.Series, separator: str | None) -> pl.Series:
+    if cells.str.contains(r"^\s*\[").any():
+        several = [None if cell is None else parted(cell, separator) for cell in cells]
+        return pl.Series(several, dtype=pl.List(pl.String))
+    return cells.str.split(separator) if separator else pl.select(pl.concat_list(cells)).to_series()
+
+
+def _entry(dtype: Any) -> pl.Expr:
+    """uri and data of one picture."""
+    value, uri, data = pl.element(), pl.lit(""), pl.lit(None, pl.Binary)
+    if dtype == pl.Binary:
+        data = value
+    elif parts := fields(dtype):
+        data = value.struct.field("bytes" if "bytes" in parts else "data")
+        named = [value.struct.field(name) for name in ("path", "uri") if name in parts]
+        uri = named[0] if named else uri
+    else:
+        uri = value.cast(pl.String)
+    present = pl.when(data.bin.size() > 0).then(data)  # no bytes are no picture
+    return pl.struct(uri=uri.cast(pl.String).fill_null("").str.strip_chars(), data=present)

@@ -1,0 +1,154 @@
+"""An ablation as tables: in the shapes of the paper's Tables 2 and 6, under swaps, and what λ says."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_COMPARED = ("classical", "zero-shot", "contrastive", "title-only", "picture-only", "late-fusion", "full")
+_ABLATED = ("without-ma-sa", "without-ma", "full")
+_MEAN = "mean"
+
+Results = Mapping[str, Any]  # what `ablation.json` holds
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """Cells are text; `note` says how they are meant."""
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str
+
+
+def markdown(results: Results) -> str:
+    """The page that is kept beside the numbers."""
+    parts = [f"# Ablation\n\n{_about(results)}"]
+    for table in tables(results):
+        lines = [_line(table.headings), _line(["---"] * len(table.headings)), *map(_line, table.rows)]
+        parts.append(f"## {table.title}\n\n" + "\n".join(lines) + f"\n\n{table.note}")
+    return "\n\n".join(parts) + "\n"
+
+
+def tables(results: Results) -> list[ResultTable]:
+    """Those whose variants were run."""
+    every = tuple(results["variants"])
+    target = f"{results['target_precision']:.0%}"
+    recall = f"Recall at {target} precision, %, at each variant's best threshold on the test listings{_seeds(results)}."
+    found = [
+        _metric_table(results, f"Methods compared (Table 2): recall at {target} precision", _COMPARED, recall),
+        _metric_table(results, f"Parts left out (Table 6): recall at {target} precision", _ABLATED, recall),
+        _metric_table(results, "Accuracy", every, f"Share of right tags, %{_seeds(results)}.", metric="accuracy"),
+        _metric_table(results, "Macro-F1", every, f"Mean F1 of the values, %{_seeds(results)}.", metric="macro_f1"),
+        _swaps(results, every),
+        _behind(results, every),
+        _weights(results),
+        _times(results, every),
+    ]
+    return [table for table in found if table.rows]
+
+
+def _metric_table(
+    results: Results, title: str, names: Iterable[str], note: str, *, metric: str = "recall_oracle"
+) -> ResultTable:
+    variants = results["variants"]
+    labelled = [name for name in results["attributes"] if name in _any(variants)["metrics"]["clean"]]
+    rows = [
+        [variants[name]["label"], *(_cell(variants[name]["metrics"]["clean"][of][metric]) for of in (*labelled, _MEAN))]
+        for name in names
+        if name in variants
+    ]
+    return ResultTable(title, ["", *labelled, _MEAN], rows, note)
+
+
+def _swaps(results: Results, names: Iterable[str]) -> ResultTable:
+    share = f"{results['swapped_share']:.0%}"
+    conditions = list(_any(results["variants"])["metrics"])
+    rows = []
+    for name in names:
+        variant = results["variants"][name]
+        cells = [
+            _cell(variant["metrics"][of][_MEAN][metric])
+            for metric in ("recall_oracle", "accuracy")
+            for of in conditions
+        ]
+        rows.append([variant["label"], *cells])
+    headings = ["", *(f"recall, {of}" for of in conditions), *(f"accuracy, {of}" for of in conditions)]
+    note = (
+        f"Means over the attributes, %. {share} of each feed's test listings carry another product's title, or picture."
+    )
+    return ResultTable("Under swaps", headings, rows, note)
+
+
+def _behind(results: Results, names: Iterable[str]) -> ResultTable:
+    rows = []
+    for name in names:
+        variant = results["variants"][name]
+        if gains := variant["behind_full"]:
+            rows.append([variant["label"], *(_interval(gain) for gain in gains.values())])
+    conditions = list(_any(results["variants"])["metrics"])
+    note = (
+        "Points of recall, mean over attributes and seeds, that the full network is ahead: with the 95 % interval of a "
+        "paired bootstrap over the products of the test listings. It does not cover the choice of seeds."
+    )
+    return ResultTable("Full network − variant", ["", *conditions], rows, note)
+
+
+def _weights(results: Results) -> ResultTable:
+    rows, conditions = [], list(_any(results["variants"])["metrics"])
+    for variant in results["variants"].values():
+        for feed, attributes in variant["image_weight"].items():
+            rows += [
+                [variant["label"], feed, name, *(_cell(of[condition], 1, 2) for condition in conditions)]
+                for name, of in attributes.items()
+                if name in variant["metrics"]["clean"]  # it has labels
+            ]
+    note = (
+        "Mean λ: how much of the tag came from the picture, 0 to 1. Clean: of all test listings of the feed; swapped: "
+        "of the swapped ones alone."
+    )
+    return ResultTable("λ, the weight of the picture", ["", "feed", "attribute", *conditions], rows, note)
+
+
+def _times(results: Results, names: Iterable[str]) -> ResultTable:
+    rows = [
+        [variant["label"], f"{sum(variant['seconds']) / len(variant['seconds']):.0f}"]
+        for variant in (results["variants"][name] for name in names)
+    ]
+    note = (
+        "Mean seconds a seed, after the towers that all start from. A training that was interrupted counts from where "
+        "it went on."
+    )
+    return ResultTable("Training time", ["", "seconds"], rows, note)
+
+
+def _about(results: Results) -> str:
+    data, preset, seeds = results["data"], results["preset"], results["seeds"]
+    test = ", ".join(f"{count} of {feed}" for feed, count in data["test"].items())
+    stages = ", ".join(f"{stage['name']} {stage['epochs']}" for stage in preset["stages"])
+    return (
+        f"Preset `{preset['name']}` (epochs: {stages}); {seeds} {'seed' if seeds == 1 else 'seeds'}; trained on {data['train']} listings, "
+        f"chosen on {data['validation']}, measured on {test} ({data['products']} products) that have both picture and "
+        f"title; {data['left_out']} test listings lack one of the two and are left out. Data `{data['hash'][:12]}`."
+    )
+
+
+def _seeds(results: Results) -> str:
+    return ": mean ± standard deviation over the seeds" if results["seeds"] > 1 else " (one seed)"
+
+
+def _any(variants: Mapping[str, Any]) -> Any:
+    return next(iter(variants.values()))
+
+
+def _cell(spread: Mapping[str, Any], scale: int = 100, digits: int = 1) -> str:
+    mean = f"{scale * spread['mean']:.{digits}f}"
+    return mean if spread["std"] is None else f"{mean} ± {scale * spread['std']:.{digits}f}"
+
+
+def _interval(gain: Mapping[str, float]) -> str:
+    return f"{100 * gain['mean']:+.1f} ({100 * gain['low']:+.1f} to {100 * gain['high']:+.1f})"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,147 @@
+"""Makes the certificates of feeds, from labelled listings that training has not seen."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.special import softmax
+
+from models.calibration import (
+    Bools,
+    Calibration,
+    Certificate,
+    Certificates,
+    Feeds,
+    Floats,
+    Ints,
+    Promise,
+    fit_temperature,
+)
+from models.examples import Examples
+from models.metrics import expected_calibration_error
+from models.thresholds import certify_threshold, labels_needed, lower_bound
+from schemas.taxonomy import Attribute
+
+if TYPE_CHECKING:
+    from models.features import Predictions
+
+_OWN_TEMPERATURE = 200  # labelled listings that a feed needs for a temperature of its own
+_OWN_GROUP = 100  # listings predicted as a value, for it to be certified apart from the rest
+_QUANTILES = 200
+
+
+class Labelled(NamedTuple):
+    """N listings as an engine predicts them; (N, K) labels with −1 for none; (N,) feeds."""
+
+    predictions: "Predictions"
+    labels: Ints
+    feeds: Feeds
+
+    @classmethod
+    def of(cls, predictions: "Predictions", examples: Examples) -> "Labelled":
+        return cls(predictions, examples.labels, examples.feeds)
+
+
+def certificates_of(
+    validation: Labelled,
+    calibration: Labelled,
+    attributes: Sequence[Attribute],
+    promise: Promise,
+    *,
+    pooled: Mapping[str, Calibration] | None = None,
+) -> Certificates:
+    """Temperatures from `validation`, thresholds from `calibration`, for each feed there. `pooled`, over all feeds, is
+    made from the same listings unless it is given: where they are of some feeds only."""
+    together = dict(pooled or {})
+    own: dict[str, dict[str, Calibration]] = {}
+    for k, attribute in enumerate(attributes):
+        known, labels = validation.labels[:, k], calibration.labels[:, k]
+        seen, logits = validation.predictions.logits[k], calibration.predictions.logits[k]
+        if pooled is None:
+            common = fit_temperature(seen, known)
+            together[attribute.name] = calibrate(logits, labels, attribute, promise, temperature=common)
+        for feed in np.unique(calibration.feeds[labels >= 0]).tolist():
+            before, here = validation.feeds == feed, calibration.feeds == feed
+            enough = (known[before] >= 0).sum() >= _OWN_TEMPERATURE
+            own.setdefault(feed, {})[attribute.name] = calibrate(
+                logits[here],
+                labels[here],
+                attribute,
+                promise,
+                temperature=fit_temperature(seen[before], known[before])
+                if enough
+                else together[attribute.name].temperature,
+            )
+    return Certificates(promise, together, own)
+
+
+def calibrate(
+    logits: Floats, labels: Ints, attribute: Attribute, promise: Promise, *, temperature: float
+) -> Calibration:
+    """One attribute on (N, C) logits of listings that neither training nor the temperature has seen."""
+    known = labels >= 0
+    logits, labels = logits[known], labels[known]
+    probabilities = softmax(logits / np.float64(temperature), axis=1)
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    right = predicted == labels
+    raw = softmax(logits.astype(np.float64), axis=1).max(axis=1)
+    certificate = certify(confidence, right, promise, risk=promise.risk)
+    fewest = promise.fewest(promise.risk)
+    by_value = {
+        name: certify(confidence[predicted == value], right[predicted == value], promise, risk=promise.risk)
+        for value, name in enumerate(attribute.value_names)
+        if (predicted == value).sum() >= fewest
+    }
+    thresholds = (
+        group_thresholds(predicted, confidence, right, promise, classes=logits.shape[1])
+        if promise.by == "value"
+        else [certificate.threshold] * logits.shape[1]
+    )
+    return Calibration(
+        temperature=temperature,
+        ece_before=expected_calibration_error(raw, right) if len(right) else None,
+        ece_after=expected_calibration_error(confidence, right) if len(right) else None,
+        certificate=certificate,
+        values=by_value,
+        thresholds=thresholds,
+        confidences=_quantiles(confidence),
+    )
+
+
+def group_thresholds(
+    predicted: Ints, confidence: Floats, right: Bools, promise: Promise, *, classes: int
+) -> list[float | None]:
+    """A threshold for each of the classes. Values predicted often enough are a group each, the others one together;
+    each of G groups is certified at δ/G, so that all hold at once, and with them their union.
+
+    What the groups are depends on the predictions, never on which of them are right.
+    """
+    often = np.flatnonzero(np.bincount(predicted, minlength=classes) >= _OWN_GROUP).tolist()
+    groups = [[value] for value in often]
+    rest = [value for value in range(classes) if value not in often]
+    if np.isin(predicted, rest).any():
+        groups.append(rest)
+    thresholds: list[float | None] = [None] * classes
+    for group in groups:
+        here = np.isin(predicted, group)
+        found = certify_threshold(confidence[here], right[here], promise, risk=promise.risk / len(groups))
+        for value in group:
+            thresholds[value] = found
+    return thresholds
+
+
+def certify(confidence: Floats, right: Bools, promise: Promise, *, risk: float) -> Certificate:
+    """The lowest threshold that can be certified at this risk, and how it does on these N listings."""
+    threshold = certify_threshold(confidence, right, promise, risk=risk)
+    if threshold is None:
+        return Certificate(len(right), None, 0, 0, None, labels_needed(confidence, right, promise, risk=risk))
+    accepted = confidence >= threshold
+    count, hits = int(accepted.sum()), int(right[accepted].sum())
+    return Certificate(len(right), threshold, count, hits, lower_bound(hits, count, risk), 0)
+
+
+def _quantiles(confidence: Floats) -> list[float]:
+    """Sorted; all of them, where they are few."""
+    if len(confidence) <= _QUANTILES:
+        return [float(value) for value in np.sort(confidence)]
+    return [float(value) for value in np.quantile(confidence, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)]

@@ -1,0 +1,85 @@
+"""Training shared among processes, on one machine or several: what each needs to join is a folder.
+
+`torchrun --nproc-per-node 2 -m models.together FOLDER` is what `train_together` starts by itself on one machine.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import load_file
+
+from models.allocator import keep_freed_memory
+from models.checkpoint import build_network
+from models.cma_clip import CmaClip
+from models.examples import Examples
+from models.presets import Preset
+from models.resumption import save
+from models.training import train
+from schemas.errors import UserError
+from schemas.taxonomy import Taxonomy
+
+_PLAN, _START = "plan.json", "start.safetensors"
+_PARTS = ("train", "validation")
+
+
+def train_together(
+    network: CmaClip,
+    preset: Preset,
+    taxonomy: Taxonomy,
+    examples: Examples,
+    validation: Examples,
+    *,
+    folder: Path,
+    processes: int,
+) -> None:
+    """Leaves every stage's checkpoint in `folder`, where `train` finds them done. A process that dies ends all; what
+    was saved is gone on with by the next call. The network itself stays as it is."""
+    write_plan(network, preset, taxonomy, examples, validation, folder=folder)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    done = subprocess.run(
+        [*torchrun, "-m", "models.together", str(folder)], stderr=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        raise UserError(f"training in {processes} processes failed:\n{done.stderr[-3000:]}")
+
+
+def write_plan(
+    network: CmaClip, preset: Preset, taxonomy: Taxonomy, examples: Examples, validation: Examples, *, folder: Path
+) -> None:
+    """What `join` reads: the weights to start from, and arrays that all processes map into memory."""
+    save(folder / _START, network.state_dict(), {})
+    for name, part in zip(_PARTS, (examples, validation), strict=True):
+        part.save(folder / name)
+    plan = {"preset": preset.to_dict(), "taxonomy": taxonomy.to_dict()}
+    (folder / _PLAN).write_text(json.dumps(plan), encoding="utf-8")
+
+
+def join(folder: str) -> None:
+    """Takes part in the training of a folder, as one of the processes that torchrun started."""
+    place = Path(folder)
+    plan = json.loads((place / _PLAN).read_text(encoding="utf-8"))
+    preset, taxonomy = Preset.from_dict(plan["preset"]), Taxonomy.from_dict(plan["taxonomy"])
+    cuda = torch.cuda.is_available()
+    dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        local = dist.get_node_local_rank(fallback_rank=0)
+        device = torch.device("cuda", local) if cuda else torch.device("cpu")
+        if cuda:
+            torch.cuda.set_device(device)
+        else:
+            torch.set_num_threads(1)  # two processes of one thread are faster than one of two
+        keep_freed_memory()
+        parts = [Examples.load(place / name) for name in _PARTS]
+        network = build_network(preset, taxonomy, load_pretrained=False)
+        network.load_state_dict(load_file(place / _START))
+        train(network, preset, *parts, folder=place, device=device)
+    finally:
+        dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    join(sys.argv[1])

@@ -1,0 +1,113 @@
+"""The ablation from a catalogue to its tables."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.ablate import _compare, _trained, ablate
+from flows.ablation_tables import markdown, tables
+from flows.cli import _epochs
+from flows.project import Project
+from models.ablation import Outcome, Splits
+from models.examples import Examples
+from models.swaps import CONDITIONS
+from models.variants import VARIANTS
+from schemas.errors import ConfigurationError
+
+
+def test_tables_have_every_row_and_column() -> None:
+    count = 60
+    random = np.random.default_rng(0)
+    test = Examples(
+        pictures=np.zeros((count, 1, 1, 3), dtype=np.uint8),
+        tokens=np.zeros((count, 1), dtype=np.int64),
+        present=np.ones((count, 2), dtype=bool),
+        labels=np.stack([random.integers(0, 3, count), np.full(count, -1)], axis=1),
+        feeds=np.array(["hm", "myntra"] * (count // 2)),
+        products=np.arange(count).astype(str),
+    )
+
+    def outcome(name: str) -> Outcome:
+        weight = 0.5 if VARIANTS[name].weighs_modalities else np.nan
+        return Outcome(
+            seconds=10.0,
+            probabilities={of: [random.dirichlet(np.ones(3), count), np.full((count, 2), 0.5)] for of in CONDITIONS},
+            image_weight=dict.fromkeys(CONDITIONS, np.full((count, 2), weight)),
+        )
+
+    outcomes = {name: {seed: outcome(name) for seed in range(2)} for name in VARIANTS}
+    results = {
+        "preset": {"name": "small", "stages": [{"name": "pretrain", "epochs": 3}]},
+        "data": {
+            "hash": "0123456789abcdef",
+            "train": 9,
+            "validation": 8,
+            "test": {"hm": 30, "myntra": 30},
+            "left_out": 7,
+            "products": 60,
+        },
+        "seeds": 2,
+        "swapped_share": 0.3,
+        **_compare(outcomes, Splits(test, test, test, 7), ("color", "pattern"), 0.9),
+    }
+    results = json.loads(json.dumps(results, allow_nan=False))  # what is stored is what is shown
+    labels = {name: variant.label for name, variant in VARIANTS.items()}
+    compared, ablated, accuracy, f1, swaps, behind, weights, times = tables(results)
+    assert [row[0] for row in compared.rows] == [labels[name] for name in VARIANTS if "without" not in name]
+    assert [row[0] for row in ablated.rows] == [labels[name] for name in ("without-ma-sa", "without-ma", "full")]
+    for whole in (accuracy, f1, swaps, times):
+        assert [row[0] for row in whole.rows] == list(labels.values())
+    assert [row[0] for row in behind.rows] == [label for name, label in labels.items() if name != "full"]
+    assert compared.headings == ["", "color", "mean"]  # no listing has a pattern
+    assert [row[:3] for row in weights.rows] == [["CMA-CLIP", feed, "color"] for feed in ("hm", "myntra")]
+    assert weights.rows[0][3:] == ["0.50 ± 0.00"] * 3
+    assert times.rows[0][1] == "10"
+    for table in (compared, ablated, accuracy, f1, swaps, behind, weights, times):
+        assert all(len(row) == len(table.headings) for row in table.rows)
+    page = markdown(results)
+    assert "30 of hm, 30 of myntra (60 products)" in page and "7 test listings lack one" in page
+    assert page.count("\n## ") == 8
+
+
+def test_late_fusion_trains_its_parts() -> None:
+    assert _trained(("late-fusion", "full")) == ("title-only", "picture-only", "full")
+    assert _trained(("classical",)) == ("classical",)
+
+
+@pytest.mark.parametrize("given", ["end-to-end", "end-to-end=", "end-to-end=-1", "end-to-end=x"])
+def test_epochs_are_stage_and_number(given: str) -> None:
+    assert _epochs(["pretrain=3", "end-to-end=0"]) == {"pretrain": 3, "end-to-end": 0}
+    with pytest.raises(ConfigurationError, match=r"--epochs: .* is not STAGE=N"):
+        _epochs([given])
+
+
+def test_unknown_names_are_refused(trained: Path) -> None:
+    project = Project.open(trained)
+    with pytest.raises(ConfigurationError, match="no variant 'half'; there are classical"):
+        ablate(project, variants=["half"])
+    with pytest.raises(ConfigurationError, match="no feed 'x'"):
+        ablate(project, feeds=["x"])
+    with pytest.raises(ConfigurationError, match="no stage 'x'"):
+        ablate(project, epochs={"x": 1})
+
+
+@pytest.mark.timeout(900)  # each call starts processes that import PyTorch
+def test_an_ablation_goes_on_where_it_was(project_copy: Path, tmp_path: Path) -> None:
+    project = Project.open(project_copy)
+    first = ablate(project, seeds=1, variants=["zero-shot", "full"], folder=tmp_path / "results")
+    made = {path.name: path.stat().st_mtime_ns for path in first.folder.glob("*.safetensors")}
+    assert set(made) == {"zero-shot-0.safetensors", "full-0.safetensors"}
+    assert [path.name for path in first.folder.iterdir() if path.is_dir()] == ["towers-0"]
+    again = ablate(project, seeds=1, variants=["zero-shot", "full", "classical"], folder=tmp_path / "results")
+    assert again.folder == first.folder
+    assert {name: (again.folder / name).stat().st_mtime_ns for name in made} == made
+    assert (again.folder / "classical-0.safetensors").exists()
+    kept = json.loads((again.folder / "ablation.json").read_text(encoding="utf-8"))
+    assert kept == json.loads(json.dumps(again.results))
+    assert kept["variants"]["full"]["metrics"] == json.loads(json.dumps(first.results))["variants"]["full"]["metrics"]
+    assert kept["variants"]["classical"]["metrics"]["clean"]["color"]["accuracy"]["mean"] > 0.5
+    other = ablate(project, seeds=1, variants=["classical"], epochs={"tuning": 2}, folder=tmp_path / "results")
+    assert other.folder != first.folder
+    assert not (other.folder / "towers-0").exists()  # which hand-made features do not need
