@@ -31,6 +31,11 @@ class Catalog:
         """Makes what is missing, and brings views and label values in line with the taxonomy."""
         with self._database.transaction(create=True) as connection:
             METADATA.create_all(connection)
+            for table in METADATA.sorted_tables:  # an older catalogue lacks some columns
+                for column in table.columns:
+                    kind = column.type.compile(connection.dialect)
+                    statement = f'alter table {table.name} add column if not exists "{column.name}" {kind}'
+                    connection.execute(sa.text(statement))
             for statement in view_statements(taxonomy.names):
                 connection.execute(sa.text(statement))
             ingested.map_words(connection, taxonomy)
@@ -135,7 +140,7 @@ class Catalog:
 
     def listings(self) -> pl.DataFrame:
         """All, inactive ones too (their labels still teach): feed, listing_id, product_id, title, image_hash, shard,
-        input_hash, label_<attribute> (or null)."""
+        input_hash, split (that the feed gives it, or null), label_<attribute> (or null)."""
         return self._listings("true", {})
 
     def untagged(
@@ -162,7 +167,7 @@ class Catalog:
             )
             sql = f"""
                 select l.feed, l.listing_id, l.product_id, l.title, l.image_hash, i.shard,
-                    l.input_hash {labels}
+                    l.input_hash, l.split {labels}
                 from listings l left join images i on i.image_hash = l.image_hash
                 left join (select feed, listing_id {pivot} from labels where source = 'merchant'
                            group by feed, listing_id) p on p.feed = l.feed and p.listing_id = l.listing_id

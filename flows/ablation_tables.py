@@ -126,8 +126,9 @@ def _about(results: Results) -> str:
     data, preset, seeds = results["data"], results["preset"], results["seeds"]
     test = ", ".join(f"{count} of {feed}" for feed, count in data["test"].items())
     stages = ", ".join(f"{stage['name']} {stage['epochs']}" for stage in preset["stages"])
+    seeded = f"{seeds} {'seed' if seeds == 1 else 'seeds'}"
     return (
-        f"Preset `{preset['name']}` (epochs: {stages}); {seeds} {'seed' if seeds == 1 else 'seeds'}; trained on {data['train']} listings, "
+        f"Preset `{preset['name']}` (epochs: {stages}); {seeded}; trained on {data['train']} listings, "
         f"chosen on {data['validation']}, measured on {test} ({data['products']} products) that have both picture and "
         f"title; {data['left_out']} test listings lack one of the two and are left out. Data `{data['hash'][:12]}`."
     )

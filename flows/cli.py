@@ -224,8 +224,10 @@ def sql(
     """Asks the published snapshot; it can change nothing.
 
     Views of active listings: tagged_listings (a row a listing, a column an attribute, accepted values only),
-    noisy_listings, unusable_pictures, shared_pictures (one picture, several products), tag_coverage.
-    Tables: listings, listing_images, images, labels, tags, noise_flags, rejections, model_versions, evaluations, runs.
+    noisy_listings, unusable_pictures, shared_pictures (one picture, several products), tag_coverage,
+    provisional_tags (of feeds without a certificate).
+    Tables: listings, listing_images, images, labels, tags, noise_flags, rejections, model_versions, promotions,
+    evaluations, drift, runs.
     """
     _print_sql(_home(config), query, format)
 

@@ -17,7 +17,14 @@ _HALVES: tuple[Split, ...] = ("validation", "calibration")
 def labelled_listings(
     project: Project, splits: tuple[str, ...] = (), *, card: ModelCard | None = None, feeds: Collection[str] = ()
 ) -> Listings:
-    """The catalogue's listings with at least one label, of these splits and feeds (all, where none is named).
+    """A `labelled_frame` with its pictures, as arrays."""
+    return listings_of(project, labelled_frame(project, splits, card=card, feeds=feeds))
+
+
+def labelled_frame(
+    project: Project, splits: tuple[str, ...] = (), *, card: ModelCard | None = None, feeds: Collection[str] = ()
+) -> pl.DataFrame:
+    """`Catalog.listings` with at least one label, of these splits and feeds (all, where none is named), and `split`.
 
     For a model (`card`), a feed that it never learned from has no training split: about half of all but its test
     listings are validation, the others calibration.
@@ -30,7 +37,7 @@ def labelled_listings(
             "no listing has a label: map label columns under [feeds.….labels] to attributes of the taxonomy "
             f"({', '.join(names)}), and run `cma ingest`"
         )
-    split = splits_of(frame["feed"].to_list(), frame["product_id"].to_list())
+    split = splits_of(frame["feed"].to_list(), frame["product_id"].to_list(), frame["split"].to_list())
     if card:
         split = np.where(
             np.isin(frame["feed"].to_numpy(), card.feeds) | (split == "test"),
@@ -40,7 +47,11 @@ def labelled_listings(
     chosen = np.isin(split, splits) if splits else np.ones(len(split), dtype=bool)
     if feeds:
         chosen &= np.isin(frame["feed"].to_numpy(), list(feeds))
-    frame, split = frame.filter(chosen), split[chosen]
+    return frame.with_columns(split=pl.Series(split, dtype=pl.String)).filter(chosen)
+
+
+def listings_of(project: Project, frame: pl.DataFrame) -> Listings:
+    """The listings of a `labelled_frame`."""
     pictured = frame.filter(pl.col("image_hash").is_not_null())
     jpegs = project.shards.read(dict(pictured.select("image_hash", "shard").iter_rows()))
     labels = [attribute.codes(frame[f"label_{attribute.name}"]).to_numpy() for attribute in project.taxonomy.attributes]
@@ -48,7 +59,7 @@ def labelled_listings(
         titles=frame["title"].to_list(),
         pictures=[jpegs.get(key) for key in frame["image_hash"]],
         labels=np.stack(labels, axis=1),
-        splits=split,
+        splits=frame["split"].to_numpy().astype(str),
         feeds=frame["feed"].to_numpy().astype(str),
         products=(frame["feed"] + "/" + frame["product_id"]).to_numpy().astype(str),
     )

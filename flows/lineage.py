@@ -15,7 +15,6 @@ from catalog_io.registry import Registration
 from flows.project import Project
 from models.card import ModelCard
 from models.device import device_name
-from models.examples import splits_of
 from models.presets import Preset
 from schemas.tags import LABEL_PREFIX
 from schemas.taxonomy import Taxonomy
@@ -28,17 +27,8 @@ class DataLineage(NamedTuple):
     listings: dict[str, dict[str, int]]
 
 
-def labelled_data(project: Project) -> DataLineage:
-    """Of the catalogue as it is now."""
-    names = project.taxonomy.names
-    frame = project.catalog.listings()
-    frame = frame.filter(pl.any_horizontal(pl.col(f"{LABEL_PREFIX}{name}").is_not_null() for name in names))
-    split = splits_of(frame["feed"].to_list(), frame["product_id"].to_list())
-    return data_lineage(frame.with_columns(split=pl.Series(split, dtype=pl.String)), names)
-
-
 def data_lineage(frame: pl.DataFrame, attributes: Sequence[str]) -> DataLineage:
-    """Of a frame like `Catalog.listings` with a `split`. The hash does not depend on the order of its rows; it changes
+    """Of a `labelled_frame`. The hash does not depend on the order of its rows; it changes
     with every listing, title, picture, label or split that changes."""
     columns = ["feed", "listing_id", "input_hash", "split", *(f"{LABEL_PREFIX}{name}" for name in attributes)]
     digest = sha256(json.dumps(columns).encode())

@@ -23,7 +23,7 @@ def ingest_catalog(config: Path | None = None, feeds: list[str] | None = None) -
 
 @flow(name="train-cma")
 def train_cma(config: Path | None = None) -> Any:
-    """Trains, calibrates, evaluates and registers a model; returns its `ModelCard`."""
+    """Trains, calibrates, evaluates, registers a model, and promotes it where it is not worse: a `TrainSummary`."""
     from flows.train import train
 
     return train(_project(config))

@@ -57,6 +57,8 @@ class ModelSettings(_Section):
     backbone: str | None = None  # another open_clip model
     pretrained: str | None = None  # its weights: an open_clip tag or a checkpoint file
     epochs: dict[str, int] = {}  # of a stage, by its name
+    processes: int = Field(default=0, ge=0)  # that train together; 0: one for every CUDA card, else one
+    cache_gb: float = Field(default=20, ge=0)  # of outputs of frozen parts, on disk while training
     promote: Literal["auto", "never"] = "auto"  # auto: a new model becomes the champion where it is not worse
     promotion_margin: float = Field(default=0.02, ge=0, lt=1)  # of accuracy and recall, that need not be ruled out
 

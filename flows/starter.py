@@ -77,6 +77,7 @@ preset = "small"              # trains from scratch on a CPU; "vit-b-32" is the 
 [tag]
 target_precision = 0.90       # accepted tags are right at least this often …
 confidence = 0.95             # … and this sure is the certificate
+certify = "attribute"         # or "value": each value has a threshold of its own
 engine = "auto"               # openvino | torch (auto: the fastest that passed its gate)
 dask = ""                     # a scheduler's address; empty: a local cluster
 """

@@ -1,16 +1,18 @@
 """Trains a model on the catalogue's labelled listings, registers it, and promotes it where it is not worse."""
 
+import json
 import os
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.labelled import labelled_listings
-from flows.lineage import labelled_data, registration
+from flows.evaluate import evaluate_model
+from flows.labelled import labelled_frame, listings_of
+from flows.lineage import data_lineage, registration, taxonomy_hash
 from flows.progress import bar
 from flows.project import Project, cores
 from flows.promotion import Verdict, judge
+from flows.unfinished import unfinished
 from models.card import ModelCard
 from models.fitting import Listings, fit
 from models.presets import Preset, preset
@@ -29,21 +31,23 @@ def train(project: Project) -> TrainSummary:
     """The three stages, calibration, evaluation, registration; then the comparison with the champion."""
     model = project.settings.model
     chosen = preset(model.preset, backbone=model.backbone, pretrained=model.pretrained, epochs=model.epochs)
-    listings, data = labelled_listings(project), labelled_data(project)
-    with project.run("train-cma") as run:
+    frame = labelled_frame(project)
+    listings, data = listings_of(project, frame), data_lineage(frame, project.taxonomy.names)
+    identity = json.dumps(chosen.to_dict()), taxonomy_hash(project.taxonomy), data.hash
+    with project.run("train-cma") as run, unfinished(project.home / "models", *identity) as folder:
         began = time.monotonic()
-        card = _fit(project, chosen, listings, project.home / "models" / f".{run.run_id}")
+        card = _fit(project, chosen, listings, folder)
+        os.replace(folder, folder.with_name(card.version))  # a model's folder appears when it is whole
         run.summary.update(model_version=card.version, listings=card.listings, metrics=card.metrics)
         project.catalog.register_model(registration(project, card, data, seconds=time.monotonic() - began))
         verdict = judge(project, card.version)
         run.summary.update(promoted=verdict.promoted, reason=verdict.reason)
+        evaluate_model(project, card.version, engine="torch")  # writes the card; no engine is compiled yet
     return TrainSummary(card, verdict)
 
 
-def _fit(project: Project, chosen: Preset, listings: Listings, unfinished: Path) -> ModelCard:
-    """The model's folder appears when it is whole."""
-    unfinished.mkdir(parents=True)
-    stage = ""
+def _fit(project: Project, chosen: Preset, listings: Listings, folder: Path) -> ModelCard:
+    settings, stage = project.settings, ""
     with bar("train", None) as advance:
 
         def show(progress: Progress) -> None:
@@ -52,20 +56,17 @@ def _fit(project: Project, chosen: Preset, listings: Listings, unfinished: Path)
             advance(0 if progress.stage != stage else 1, total=progress.steps, note=note)
             stage = progress.stage
 
-        try:
-            card = fit(
-                listings,
-                preset=chosen,
-                taxonomy=project.taxonomy,
-                folder=unfinished,
-                target_precision=project.settings.tag.target_precision,
-                confidence=project.settings.tag.confidence,
-                certify=project.settings.tag.certify,
-                stored_picture_size=project.settings.ingest.picture_size,
-                threads=cores(),
-                progress=show,
-            )
-            os.replace(unfinished, unfinished.with_name(card.version))
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-    return card
+        return fit(
+            listings,
+            preset=chosen,
+            taxonomy=project.taxonomy,
+            folder=folder,
+            target_precision=settings.tag.target_precision,
+            confidence=settings.tag.confidence,
+            certify=settings.tag.certify,
+            stored_picture_size=settings.ingest.picture_size,
+            threads=cores(),
+            processes=settings.model.processes,
+            cache_bytes=int(settings.model.cache_gb * 1e9),
+            progress=show,
+        )

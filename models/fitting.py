@@ -15,6 +15,7 @@ from models.card import ModelCard, write_card
 from models.certification import Labelled, certificates_of
 from models.checkpoint import build_network, save_weights
 from models.cma_clip import CmaClip
+from models.device import best_device
 from models.engines.torch_engine import TorchEngine
 from models.examples import Examples
 from models.features import Predictions, classify, encode
@@ -23,6 +24,7 @@ from models.noise import NoiseRules
 from models.noise_fitting import fit_noise_rules
 from models.presets import Preset
 from models.processor import Processor
+from models.together import train_together
 from models.training import Progress, train
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
@@ -72,9 +74,13 @@ def fit(
     certify: By = "attribute",
     stored_picture_size: int,
     threads: int,
+    processes: int = 0,
+    cache_bytes: int = 20_000_000_000,
     progress: Callable[[Progress], None] | None = None,
 ) -> ModelCard:
-    """Writes a whole model into `folder` and returns its card. `UserError` where there is too little to learn."""
+    """Writes a whole model into `folder` and returns its card; what a killed run left there is gone on with.
+    `processes` train together (0: one for every CUDA card, else one). `UserError` where there is too little to learn.
+    """
     _require_enough(listings, taxonomy)
     keep_freed_memory()
     network = build_network(preset, taxonomy, load_pretrained=True)
@@ -90,10 +96,11 @@ def fit(
         split: listings.examples(processor, split, threads=threads)
         for split in ("train", "validation", "calibration", "test")
     }
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    history = train(
-        network, preset, parts["train"], parts["validation"], folder=folder, device=device, progress=progress
-    )
+    device = best_device()
+    learned = network, preset, parts["train"], parts["validation"]
+    if (together := processes or torch.cuda.device_count() or 1) > 1:
+        train_together(*learned, taxonomy, folder=folder, processes=together, cache_bytes=cache_bytes)
+    history = train(*learned, folder=folder, device=device, cache_bytes=cache_bytes, progress=progress)
     predictions = {split: _predict(network, parts[split]) for split in ("validation", "calibration", "test")}
     labelled = {split: Labelled.of(found, parts[split]) for split, found in predictions.items()}
     promise = Promise(target_precision, confidence, certify)

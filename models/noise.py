@@ -63,8 +63,8 @@ class NoiseRules:
 
 
 def mismatch_evidence(alone: Alone, priors: list[list[float]]) -> Floats:
-    """(N, 2 + 2K): cosine of the towers; the matching head's logit; per task, how much likelier the picture's and the title's values are to be
-    one than by chance (log Σ_v p_I(v) p_T(v) / p(v)), and the conflict score."""
+    """(N, 2 + 2K): cosine of the towers; the matching head's logit; per task, how much likelier the picture's and the
+    title's values are to be one than by chance (log Σ_v p_I(v) p_T(v) / p(v)), and the conflict score."""
     columns = [alone.similarity, alone.match]
     for image, title, prior in zip(alone.image, alone.title, priors, strict=True):
         columns += [np.log((image * title / np.array(prior)).sum(axis=1) + 1e-3), conflict_score(image, title)]

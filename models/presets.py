@@ -113,14 +113,14 @@ PRESETS = {
         name="small",
         architecture=Architecture(backbone="cma-small", attention_layers=2, attention_heads=4, hidden=128, dropout=0.1),
         pretrained=None,
-        # There is no CLIP of this size to start from: two stages before Algorithm 1 make the towers, each by itself, since
-        # titles are learned by heart in a tenth of the epochs that pictures need.
+        # There is no CLIP of this size to start from: two stages before Algorithm 1 make the towers, each by itself,
+        # since titles are learned by heart in a tenth of the epochs that pictures need.
         stages=(
             Stage(
                 name="titles",
                 parts=("title_tower", "probes"),
                 epochs=8,
-                learning_rate=1e-3,
+                learning_rate=3e-3,
                 schedule="one-cycle",
             ),
             Stage(
@@ -130,19 +130,24 @@ PRESETS = {
                 learning_rate=4e-3,
                 schedule="one-cycle",
             ),
-            Stage(name="warm-up", parts=_WARM_UP, epochs=2, learning_rate=1e-3, schedule="one-cycle"),
+            Stage(name="warm-up", parts=_WARM_UP, epochs=6, learning_rate=1e-3, schedule="one-cycle"),
             Stage(name="end-to-end", parts=_END_TO_END, epochs=3, learning_rate=5e-4, schedule="one-cycle"),
-            Stage(name="tuning", parts=_TUNING, epochs=5, learning_rate=5e-4, schedule="one-cycle"),
+            Stage(name="tuning", parts=_TUNING, epochs=3, learning_rate=5e-4, schedule="one-cycle"),
         ),
         batch=32,
         micro_batch=32,
         optimizer="adamw",
-        weight_decay=0.02,
+        weight_decay=0.05,
         augment=True,
-        modality_dropout=0.3,
-        token_dropout=0.4,
+        modality_dropout=0.1,
+        title_dropout=0.7,
+        swapped=0.1,
+        mixup=0.5,
         label_smoothing=0.05,
         contrastive_weight=0.02,
+        matching_weight=0.1,
+        ema=0.998,
+        text_rate=0.3,
         probes_train_towers=True,
     ),
 }

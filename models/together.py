@@ -29,32 +29,39 @@ _PARTS = ("train", "validation")
 def train_together(
     network: CmaClip,
     preset: Preset,
-    taxonomy: Taxonomy,
     examples: Examples,
     validation: Examples,
+    taxonomy: Taxonomy,
     *,
     folder: Path,
     processes: int,
+    cache_bytes: int = 20_000_000_000,
 ) -> None:
     """Leaves every stage's checkpoint in `folder`, where `train` finds them done. A process that dies ends all; what
     was saved is gone on with by the next call. The network itself stays as it is."""
-    write_plan(network, preset, taxonomy, examples, validation, folder=folder)
+    _write_plan(network, preset, examples, validation, taxonomy, folder=folder, cache_bytes=cache_bytes)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    done = subprocess.run(
-        [*torchrun, "-m", "models.together", str(folder)], stderr=subprocess.PIPE, text=True, check=False
-    )
+    command = [*torchrun, "-m", "models.together", str(folder)]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 (words of our own)
     if done.returncode:
         raise UserError(f"training in {processes} processes failed:\n{done.stderr[-3000:]}")
 
 
-def write_plan(
-    network: CmaClip, preset: Preset, taxonomy: Taxonomy, examples: Examples, validation: Examples, *, folder: Path
+def _write_plan(
+    network: CmaClip,
+    preset: Preset,
+    examples: Examples,
+    validation: Examples,
+    taxonomy: Taxonomy,
+    *,
+    folder: Path,
+    cache_bytes: int,
 ) -> None:
     """What `join` reads: the weights to start from, and arrays that all processes map into memory."""
     save(folder / _START, network.state_dict(), {})
     for name, part in zip(_PARTS, (examples, validation), strict=True):
         part.save(folder / name)
-    plan = {"preset": preset.to_dict(), "taxonomy": taxonomy.to_dict()}
+    plan = {"preset": preset.to_dict(), "taxonomy": taxonomy.to_dict(), "cache_bytes": cache_bytes}
     (folder / _PLAN).write_text(json.dumps(plan), encoding="utf-8")
 
 
@@ -76,7 +83,7 @@ def join(folder: str) -> None:
         parts = [Examples.load(place / name) for name in _PARTS]
         network = build_network(preset, taxonomy, load_pretrained=False)
         network.load_state_dict(load_file(place / _START))
-        train(network, preset, *parts, folder=place, device=device)
+        train(network, preset, *parts, folder=place, device=device, cache_bytes=plan["cache_bytes"])
     finally:
         dist.destroy_process_group()
 

@@ -286,6 +286,7 @@ def test_listings_have_their_labels_as_columns(catalog: Catalog) -> None:
             "image_hash": "img-a.jpg",
             "shard": "shard-1.parquet",
             "input_hash": input_hash("a"),
+            "split": None,
             "label_color": "gray",
             "label_style": None,
         }

@@ -11,7 +11,8 @@ from rich.console import Console
 from safetensors.numpy import load_file, save_file
 
 from flows import summaries
-from flows.lineage import labelled_data, registration
+from flows.labelled import labelled_frame
+from flows.lineage import DataLineage, data_lineage, registration
 from flows.project import Project
 from flows.promotion import NotComparable, Verdict, compare_with_champion, judge, promote, roll_back
 from flows.settings import ModelSettings
@@ -26,6 +27,10 @@ def champion(project: Project) -> str:
     found = project.catalog.champion()
     assert found is not None
     return found.model_version
+
+
+def labelled_data(project: Project) -> DataLineage:
+    return data_lineage(labelled_frame(project), project.taxonomy.names)
 
 
 def register_twin(project: Project, version: str, *, heads: float = 1.0, compiled: bool = True) -> Path:

@@ -49,7 +49,7 @@ def test_two_processes_by_torchrun(four_chunks: Preset, tmp_path: Path) -> None:
     together = tmp_path / "together"
     listings = examples(24), examples(9, seed=1)
     together.mkdir()
-    train_together(tiny_network(four_chunks), four_chunks, TAXONOMY, *listings, folder=together, processes=2)
+    train_together(tiny_network(four_chunks), four_chunks, *listings, TAXONOMY, folder=together, processes=2)
     finished = train(tiny_network(four_chunks), four_chunks, *listings, folder=together, device=CPU)
     same_curves(alone(four_chunks, tmp_path / "alone"), finished)
     assert json.loads((together / "plan.json").read_text())["preset"]["batch"] == 12
@@ -58,4 +58,4 @@ def test_two_processes_by_torchrun(four_chunks: Preset, tmp_path: Path) -> None:
 def test_a_process_that_fails_is_heard(four_chunks: Preset, tmp_path: Path) -> None:
     broken = replace(examples(24), labels=np.full((24, 2), 99))  # no such class
     with pytest.raises(UserError, match=r"training in 2 processes failed:(.|\n)*out of bounds"):
-        train_together(tiny_network(four_chunks), four_chunks, TAXONOMY, broken, broken, folder=tmp_path, processes=2)
+        train_together(tiny_network(four_chunks), four_chunks, broken, broken, TAXONOMY, folder=tmp_path, processes=2)

@@ -49,7 +49,8 @@ def listings(count: int = len(SPLITS)) -> Listings:
 def run(given: Listings, backbone: str, folder: Path, *, stored: int = 64, seed: int = 0) -> None:
     preset = tiny_preset(backbone, "small", seed=seed)
     longer = tuple(
-        replace(stage, epochs=12 if stage.name in ("titles", "pictures") else 3, learning_rate=0.01) for stage in preset.stages
+        replace(stage, epochs=12 if stage.name in ("titles", "pictures") else 3, learning_rate=0.01)
+        for stage in preset.stages
     )
     fit(
         given,

@@ -12,7 +12,9 @@ LOGITS = [RANDOM.normal(size=(100, count)).astype(np.float32) * 3 for count in (
 
 
 def predictions(logits: list[NDArray[np.float32]]) -> Predictions:
-    return Predictions(logits, np.full((100, 2), 0.5, np.float32), logits, logits, np.zeros(100, np.float32), np.zeros(100, np.float32))
+    return Predictions(
+        logits, np.full((100, 2), 0.5, np.float32), logits, logits, np.zeros(100, np.float32), np.zeros(100, np.float32)
+    )
 
 
 REFERENCE = predictions(LOGITS)
