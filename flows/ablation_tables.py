@@ -123,14 +123,14 @@ def _times(results: Results, names: Iterable[str]) -> ResultTable:
 
 
 def _about(results: Results) -> str:
-    data, preset, seeds = results["data"], results["preset"], results["seeds"]
+    data, preset = results["data"], results["preset"]
     test = ", ".join(f"{count} of {feed}" for feed, count in data["test"].items())
     stages = ", ".join(f"{stage['name']} {stage['epochs']}" for stage in preset["stages"])
-    seeded = f"{seeds} {'seed' if seeds == 1 else 'seeds'}"
+    often = "one seed" if results["seeds"] == 1 else f"{results['seeds']} seeds"
     return (
-        f"Preset `{preset['name']}` (epochs: {stages}); {seeded}; trained on {data['train']} listings, "
-        f"chosen on {data['validation']}, measured on {test} ({data['products']} products) that have both picture and "
-        f"title; {data['left_out']} test listings lack one of the two and are left out. Data `{data['hash'][:12]}`."
+        f"Preset `{preset['name']}` (epochs: {stages}); {often}; trained on {data['train']} listings, chosen on "
+        f"{data['validation']}, measured on {test} ({data['products']} products) that have both picture and title; "
+        f"{data['left_out']} test listings lack one of the two and are left out. Data `{data['hash'][:12]}`."
     )
 
 

@@ -26,6 +26,7 @@ labels = { color = "color", pattern = "pattern", style = "style" }
 
 [model]
 preset = "small"
+epochs = { pictures = 20 }
 """
 
 

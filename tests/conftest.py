@@ -17,7 +17,7 @@ jaxtyping.install_import_hook([f"models.{name}" for name in TENSOR_FILES], "bear
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
-# On top of the demonstration's own project file, whose last section is [model].
+# In place of the epochs with which the demonstration's own project file ends.
 BARELY_TRAINED = """\
 epochs = { titles = 1, pictures = 1, warm-up = 1, end-to-end = 1, tuning = 1 }
 
@@ -83,7 +83,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, picture_workers: str) -> P
     folder = tmp_path_factory.mktemp("trained")
     make_sample(folder / "catalogue", listings=LISTINGS, seed=3)
     config = folder / "cma.toml"
-    config.write_text(CONFIG + BARELY_TRAINED, encoding="utf-8")
+    config.write_text(CONFIG.split("epochs")[0] + BARELY_TRAINED, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CMA_INGEST__DASK", picture_workers)
         project = Project.open(config)

@@ -39,7 +39,7 @@ def test_tables_have_every_row_and_column() -> None:
 
     outcomes = {name: {seed: outcome(name) for seed in range(2)} for name in VARIANTS}
     results = {
-        "preset": {"name": "small", "stages": [{"name": "pretrain", "epochs": 3}]},
+        "preset": {"name": "small", "stages": [{"name": "pictures", "epochs": 3}]},
         "data": {
             "hash": "0123456789abcdef",
             "train": 9,
@@ -78,7 +78,7 @@ def test_late_fusion_trains_its_parts() -> None:
 
 @pytest.mark.parametrize("given", ["end-to-end", "end-to-end=", "end-to-end=-1", "end-to-end=x"])
 def test_epochs_are_stage_and_number(given: str) -> None:
-    assert _epochs(["pretrain=3", "end-to-end=0"]) == {"pretrain": 3, "end-to-end": 0}
+    assert _epochs(["pictures=3", "end-to-end=0"]) == {"pictures": 3, "end-to-end": 0}
     with pytest.raises(ConfigurationError, match=r"--epochs: .* is not STAGE=N"):
         _epochs([given])
 

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from flows.unfinished import unfinished
+from schemas.errors import UserError
+
+
+def interrupted(models: Path, *identity: str) -> Path:
+    """A training that wrote something and was stopped."""
+    with pytest.raises(KeyboardInterrupt), unfinished(models, *identity) as folder:
+        (folder / "titles.safetensors").write_text("learned")
+        raise KeyboardInterrupt
+    return folder
+
+
+def test_the_same_training_finds_its_folder_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = interrupted(tmp_path / "models", "preset", "data")
+    with unfinished(tmp_path / "models", "preset", "data") as folder:
+        assert folder == first and (folder / "titles.safetensors").read_text() == "learned"
+    assert "going on with the training that was interrupted" in capsys.readouterr().err
+
+
+def test_another_training_starts_afresh_and_clears_away(tmp_path: Path) -> None:
+    first = interrupted(tmp_path, "preset", "data of yesterday")
+    (tmp_path / "20260101-000000-abcdef01").mkdir()
+    with unfinished(tmp_path, "preset", "data of today") as folder:
+        assert folder != first and not list(folder.iterdir()) and not first.exists()
+    assert (tmp_path / "20260101-000000-abcdef01").exists()
+
+
+def test_two_trainings_do_not_run_side_by_side(tmp_path: Path) -> None:
+    with (
+        unfinished(tmp_path, "a"),
+        pytest.raises(UserError, match="another training is under way"),
+        unfinished(tmp_path, "b"),
+    ):
+        raise AssertionError
