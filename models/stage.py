@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from models.averaging import WeightAverage
 from models.cma_clip import CmaClip
 from models.data_parallel import average_statistics, processes, rank, sum_gradients, sum_of
+from models.engines import Features
 from models.engines.torch_engine import TorchEngine
 from models.examples import Examples
 from models.features import classify, encode
@@ -24,6 +25,7 @@ from models.resumption import StageFile, StageState, Weights
 
 _HIGHEST_LOGIT_SCALE = float(np.log(100))  # as CLIP was trained
 _RISE = 0.15  # of a one-cycle stage's steps
+_PAIRS = 5000  # each is held against every other
 
 
 @dataclass(frozen=True)
@@ -142,14 +144,15 @@ class StageRun:
         features = encode(engine, self.validation) if stage.moves_heads_only else None
 
         def validate() -> float:
-            predictions = classify(network, features or encode(engine, self.validation), present)
+            found = features or encode(engine, self.validation)
+            predictions = classify(network, found, present)
             if "heads" in stage.parts:
                 return mean_accuracy(predictions.logits, labels)
             if "probes" in stage.parts:
                 sides = [predictions.image_logits] * stage.reads("image_tower")
                 sides += [predictions.title_logits] * stage.reads("title_tower")
                 return mean_accuracy([task for side in sides for task in side], np.tile(labels, len(sides)))
-            return float(predictions.similarity.mean())
+            return pairs_told_apart(found, present)
 
         return validate
 
@@ -179,6 +182,17 @@ class StageRun:
             most_bytes=self.cache_bytes if rank() == 0 else 0,
             compute=compute,
         )
+
+
+def pairs_told_apart(features: Features, present: np.ndarray) -> float:
+    """Of listings with both (at most 5,000): the share of the others' titles that a picture is less like than its own.
+    Chance is ½."""
+    both = np.flatnonzero(present.all(axis=1))[:_PAIRS]
+    image, title = (part[both] / np.linalg.norm(part[both], axis=1, keepdims=True) for part in features[2:])
+    similarity = image @ title.T
+    own = np.diag(similarity)[:, None]
+    others = max(len(own) * (len(own) - 1), 1)
+    return float(((similarity < own).sum() + ((similarity == own).sum() - len(own)) / 2) / others)
 
 
 def mean_accuracy(logits: list[Any], labels: np.ndarray) -> float:

@@ -18,6 +18,8 @@ COMMANDS = [
     "init",
     "ingest",
     "train",
+    "certify",
+    "ablate",
     "compile",
     "tag",
     "report",

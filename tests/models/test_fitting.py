@@ -54,7 +54,16 @@ def run(given: Listings, backbone: str, folder: Path, *, stored: int = 64, seed:
     )
     fit(
         given,
-        preset=replace(preset, stages=longer, label_smoothing=0.0, token_dropout=0.0, modality_dropout=0.1),
+        preset=replace(
+            preset,
+            stages=longer,
+            label_smoothing=0.0,
+            modality_dropout=0.1,
+            title_dropout=0.0,
+            swapped=0.0,
+            mixup=0.0,
+            ema=0.9,
+        ),
         taxonomy=TAXONOMY,
         folder=folder,
         target_precision=0.9,
