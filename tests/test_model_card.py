@@ -71,14 +71,17 @@ def test_evaluations_are_stored_once_and_published(evaluated: tuple[Project, Eva
     assert again.results.to_dict() == done.results.to_dict()  # the bootstrap is seeded
     evaluate_model(project, split="calibration")
     publish(project.home)
-    rows = query(project.home, "select * from evaluations order by split")
+    rows = query(project.home, "select * from evaluations where engine like 'openvino%' order by split")
     assert rows["split"].to_list() == ["calibration", "test"]
     assert rows["data_hash"].n_unique() == 2
     stored = json.loads(rows["results"][1])
     assert Results.from_dict(stored).to_dict() == done.results.to_dict()
     assert rows["model_version"].to_list() == [done.card.version] * 2
     path = "$.attributes.color.overall.metrics.accuracy.value"
-    accuracy = query(project.home, f"select results::json -> '{path}' as a from evaluations where split = 'test'")
+    accuracy = query(
+        project.home,
+        f"select results::json -> '{path}' as a from evaluations where split = 'test' and engine like 'openvino%'",
+    )
     assert float(accuracy["a"][0]) == done.results.attributes["color"].overall.metrics["accuracy"].value
 
 
