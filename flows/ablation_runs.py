@@ -18,8 +18,9 @@ from models.allocator import keep_freed_memory
 from models.checkpoint import build_network
 from models.device import best_device
 from models.presets import Preset
+from models.processor import Processor
 from models.training import Progress
-from models.variants import VARIANTS, Lesson, make_towers, processor_of
+from models.variants import VARIANTS, Lesson, make_towers
 from schemas.errors import UserError
 
 _LOOK_EVERY = 0.5  # seconds
@@ -44,7 +45,8 @@ class Recipe:
 
 def read_splits(project: Project, feeds: tuple[str, ...], preset: Preset) -> Splits:
     """The catalogue's labelled listings of these feeds (all, where none is named), decoded for the preset's network."""
-    processor = processor_of(preset, build_network(preset, project.taxonomy, load_pretrained=False))
+    network = build_network(preset, project.taxonomy, load_pretrained=False)
+    processor = Processor.of(preset.architecture.backbone, network.backbone)
     processor.require_stored_size(project.settings.ingest.picture_size)
     return Splits.of(labelled_listings(project, feeds=feeds), processor, threads=cores())
 

@@ -85,12 +85,7 @@ def fit(
     keep_freed_memory()
     network = build_network(preset, taxonomy, load_pretrained=True)
     backbone = network.backbone
-    processor = Processor(
-        backbone=preset.architecture.backbone,
-        image_size=backbone.image_size,
-        context_length=backbone.context_length,
-        trims_titles=backbone.trims_titles,
-    )
+    processor = Processor.of(preset.architecture.backbone, backbone)
     processor.require_stored_size(stored_picture_size)
     parts = {
         split: listings.examples(processor, split, threads=threads)

@@ -1,6 +1,7 @@
 """The loss of one micro-batch in a stage: which terms there are follows from which parts move."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -155,16 +156,17 @@ class Objective:
             counts,
             smoothing=preset.label_smoothing,
             noise_tolerance=preset.noise_tolerance,
-            priors=self._priors(labels.device) if preset.logit_adjustment else None,
+            priors=self._priors if preset.logit_adjustment else None,
         )
 
-    def _priors(self, device: torch.device) -> list[Tensor]:
+    @cached_property
+    def _priors(self) -> list[Tensor]:
         shares = []
         for k, classes in enumerate(self.network.classes):
             labels = self.examples.labels[:, k]
             counts = np.bincount(labels[labels >= 0], minlength=classes) + 1.0
             log_shares = self.preset.logit_adjustment * np.log(counts / counts.sum())
-            shares.append(torch.from_numpy(log_shares.astype(np.float32)).to(device))
+            shares.append(self._tensor(log_shares.astype(np.float32)))
         return shares
 
     def _tensor(self, array: np.ndarray) -> Tensor:

@@ -9,7 +9,7 @@ from jaxtyping import Int64, UInt8
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.backbone import title_tokenizer
+from models.backbone import ClipBackbone, title_tokenizer
 from schemas.errors import ConfigurationError
 
 
@@ -21,6 +21,16 @@ class Processor:
         self.context_length = context_length
         self._trims = trims_titles
         self._tokenize = title_tokenizer(backbone)
+
+    @classmethod
+    def of(cls, name: str, backbone: ClipBackbone) -> "Processor":
+        """Of a backbone that is there, by the name that open_clip knows it by."""
+        return cls(
+            backbone=name,
+            image_size=backbone.image_size,
+            context_length=backbone.context_length,
+            trims_titles=backbone.trims_titles,
+        )
 
     def picture(self, jpeg: bytes) -> UInt8[np.ndarray, "H W 3"]:
         """A stored JPEG, decoded and scaled to the network's size. Portrait networks keep the whole picture, square

@@ -86,9 +86,6 @@ class StageFile:
         optimizer.load_state_dict(whole)
         return parts["network"], StageState(**found[1], best=parts["best"], average=parts["average"])
 
-    def remove(self) -> None:
-        self._path.unlink(missing_ok=True)
-
 
 def _apart(tensors: Weights) -> Weights:
     """safetensors refuses tensors that share memory; before the first step, best and network may."""

@@ -78,10 +78,12 @@ class StageRun:
             state = StageState(step=0, scores=[score], losses=[], best=_copy(network.state_dict()))
         average = WeightAverage(network, decay=self.preset.ema, weights=state.average) if self.preset.ema else None
         updates, chunks = self._batches()
-        steps = updates * stage.epochs
+        steps, batches = updates * stage.epochs, list[np.ndarray]()
         while state.step < steps:
             epoch, place = divmod(state.step, updates)
-            rows = self._order(epoch)[place]
+            if place == 0 or not batches:
+                batches = self._order(epoch)
+            rows = batches[place]
             _training_mode(network, stage)
             network.backbone.text.train(self.preset.title_dropout > 0 or "title_tower" in stage.parts)
             loss = self._backward(objective, state.step, rows, chunks)

@@ -4,6 +4,7 @@
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,9 @@ def train_together(
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 (words of our own)
     if done.returncode:
         raise UserError(f"training in {processes} processes failed:\n{done.stderr[-3000:]}")
+    (folder / _START).unlink()
+    for name in _PARTS:  # the folder becomes the model's
+        shutil.rmtree(folder / name)
 
 
 def _write_plan(

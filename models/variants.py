@@ -103,7 +103,9 @@ def teach(name: str, lesson: Lesson, *, towers: Path, folder: Path) -> Model:
         contrastive = contrastive_preset(preset)
         _train(network, pairs, contrastive, contrastive.stages, folder)
     if variant.kind in ("zero-shot", "contrastive"):
-        return _without_weights(ZeroShot(network, lesson.taxonomy, processor_of(preset, network)).logits)
+        return _without_weights(
+            ZeroShot(network, lesson.taxonomy, Processor.of(preset.architecture.backbone, network.backbone)).logits
+        )
     seen = replace(lesson, train=masked(lesson.train, variant), validation=masked(lesson.validation, variant))
     stages = tuple(stage for stage in preset.stages if stage not in tower_stages(preset))
     _train(network, seen, preset, stages, folder)
@@ -137,17 +139,6 @@ def masked(examples: Examples, variant: Variant) -> Examples:
 def with_both(examples: Examples) -> Examples:
     """The listings that have a picture and a title."""
     return examples.take(np.logical_and(*examples.present.T))
-
-
-def processor_of(preset: Preset, network: CmaClip) -> Processor:
-    """What turns stored pictures and titles into arrays for this network."""
-    backbone = network.backbone
-    return Processor(
-        backbone=preset.architecture.backbone,
-        image_size=backbone.image_size,
-        context_length=backbone.context_length,
-        trims_titles=backbone.trims_titles,
-    )
 
 
 def _network(lesson: Lesson, variant: Variant, towers: Path | None) -> CmaClip:

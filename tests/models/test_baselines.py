@@ -16,7 +16,7 @@ from models.baselines.picture_features import (
 from models.baselines.zero_shot import ZeroShot
 from models.examples import Examples
 from models.presets import Preset
-from models.variants import processor_of
+from models.processor import Processor
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_what_a_listing_lacks_is_not_looked_at() -> None:
 
 def test_zero_shot_asks_for_the_nearest_prompt(preset: Preset) -> None:
     network = tiny_network(preset)
-    processor = processor_of(preset, network)
+    processor = Processor.of(preset.architecture.backbone, network.backbone)
     listings = examples(5)
     color, pattern = ZeroShot(network, TAXONOMY, processor).logits(listings)
     with torch.inference_mode():
