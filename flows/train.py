@@ -52,7 +52,8 @@ def _fit(project: Project, chosen: Preset, listings: Listings, folder: Path) -> 
 
         def show(progress: Progress) -> None:
             nonlocal stage
-            note = f"{progress.stage}: best validation accuracy so far {progress.accuracy:.1%}"
+            best = progress.accuracy
+            note = progress.stage + ("" if best is None else f": best validation accuracy so far {best:.1%}")
             advance(0 if progress.stage != stage else 1, total=progress.steps, note=note)
             stage = progress.stage
 

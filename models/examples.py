@@ -1,13 +1,13 @@
 """Listings as arrays, and the split that each belongs to for good."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Int64, Shaped, UInt8
+from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 
 Split = Literal["train", "validation", "calibration", "test"]
 _SHARES: dict[Split, float] = {"train": 0.7, "validation": 0.1, "calibration": 0.1, "test": 0.1}
@@ -16,7 +16,8 @@ _SHARES: dict[Split, float] = {"train": 0.7, "validation": 0.1, "calibration": 0
 @dataclass(frozen=True)
 class Examples:
     """N listings ready for the network; `present` says which of picture and title a listing has, label −1 is none;
-    `feeds` names the merchant's feed of each, `products` its product (no two feeds share a name)."""
+    `feeds` names the merchant's feed of each, `products` its product (no two feeds share a name). `soft_targets` are
+    what a teacher says of them by the picture, by the title and by both: probabilities of all attributes' values."""
 
     pictures: UInt8[np.ndarray, "N H W 3"]
     tokens: Int64[np.ndarray, "N T"]
@@ -24,24 +25,29 @@ class Examples:
     labels: Int64[np.ndarray, "N K"]
     feeds: Shaped[np.ndarray, " N"]
     products: Shaped[np.ndarray, " N"]
+    soft_targets: Float[np.ndarray, "N 3 S"] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, rows: np.ndarray) -> "Examples":
         """The listings at these positions, or where this mask is true."""
-        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return replace(self, **{name: array[rows] for name, array in self._arrays().items()})
 
     def save(self, folder: Path) -> None:
         """One `.npy` file an array."""
         folder.mkdir(parents=True, exist_ok=True)
-        for field in fields(self):
-            np.save(folder / f"{field.name}.npy", getattr(self, field.name), allow_pickle=False)
+        for name, array in self._arrays().items():
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path) -> "Examples":
         """What `save` wrote, mapped into memory."""
-        return cls(*(np.load(folder / f"{field.name}.npy", mmap_mode="c") for field in fields(cls)))
+        return cls(**{path.stem: np.load(path, mmap_mode="c") for path in folder.glob("*.npy")})
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: array for name, array in arrays.items() if array is not None}
 
 
 def split_of(feed: str, product_id: str, among: Sequence[Split] = tuple(_SHARES)) -> Split:

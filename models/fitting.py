@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.allocator import keep_freed_memory
+from models.baselines.teacher import taught
 from models.calibration import By, Certificates, Feeds, Ints, Promise
 from models.card import ModelCard, write_card
 from models.certification import Labelled, certificates_of
@@ -92,6 +93,8 @@ def fit(
         for split in ("train", "validation", "calibration", "test")
     }
     device = best_device()
+    soft_targets = folder / "soft_targets.safetensors"
+    parts["train"] = taught(parts["train"], network.classes, preset, soft_targets, progress)
     learned = network, preset, parts["train"], parts["validation"]
     if (together := processes or torch.cuda.device_count() or 1) > 1:
         train_together(*learned, taxonomy, folder=folder, processes=together, cache_bytes=cache_bytes)
@@ -121,6 +124,7 @@ def fit(
         metrics=metrics_of(*labelled["test"], certificates),
     )
     write_card(card, folder)
+    soft_targets.unlink(missing_ok=True)
     return card
 
 

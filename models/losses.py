@@ -14,13 +14,16 @@ def classification_loss(
     smoothing: float = 0.0,
     noise_tolerance: float = 0.0,
     priors: list[Tensor] | None = None,
+    soft_targets: list[Tensor] | None = None,
+    distillation: float = 0.0,
 ) -> Float[Tensor, ""]:
     """Sum over tasks of the cross-entropy of the listings that have a label (−1: none), divided by `counts`: how many
     of the whole batch have one, so that micro-batches add up to the batch's mean.
 
     `noise_tolerance` q > 0 is the generalised cross-entropy (1 − p^q) / q, which a wrong label pulls on less (Zhang and
     Sabuncu 2018). `priors` are log shares of the values, added to the logits in training alone (logit adjustment, Menon
-    et al. 2021).
+    et al. 2021). `soft_targets` are a teacher's probabilities of the values: `distillation` is their share of the loss
+    (Hinton et al. 2015).
     """
     total = torch.zeros((), device=labels.device)
     for k, task in enumerate(logits):
@@ -28,6 +31,9 @@ def classification_loss(
         lost = F.cross_entropy(scores, labels[:, k], ignore_index=-1, reduction="none", label_smoothing=smoothing)
         if noise_tolerance:
             lost = -torch.expm1(-noise_tolerance * lost) / noise_tolerance
+        if soft_targets is not None:
+            by_teacher = F.cross_entropy(scores, soft_targets[k], reduction="none") * (labels[:, k] >= 0)
+            lost = (1 - distillation) * lost + distillation * by_teacher
         total = total + lost.sum() / counts[k].clamp(min=1)
     return total
 

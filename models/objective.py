@@ -18,6 +18,8 @@ from models.losses import classification_loss, contrastive_loss, matching_loss
 from models.presets import Preset, Stage
 from models.processor import trim
 
+PICTURE, TITLE, BOTH = range(3)  # what a teacher looked at
+
 
 class Counts(NamedTuple):
     """Of a whole batch: its labelled listings per task, of them those with a picture and with a title; and how many
@@ -54,7 +56,7 @@ class Objective:
         if self.frozen is not None and self.stage.moves_heads_only:
             image_out, title_out = self.frozen.outputs(rows)
             logits = self.network.classify(image_out, title_out, present).logits
-            return self._classification(logits, labels, counts.labelled)
+            return self._classification(logits, labels, counts.labelled, self._taught(rows, BOTH))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=has_bf16(self.device)):
             return self._loss(rows, present, labels, counts)
 
@@ -67,7 +69,8 @@ class Objective:
         if "image_tower" in stage.parts:
             return self._pictures_alone(rows, present, labels, counts)
         title_logits = self._probe_title(self._titles(rows))
-        return self._classification(title_logits, _of(labels, present[:, 1]), counts.titled)
+        known = _of(labels, present[:, 1])
+        return self._classification(title_logits, known, counts.titled, self._taught(rows, TITLE))
 
     def _pairs(
         self, rows: np.ndarray, present: Bool[Tensor, "B 2"], labels: Int64[Tensor, "B K"], counts: Counts
@@ -79,11 +82,12 @@ class Objective:
             image, title = self.frozen.towers(rows)
         loss = torch.zeros((), device=self.device)
         if "heads" in parts:
-            loss = loss + self._fused(image, title, present, labels, counts)
+            loss = loss + self._fused(rows, image, title, present, labels, counts)
         if "probes" in parts:
             image_logits, title_logits = self._probe_image(image), self._probe_title(title)
-            loss = loss + self._classification(image_logits, _of(labels, present[:, 0]), counts.pictured)
-            loss = loss + self._classification(title_logits, _of(labels, present[:, 1]), counts.titled)
+            pictured, titled = _of(labels, present[:, 0]), _of(labels, present[:, 1])
+            loss = loss + self._classification(image_logits, pictured, counts.pictured, self._taught(rows, PICTURE))
+            loss = loss + self._classification(title_logits, titled, counts.titled, self._taught(rows, TITLE))
         if preset.contrastive_weight and self.stage.moves_both_towers:
             both = present.all(dim=1)
             alike = contrastive_loss(image.embedding[both], title.embedding[both], network.backbone.logit_scale.exp())
@@ -100,9 +104,11 @@ class Objective:
         if mixed:
             pictures = keep * pictures + (1 - keep) * pictures[partner]
         logits = self._probe_image(self.network.backbone.images(pictures))
-        loss = self._classification(logits, known, counts.pictured)
+        taught = self._taught(rows, PICTURE)
+        loss = self._classification(logits, known, counts.pictured, taught)
         if mixed:
-            loss = keep * loss + (1 - keep) * self._classification(logits, known[partner], counts.pictured)
+            other = taught and [task[partner] for task in taught]
+            loss = keep * loss + (1 - keep) * self._classification(logits, known[partner], counts.pictured, other)
         return loss
 
     def _pictures(self, rows: np.ndarray, present: Bool[Tensor, "B 2"]) -> Tensor:
@@ -124,6 +130,7 @@ class Objective:
 
     def _fused(
         self,
+        rows: np.ndarray,
         image: ImageSequence,
         title: TitleSequence,
         present: Bool[Tensor, "B 2"],
@@ -142,13 +149,21 @@ class Objective:
         shown = drop_modalities(present, preset.modality_dropout)
         encoded = network.attend(image, title, shown)
         classified = network.classify(encoded.image_out, encoded.title_out, shown)
-        loss = self._classification(classified.logits, labels, counts.labelled)
+        loss = self._classification(classified.logits, labels, counts.labelled, self._taught(rows, BOTH))
         if preset.matching_weight:
             matching = matching_loss(classified.match, own, shown.all(dim=1))
             loss = loss + preset.matching_weight * matching / counts.chunks
         return loss
 
-    def _classification(self, logits: list[Tensor], labels: Tensor, counts: Tensor) -> Float[Tensor, ""]:
+    def _taught(self, rows: np.ndarray, by: int) -> list[Tensor] | None:
+        """What the teacher says of these listings by the picture, by the title or by both; None where there is none."""
+        if self.examples.soft_targets is None or not self.preset.distillation:
+            return None
+        return list(self._tensor(self.examples.soft_targets[rows, by]).split(list(self.network.classes), dim=1))
+
+    def _classification(
+        self, logits: list[Tensor], labels: Tensor, counts: Tensor, taught: list[Tensor] | None
+    ) -> Float[Tensor, ""]:
         preset = self.preset
         return classification_loss(
             logits,
@@ -157,6 +172,8 @@ class Objective:
             smoothing=preset.label_smoothing,
             noise_tolerance=preset.noise_tolerance,
             priors=self._priors if preset.logit_adjustment else None,
+            soft_targets=taught,
+            distillation=preset.distillation,
         )
 
     @cached_property

@@ -71,6 +71,7 @@ class Preset:
     swapped: float = 0.0  # share of training listings shown under another's title or picture (evenly)
     mixup: float = 0.0  # share of micro-batches whose pictures are mixed, while only towers and probes move
     label_smoothing: float = 0.0
+    distillation: float = 0.0  # the share of the targets that is said by the classical baseline (baselines/teacher.py)
     noise_tolerance: float = 0.0  # q of the generalised cross-entropy; 0 is the cross-entropy
     logit_adjustment: float = 0.0  # τ: rare values count as much as frequent ones at 1
     contrastive_weight: float = 0.0

@@ -30,12 +30,12 @@ _PAIRS = 5000  # each is held against every other
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands: `step` of `steps` in a stage; `accuracy` is the best of the stage so far."""
+    """Where training stands: `step` of `steps` in a stage; `accuracy` is the stage's best so far, if it has any."""
 
     stage: str
     step: int
     steps: int
-    accuracy: float
+    accuracy: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

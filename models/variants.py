@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 
 from models.baselines.classical import ClassicalBaseline
+from models.baselines.teacher import taught
 from models.baselines.zero_shot import ZeroShot
 from models.checkpoint import build_network
 from models.cma_clip import CmaClip
@@ -84,6 +85,7 @@ def tower_stages(preset: Preset) -> tuple[Stage, ...]:
 
 def make_towers(lesson: Lesson, folder: Path) -> None:
     """Runs the stages that make the towers, once for all variants; nothing to do where the weights are pretrained."""
+    lesson = _taught(lesson, folder)
     stages = tower_stages(lesson.preset)
     if stages and load(folder / f"{stages[-1].name}.safetensors") is None:
         _train(_network(lesson, VARIANTS["full"], None), lesson, lesson.preset, stages, folder)
@@ -106,6 +108,7 @@ def teach(name: str, lesson: Lesson, *, towers: Path, folder: Path) -> Model:
         return _without_weights(
             ZeroShot(network, lesson.taxonomy, Processor.of(preset.architecture.backbone, network.backbone)).logits
         )
+    lesson = _taught(lesson, towers)
     seen = replace(lesson, train=masked(lesson.train, variant), validation=masked(lesson.validation, variant))
     stages = tuple(stage for stage in preset.stages if stage not in tower_stages(preset))
     _train(network, seen, preset, stages, folder)
@@ -169,6 +172,13 @@ def _train(network: CmaClip, lesson: Lesson, preset: Preset, stages: tuple[Stage
         device=lesson.device,
         progress=lesson.progress,
     )
+
+
+def _taught(lesson: Lesson, towers: Path) -> Lesson:
+    """All variants have the same teacher, who is asked once."""
+    classes = [len(attribute.value_names) for attribute in lesson.taxonomy.attributes]
+    file = towers / "soft_targets.safetensors"
+    return replace(lesson, train=taught(lesson.train, classes, lesson.preset, file, lesson.progress))
 
 
 def _without_weights(logits: Callable[[Examples], list[Float[np.ndarray, "N C"]]]) -> Model:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ TENSOR_FILES = [
 jaxtyping.install_import_hook([f"models.{name}" for name in TENSOR_FILES], "beartype.beartype")
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+# Tests start processes. Where nothing keeps compiled Python, each compiles PyTorch anew, which takes as long as its test.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # In place of the epochs with which the demonstration's own project file ends.
 BARELY_TRAINED = """\

@@ -27,7 +27,7 @@ class ClassicalBaseline:
     def __init__(self, classes: list[int], *, seed: int = 0) -> None:
         self._classes = classes
         self._pictures = PictureKernel(seed=seed)
-        self._titles = TfidfVectorizer(analyzer=_tokens_and_pairs, sublinear_tf=True)
+        self._titles = title_vectorizer()
         self._of_picture: list[Classifier] = []
         self._of_title: list[Classifier] = []
         self._weights: list[Float[np.ndarray, " 3"]] = []
@@ -35,9 +35,7 @@ class ClassicalBaseline:
     def fit(self, examples: Examples, validation: Examples) -> Self:
         """Both need listings with a picture and a title. `validation` says how much picture, title and prior count."""
         pictured, titled = (examples.take(has) for has in examples.present.T)
-        self._of_picture = self._classifiers(
-            self._pictures.fit(pictured.pictures).transform(pictured.pictures), pictured
-        )
+        self._of_picture = self._classifiers(self._pictures.fit_transform(pictured.pictures), pictured)
         self._of_title = self._classifiers(self._titles.fit_transform(titled.tokens), titled)
         both = validation.take(np.logical_and(*validation.present.T))
         for evidence, labels in zip(self._evidence(both), both.labels.T, strict=True):
@@ -75,10 +73,9 @@ class Classifier:
     """Logistic regression that gives values which it never saw next to no probability."""
 
     def __init__(self, features: Any, labels: Int[np.ndarray, " N"], classes: int) -> None:
-        counts = np.bincount(labels, minlength=classes)
-        self.log_prior: Float[np.ndarray, " C"] = np.log((counts + 1) / (counts + 1).sum())
+        self.log_prior = log_prior(labels, classes)
         self._regression = None
-        if np.count_nonzero(counts) > 1:
+        if len(np.unique(labels)) > 1:
             self._regression = LogisticRegression(C=_INVERSE_REGULARISATION, tol=1e-3, max_iter=500)
             self._regression.fit(features, labels)
 
@@ -90,6 +87,12 @@ class Classifier:
         else:
             logs[:, self._regression.classes_] = np.log(self._regression.predict_proba(features).clip(min=_LEAST))
         return logs
+
+
+def log_prior(labels: Int[np.ndarray, " N"], classes: int) -> Float[np.ndarray, " C"]:
+    """Of values as frequent as in `labels` (−1: none), one listing of each added."""
+    counts = np.bincount(labels[labels >= 0], minlength=classes) + 1
+    return np.asarray(np.log(counts / counts.sum()))
 
 
 def pooling_weights(evidence: Float[np.ndarray, "S N C"], labels: Int[np.ndarray, " N"]) -> Float[np.ndarray, " S"]:
@@ -104,6 +107,11 @@ def pooling_weights(evidence: Float[np.ndarray, "S N C"], labels: Int[np.ndarray
         return float(-log_softmax(np.tensordot(weights, evidence, axes=1), axis=1)[rows, labels].mean())
 
     return np.asarray(minimize(loss, start, method="L-BFGS-B", bounds=[(-5.0, 5.0)] * len(start)).x)
+
+
+def title_vectorizer() -> TfidfVectorizer:
+    """TF-IDF of tokens and of pairs of them."""
+    return TfidfVectorizer(analyzer=_tokens_and_pairs, sublinear_tf=True)
 
 
 def _tokens_and_pairs(tokens: Int[np.ndarray, " T"]) -> list[tuple[int, ...]]:

@@ -1,7 +1,5 @@
 """Pictures as logistic regression reads them: hand-made features made comparable, under a Gaussian kernel."""
 
-from typing import Self
-
 import numpy as np
 from jaxtyping import Float, UInt8
 from sklearn.decomposition import PCA
@@ -24,7 +22,7 @@ class PictureKernel:
         self._kinds: dict[str, tuple[Pipeline, float]] = {}
         self._kernel: Nystroem
 
-    def fit(self, pictures: UInt8[np.ndarray, "N H W 3"]) -> Self:
+    def fit_transform(self, pictures: UInt8[np.ndarray, "N H W 3"]) -> Float[np.ndarray, "N F"]:
         """`N` at least 1."""
         features = picture_features(pictures)
         for kind, numbers in features.items():
@@ -37,8 +35,8 @@ class PictureKernel:
         # Every kind has a variance of 1 now, so two pictures are a squared 2 × kinds apart on average.
         self._kernel = Nystroem(
             gamma=1 / (2 * len(features)), n_components=min(_LANDMARKS, len(pictures)), random_state=self._seed
-        ).fit(self._reduced(features))
-        return self
+        )
+        return np.asarray(self._kernel.fit_transform(self._reduced(features)))
 
     def transform(self, pictures: UInt8[np.ndarray, "N H W 3"]) -> Float[np.ndarray, "N F"]:
         return np.asarray(self._kernel.transform(self._reduced(picture_features(pictures))))

@@ -13,6 +13,7 @@ from models.baselines.picture_features import (
     picture_features,
     to_lab,
 )
+from models.baselines.teacher import soft_targets
 from models.baselines.zero_shot import ZeroShot
 from models.examples import Examples
 from models.presets import Preset
@@ -128,6 +129,51 @@ def test_what_a_listing_lacks_is_not_looked_at() -> None:
     others.tokens[1::2, 2] = 21 - others.tokens[1::2, 2]
     for before, after in zip(baseline.logits(test), baseline.logits(others), strict=True):
         assert np.allclose(before, after)
+
+
+CLASSES = [3, 2]
+PICTURE, TITLE, BOTH = range(3)
+
+
+def twins(count: int = 60) -> Examples:
+    """Two listings a product."""
+    return replace(told_apart(count, 0), products=np.repeat(np.arange(count // 2), 2).astype(str))
+
+
+def test_each_side_says_what_it_can_know() -> None:
+    examples, told = twins(), list[tuple[int, int]]()
+    said = soft_targets(examples, CLASSES, seed=0, progress=lambda *step: told.append(step))
+    assert said.shape == (60, 3, 5) and said.dtype == np.float32
+    colours, patterns = said[..., :3], said[..., 3:]
+    assert colours.sum(axis=2) == pytest.approx(np.ones((60, 3)), abs=1e-5)
+    for side, share_of_colours, share_of_patterns in ((PICTURE, 1, 0), (TITLE, 0, 1), (BOTH, 1, 1)):
+        for task, column, known in ((colours, 0, share_of_colours), (patterns, 1, share_of_patterns)):
+            right = (task[:, side].argmax(axis=1) == examples.labels[:, column]).mean()
+            assert right == 1 if known else right < 0.8
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_a_product_s_own_labels_are_not_looked_at() -> None:
+    examples = twins()
+    wrong = replace(examples, labels=examples.labels.copy())
+    wrong.labels[10:12] = (wrong.labels[10:12] + 1) % CLASSES
+    before, after = (soft_targets(each, CLASSES, seed=0) for each in (examples, wrong))
+    assert np.array_equal(before[10:12, :BOTH], after[10:12, :BOTH])
+    assert not np.array_equal(before[:, :BOTH], after[:, :BOTH])  # others learn from them
+
+
+def test_of_what_is_missing_the_prior_is_said() -> None:
+    examples = twins()
+    examples.present[0], examples.present[1] = (False, True), (True, False)
+    examples.labels[5] = -1
+    said = soft_targets(examples, CLASSES, seed=0)
+    counts = np.bincount(examples.labels[:, 0][examples.labels[:, 0] >= 0], minlength=3) + 1
+    for row, side in ((0, PICTURE), (1, TITLE)):
+        assert said[row, side, :3] == pytest.approx(counts / counts.sum(), rel=1e-5)
+    nothing = replace(examples, present=np.zeros_like(examples.present))
+    assert soft_targets(nothing, CLASSES, seed=0)[:, :BOTH, :3] == pytest.approx(
+        np.tile(counts / counts.sum(), (60, 2, 1)), rel=1e-5
+    )
 
 
 def test_zero_shot_asks_for_the_nearest_prompt(preset: Preset) -> None:

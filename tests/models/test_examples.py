@@ -1,4 +1,6 @@
 from collections import Counter
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import examples
 
-from models.examples import Split, split_of, splits_of
+from models.examples import Examples, Split, split_of, splits_of
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,17 @@ def test_a_product_never_straddles_splits(listings: list[tuple[str, str]]) -> No
     feeds, products = [feed for feed, _ in listings], [product for _, product in listings]
     splits = splits_of(feeds * 2, products * 2)
     assert splits.tolist() == [split_of(feed, product) for feed, product in listings] * 2
+
+
+def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
+    listings = examples(5)
+    taught = replace(listings, soft_targets=np.random.default_rng(0).random((5, 3, 4), dtype=np.float32))
+    for number, each in enumerate((listings, taught.take(np.array([4, 1])))):
+        each.save(tmp_path / str(number))
+        again = Examples.load(tmp_path / str(number))
+        assert (again.soft_targets is None) == (each.soft_targets is None)
+        for field in fields(each):
+            assert np.array_equal(getattr(again, field.name), getattr(each, field.name))
 
 
 def test_take() -> None:

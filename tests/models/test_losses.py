@@ -86,3 +86,14 @@ def test_matching_loss_by_hand() -> None:
     loss = matching_loss(match, own, torch.tensor([True, True, False]))
     assert loss.item() == pytest.approx((-log(0.75) + log(2)) / 2)
     assert matching_loss(match, own, torch.zeros(3, dtype=torch.bool)).item() == 0.0
+
+
+def test_soft_targets_share_the_loss_of_labelled_listings() -> None:
+    logits = [torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]])]
+    labels, counts = torch.tensor([[0], [1], [-1]]), torch.tensor([2.0])
+    taught = [torch.tensor([[0.5, 0.5], [0.25, 0.75], [0.0, 1.0]])]
+    log = [row.log_softmax(0) for row in logits[0]]
+    by_label = -(log[0][0] + log[1][1]) / 2
+    by_teacher = -(0.5 * log[0].sum() + 0.25 * log[1][0] + 0.75 * log[1][1]) / 2
+    found = classification_loss(logits, labels, counts, soft_targets=taught, distillation=0.9)
+    assert found == pytest.approx(float(0.1 * by_label + 0.9 * by_teacher))
