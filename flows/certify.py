@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flows.evaluate import evaluate_model
 from flows.labelled import held_out
 from flows.project import Project, cores
 from models.calibration import Certificates, Promise
@@ -46,6 +47,7 @@ def certify(project: Project, feeds: Sequence[str] = ()) -> CertifySummary:
             card.version, str(engine.identity), list(feeds) or list(certificates.feeds), certificates
         )
         run.summary.update(model_version=card.version, engine=summary.engine, feeds=", ".join(summary.feeds))
+        evaluate_model(project)  # writes the card of the certificates that hold now
     return summary
 
 

@@ -148,7 +148,10 @@ def train(
 
 @app.command("compile")
 def compile_(config: Config = None) -> None:
-    """Builds the champion's engine and checks it against the reference (flow compile-engine)."""
+    """Builds the champion's engine and checks it against the reference (flow compile-engine).
+
+    The model card is written anew: it speaks of the engine that tags.
+    """
     flows = _flows()
     from flows import summaries
 
@@ -165,12 +168,14 @@ def certify(
     feeds: Annotated[list[str] | None, typer.Argument(help="Names of feeds; all, where none is given.")] = None,
     config: Config = None,
 ) -> None:
-    """Certifies the champion's tags on the labels of feeds, such as one that it never learned from."""
-    from flows import summaries
-    from flows.certify import certify as certify_feeds
-    from flows.project import Project
+    """Certifies the champion's tags on the labels of feeds, such as one that it did not learn from (flow certify-feeds).
 
-    summaries.certified(out, certify_feeds(Project.open(config), feeds or ()))
+    The model card is written anew.
+    """
+    flows = _flows()
+    from flows import summaries
+
+    summaries.certified(out, flows.certify_feeds(_config(config), feeds))
 
 
 @app.command()

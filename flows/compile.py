@@ -1,6 +1,7 @@
 """Builds and gates the engine of a registered model."""
 
 from flows.certify import promise_of
+from flows.evaluate import evaluate_model
 from flows.labelled import held_out
 from flows.project import Project, cores
 from models.card import read_card
@@ -24,4 +25,5 @@ def compile_champion(project: Project) -> EngineCard:
             threads=cores(),
         )
         run.summary.update(model_version=card.version, engine=built.identity.to_dict(), gate=built.gate.to_dict())
+        evaluate_model(project)  # writes the card of the engine that tags now
     return built

@@ -37,6 +37,14 @@ def compile_engine(config: Path | None = None) -> Any:
     return compile_champion(_project(config))
 
 
+@flow(name="certify-feeds")
+def certify_feeds(config: Path | None = None, feeds: list[str] | None = None) -> Any:
+    """Certifies the champion's tags on the labels of feeds; returns a `CertifySummary`."""
+    from flows.certify import certify
+
+    return certify(_project(config), feeds or ())
+
+
 @flow(name="tag-catalog")
 def tag_catalog(config: Path | None = None) -> Any:
     """Tags what is new or changed, and publishes; returns a `TagSummary`."""

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
-Weights = dict[str, Tensor]
+from models.averaging import Weights
 
 
 @dataclass
@@ -44,6 +44,13 @@ def load(path: Path) -> tuple[Weights, dict[str, Any]] | None:
             return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["note"])  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None
+
+
+def load_required(path: Path) -> tuple[Weights, dict[str, Any]]:
+    """What `save` wrote a moment ago; an `OSError` where it cannot be read again."""
+    if (found := load(path)) is None:
+        raise OSError(f"{path} was written and cannot be read again: is the disk failing?")
+    return found
 
 
 class StageFile:

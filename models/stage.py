@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.averaging import WeightAverage
+from models.averaging import WeightAverage, Weights
 from models.cma_clip import CmaClip
 from models.data_parallel import average_statistics, processes, rank, sum_gradients, sum_of
 from models.engines import Features
@@ -21,7 +21,7 @@ from models.features import classify, encode
 from models.frozen import FrozenOutputs, Outputs
 from models.objective import Objective, has_bf16
 from models.presets import Preset, Stage
-from models.resumption import StageFile, StageState, Weights
+from models.resumption import StageFile, StageState
 
 _HIGHEST_LOGIT_SCALE = float(np.log(100))  # as CLIP was trained
 _RISE = 0.15  # of a one-cycle stage's steps

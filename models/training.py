@@ -11,7 +11,7 @@ from models.cma_clip import CmaClip
 from models.data_parallel import rank, wait_for_all
 from models.examples import Examples
 from models.presets import Preset
-from models.resumption import load, save
+from models.resumption import load, load_required, save
 from models.stage import Progress, StageRun
 
 __all__ = ["History", "Progress", "train"]
@@ -49,10 +49,7 @@ def train(
         if not stage.epochs:
             continue
         checkpoint = folder / f"{stage.name}.safetensors"
-        if finished := load(checkpoint):
-            weights, note = finished
-            network.load_state_dict(weights)
-        else:
+        if load(checkpoint) is None:
             run = StageRun(
                 network=network,
                 preset=preset,
@@ -66,11 +63,13 @@ def train(
                 progress=progress,
             )
             state = run.run()
-            note = {"accuracy": state.scores, "loss": state.losses}
             if rank() == 0:
-                save(checkpoint, network.state_dict(), note)
+                save(checkpoint, network.state_dict(), {"accuracy": state.scores, "loss": state.losses})
                 (folder / f"{stage.name}.partial.safetensors").unlink(missing_ok=True)
                 shutil.rmtree(folder / f"{stage.name}.outputs", ignore_errors=True)
             wait_for_all()
+        # Every process goes on from the first one's: with batch normalisation, their averaged statistics differ.
+        weights, note = load_required(checkpoint)
+        network.load_state_dict(weights)
         history.accuracy[stage.name], history.loss[stage.name] = note["accuracy"], note["loss"]
     return history

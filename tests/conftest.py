@@ -18,7 +18,7 @@ jaxtyping.install_import_hook([f"models.{name}" for name in TENSOR_FILES], "bear
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
-# Tests start processes. Where nothing keeps compiled Python, each compiles PyTorch anew, which takes as long as its test.
+# Tests start processes. Where nothing keeps compiled Python, each compiles PyTorch anew, longer than its test takes.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
