@@ -168,7 +168,7 @@ def certify(
     feeds: Annotated[list[str] | None, typer.Argument(help="Names of feeds; all, where none is given.")] = None,
     config: Config = None,
 ) -> None:
-    """Certifies the champion's tags on the labels of feeds, such as one that it did not learn from (flow certify-feeds).
+    """Certifies the champion's tags on the labels of feeds, such as one that it did not train on (flow certify-feeds).
 
     The model card is written anew.
     """
