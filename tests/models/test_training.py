@@ -69,7 +69,7 @@ def stages(preset: Preset, *names: str, **changes: object) -> Preset:
         ),
         (
             "small",
-            (128, 80),
+            (192, 120),
             {
                 "titles": {"title_tower", "title_probes"},
                 "pictures": {"image_tower", "image_probes"},
