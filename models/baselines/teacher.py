@@ -29,7 +29,7 @@ def soft_targets(
 
     Classifiers learn from four fifths of the products and answer for the last fifth (cross-fitting), so that what is
     said of a listing was never read off its own label. Of what is missing, the prior is said. `progress` is told how
-    many steps are done, of how many. About 10 ms a listing on one core.
+    many steps are done, of how many. About 14 ms a listing of 192×120 pixels on one core.
     """
     described = _pictures(examples, seed), title_vectorizer().fit_transform(examples.tokens)
     random = np.random.default_rng(seed)
