@@ -85,9 +85,9 @@ def tower_stages(preset: Preset) -> tuple[Stage, ...]:
 
 def make_towers(lesson: Lesson, folder: Path) -> None:
     """Runs the stages that make the towers, once for all variants; nothing to do where the weights are pretrained."""
-    lesson = _taught(lesson, folder)
     stages = tower_stages(lesson.preset)
     if stages and load(folder / f"{stages[-1].name}.safetensors") is None:
+        lesson = _taught(lesson, folder)
         _train(_network(lesson, VARIANTS["full"], None), lesson, lesson.preset, stages, folder)
 
 
