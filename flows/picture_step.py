@@ -3,18 +3,22 @@
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow.parquet as pq
 
 from catalog_io.catalog import now
 from catalog_io.pictures.fetch import TRANSIENT, FetchPolicy, PictureRoot
-from catalog_io.pictures.units import done_path, process_unit, split_unit, write_units
+from catalog_io.pictures.units import done_path, give_up, process_unit, split_unit, write_units
 from catalog_io.pictures.work import PICTURE_WORK
 from flows.cluster import dask_client
 from flows.progress import bar
 from flows.project import cores
 from flows.settings import FetchSettings, IngestSettings
+
+if TYPE_CHECKING:
+    from distributed import Future
 
 BATCH_ROWS = 65_536
 
@@ -62,12 +66,13 @@ def work_units(
     workers, total = settings.workers or cores(), sum(rows[unit] for unit in todo)
     with bar(f"pictures of {feed}", total) as advance, dask_client(settings.dask, workers) as client:
 
-        def submit(unit: Path) -> object:
+        def submit(unit: Path) -> "Future[int]":
             future = client.submit(process_unit, unit, root, policy, settings.picture_size, pure=False)
             unit_of[future] = unit
             return future
 
-        unit_of: dict[object, Path] = {}
+        unit_of: dict[Future[int], Path] = {}
+        suspects: list[Path] = []
         working = as_completed([submit(unit) for unit in todo])
         for future in working:
             unit = unit_of.pop(future)
@@ -79,4 +84,12 @@ def work_units(
                     del done[unit]
                     done.update((half, done_path(half)) for half in halves)
                     working.update([submit(half) for half in halves if not done_path(half).exists()])
+                else:
+                    suspects.append(unit)
+        for unit in suspects:  # each by itself: Dask blames all that waited for a worker that died
+            try:
+                advance(submit(unit).result())
+            except KilledWorker:
+                give_up(unit)
+                advance(1)
     return list(done.values()), sum(rows.values())

@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from catalog_io.pictures import units
 from catalog_io.pictures.units import process_unit
 from flows import picture_step
 from flows.ingest import FeedsFailed, FeedSummary, ingest
@@ -190,20 +191,25 @@ def test_a_missing_picture_folder_stops_the_feed(shop: Path) -> None:
     assert dict(select(shop, "select listing_id, image_hash is not null from listings")) == dict.fromkeys("ABC", True)
 
 
+@pytest.mark.parametrize(("workers", "unit_rows"), [(2, 256), (1, 1)])  # the last: innocents wait beside the culprit
 def test_a_picture_that_kills_workers_is_given_up_and_the_rest_is_kept(
-    shop: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Path, monkeypatch: pytest.MonkeyPatch, workers: int, unit_rows: int
 ) -> None:
     def fatal(unit: Path, *arguments: Any) -> int:  # goes to the workers by value
         import os
+        import time
 
         import polars as pl
 
         if "b.jpg" in pl.read_parquet(unit)["uri"]:
+            time.sleep(0.5)  # until others wait for the same worker
             os._exit(9)
         return process_unit(unit, *arguments)
 
     monkeypatch.setattr(picture_step, "process_unit", fatal)
+    monkeypatch.setattr(units, "UNIT_ROWS", unit_rows)
     monkeypatch.setenv("CMA_INGEST__DASK", "")
+    monkeypatch.setenv("CMA_INGEST__WORKERS", str(workers))
     summary = run(shop)
     assert summary.picture_faults == {"picture_kills_worker": 1}
     assert (summary.accepted, summary.without_picture, summary.pictures_new) == (3, 1, 2)

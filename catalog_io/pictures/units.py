@@ -51,14 +51,17 @@ def process_unit(unit: Path, root: str, policy: FetchPolicy, picture_size: int) 
 
 
 def split_unit(unit: Path, picture_size: int) -> list[Path]:
-    """The halves of a unit that kills its workers. A single picture that does is given up, as unusable."""
+    """The halves of a unit that kills its workers; none of a single picture."""
     work = pl.read_parquet(unit, glob=False)
-    if work.height > 1:
-        halves = (work[: work.height // 2], work[work.height // 2 :])
-        return [write_unit(half, unit.parent, picture_size) for half in halves]
+    half = work.height // 2
+    return [write_unit(part, unit.parent, picture_size) for part in (work[:half], work[half:])] if half else []
+
+
+def give_up(unit: Path) -> None:
+    """Says that a single picture, which kills its workers, is unusable."""
+    work = pl.read_parquet(unit, glob=False)
     given_up = work.select("key", "uri", "stamp").with_columns(
         code=pl.lit("picture_kills_worker"), sentence=pl.lit("a worker process died on this picture, again and again")
     )
     missing = [pl.lit(None, dtype).alias(name) for name, dtype in PICTURE_DONE.items() if name not in given_up.columns]
     write_atomically(done_path(unit), given_up.with_columns(missing).select(PICTURE_DONE.names()).cast(PICTURE_DONE))
-    return []
