@@ -140,13 +140,15 @@ def _certificates(out: Console, made: Certificates, feeds: Iterable[str]) -> Non
     for feed in feeds:
         for name, calibration in made.feeds[feed].items():
             found = calibration.certificate
+            worth = f" (worth {found.worth})" if found.worth < found.listings else ""
+            labelled = f"{found.listings}{worth}"
             ece = f"ECE {_number(calibration.ece_before)} → {_number(calibration.ece_after)}"
             if calibration.certified:
                 share = f"from confidence {_thresholds(calibration)} on"
                 if promise.by == "attribute":
-                    share += f": {found.right} of {found.accepted} right, {found.listings} labelled"
+                    share += f": {found.right} of {found.accepted} right, {labelled} labelled"
             else:
-                share = f"nothing, of {found.listings} labelled listings; {_more_labels(found)}"
+                share = f"nothing, of {labelled} labelled listings; {_more_labels(found)}"
             out.print(f"    {feed} {name}: {share} ({ece})")
 
 

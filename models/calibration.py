@@ -33,9 +33,9 @@ class Promise:
         """δ, the share of calibration sets on which the promise may turn out wrong."""
         return 1.0 - self.confidence
 
-    def fewest(self, risk: float) -> int:
+    def fewest(self, risk: float, *, design_effect: float = 1.0) -> int:
         """So many right and none wrong are the least that can be certified at this risk: 29 for 90 % at 5 %."""
-        return ceil(log(risk) / log(self.target_precision))
+        return ceil(design_effect * ceil(log(risk) / log(self.target_precision)))
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ class Certificate:
     """Of the labelled calibration listings of a feed (or those predicted as one value), at the promise's own δ.
 
     `threshold` None: nothing could be certified. Else `accepted` of the `listings` clear it, `right` of them are right,
-    and `precision_bound` is the exact lower bound (Clopper–Pearson) of their precision. `labels_needed`: with so many
-    more labels of the same quality it stands about an even chance; 0 where it is certified, None where none would do.
+    and `precision_bound` is the lower bound (Clopper–Pearson) of their precision. `labels_needed`: with so many more
+    labels of the same quality it stands about an even chance; 0 where it is certified, None where none would do.
+    `design_effect`: so many listings counted as one independent one, because of products (design_effect.py).
     """
 
     listings: int
@@ -53,6 +54,12 @@ class Certificate:
     right: int
     precision_bound: float | None
     labels_needed: int | None
+    design_effect: float = 1.0
+
+    @property
+    def worth(self) -> int:
+        """So many listings of products of their own would say as much."""
+        return round(self.listings / self.design_effect)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from models.calibration import (
     Promise,
     fit_temperature,
 )
+from models.design_effect import design_effect, intraclass_correlation
 from models.examples import Examples
 from models.metrics import expected_calibration_error
 from models.thresholds import certify_threshold, labels_needed, lower_bound
@@ -31,15 +32,36 @@ _QUANTILES = 200
 
 
 class Labelled(NamedTuple):
-    """N listings as an engine predicts them; (N, K) labels with −1 for none; (N,) feeds."""
+    """N listings as an engine predicts them; (N, K) labels with −1 for none; (N,) feeds and products."""
 
     predictions: "Predictions"
     labels: Ints
     feeds: Feeds
+    products: Feeds
 
     @classmethod
     def of(cls, predictions: "Predictions", examples: Examples) -> "Labelled":
-        return cls(predictions, examples.labels, examples.feeds)
+        return cls(predictions, examples.labels, examples.feeds, examples.products)
+
+
+class Evidence(NamedTuple):
+    """Of N labelled listings: how sure the tags are, which are right, whose listings they are; and how being right is
+    correlated within products, by all listings of the attribute."""
+
+    confidence: Floats
+    right: Bools
+    products: Feeds
+    correlation: float
+
+    def of(self, rows: Bools) -> "Evidence":
+        return Evidence(self.confidence[rows], self.right[rows], self.products[rows], self.correlation)
+
+    @property
+    def design_effect(self) -> float:
+        return design_effect(self.products, self.correlation)
+
+    def threshold(self, promise: Promise, *, risk: float) -> float | None:
+        return certify_threshold(self.confidence, self.right, promise, risk=risk, design_effect=self.design_effect)
 
 
 def certificates_of(
@@ -59,13 +81,16 @@ def certificates_of(
         seen, logits = validation.predictions.logits[k], calibration.predictions.logits[k]
         if pooled is None:
             common = fit_temperature(seen, known)
-            together[attribute.name] = calibrate(logits, labels, attribute, promise, temperature=common)
+            together[attribute.name] = calibrate(
+                logits, labels, calibration.products, attribute, promise, temperature=common
+            )
         for feed in np.unique(calibration.feeds[labels >= 0]).tolist():
             before, here = validation.feeds == feed, calibration.feeds == feed
             enough = (known[before] >= 0).sum() >= _OWN_TEMPERATURE
             own.setdefault(feed, {})[attribute.name] = calibrate(
                 logits[here],
                 labels[here],
+                calibration.products[here],
                 attribute,
                 promise,
                 temperature=fit_temperature(seen[before], known[before])
@@ -76,24 +101,26 @@ def certificates_of(
 
 
 def calibrate(
-    logits: Floats, labels: Ints, attribute: Attribute, promise: Promise, *, temperature: float
+    logits: Floats, labels: Ints, products: Feeds, attribute: Attribute, promise: Promise, *, temperature: float
 ) -> Calibration:
     """One attribute on (N, C) logits of listings that neither training nor the temperature has seen."""
     known = labels >= 0
-    logits, labels = logits[known], labels[known]
+    logits, labels, products = logits[known], labels[known], products[known]
     probabilities = softmax(logits / np.float64(temperature), axis=1)
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     right = predicted == labels
     raw = softmax(logits.astype(np.float64), axis=1).max(axis=1)
-    certificate = certify(confidence, right, promise, risk=promise.risk)
+    correlation = intraclass_correlation(right, products)
+    evidence = Evidence(confidence, right, products, correlation)
+    certificate = certify(evidence, promise, risk=promise.risk)
     fewest = promise.fewest(promise.risk)
     by_value = {
-        name: certify(confidence[predicted == value], right[predicted == value], promise, risk=promise.risk)
+        name: certify(evidence.of(predicted == value), promise, risk=promise.risk)
         for value, name in enumerate(attribute.value_names)
         if (predicted == value).sum() >= fewest
     }
     thresholds = (
-        group_thresholds(predicted, confidence, right, promise, classes=logits.shape[1])
+        group_thresholds(predicted, evidence, promise, classes=logits.shape[1])
         if promise.by == "value"
         else [certificate.threshold] * logits.shape[1]
     )
@@ -108,9 +135,7 @@ def calibrate(
     )
 
 
-def group_thresholds(
-    predicted: Ints, confidence: Floats, right: Bools, promise: Promise, *, classes: int
-) -> list[float | None]:
+def group_thresholds(predicted: Ints, evidence: Evidence, promise: Promise, *, classes: int) -> list[float | None]:
     """A threshold for each of the classes. Values predicted often enough are a group each, the others one together;
     each of G groups is certified at δ/G, so that all hold at once, and with them their union.
 
@@ -123,21 +148,23 @@ def group_thresholds(
         groups.append(rest)
     thresholds: list[float | None] = [None] * classes
     for group in groups:
-        here = np.isin(predicted, group)
-        found = certify_threshold(confidence[here], right[here], promise, risk=promise.risk / len(groups))
+        found = evidence.of(np.isin(predicted, group)).threshold(promise, risk=promise.risk / len(groups))
         for value in group:
             thresholds[value] = found
     return thresholds
 
 
-def certify(confidence: Floats, right: Bools, promise: Promise, *, risk: float) -> Certificate:
+def certify(evidence: Evidence, promise: Promise, *, risk: float) -> Certificate:
     """The lowest threshold that can be certified at this risk, and how it does on these N listings."""
-    threshold = certify_threshold(confidence, right, promise, risk=risk)
+    confidence, right, together = evidence.confidence, evidence.right, evidence.design_effect
+    threshold = evidence.threshold(promise, risk=risk)
     if threshold is None:
-        return Certificate(len(right), None, 0, 0, None, labels_needed(confidence, right, promise, risk=risk))
+        more = labels_needed(confidence, right, promise, risk=risk, design_effect=together)
+        return Certificate(len(right), threshold, 0, 0, None, more, together)
     accepted = confidence >= threshold
     count, hits = int(accepted.sum()), int(right[accepted].sum())
-    return Certificate(len(right), threshold, count, hits, lower_bound(hits, count, risk), 0)
+    bound = lower_bound(hits, count, risk, design_effect=together)
+    return Certificate(len(right), threshold, count, hits, bound, 0, together)
 
 
 def _quantiles(confidence: Floats) -> list[float]:

@@ -3,7 +3,7 @@
 from flows.card_sections.parts import Section, Table
 from models.calibration import Calibration, Certificate, Certificates, Promise
 
-_COLUMNS = ("labelled", "threshold", "accepted", "right", "precision at least", "labels needed")
+_COLUMNS = ("labelled", "worth", "threshold", "accepted", "right", "precision at least", "labels needed")
 
 
 def promises(certificates: Certificates) -> Section:
@@ -36,8 +36,9 @@ def _promise(promise: Promise) -> str:
     )
     return (
         "On the feeds below, accepted tags of the attribute are right at least "
-        f"{promise.target_precision:.0%} of the time, at {promise.confidence:.0%} confidence, by an exact binomial "
-        f"test on calibration listings that training has not seen. {kept} On any other feed nothing is accepted, "
+        f"{promise.target_precision:.0%} of the time, at {promise.confidence:.0%} confidence, by a binomial test "
+        f"on calibration listings that training has not seen. {kept} Listings of a product are right or wrong "
+        "together, and are worth less than as many of products of their own. On any other feed nothing is accepted, "
         "however sure the model is."
     )
 
@@ -58,12 +59,13 @@ def _needed(certificate: Certificate) -> str:
 
 
 def _cells(certificate: Certificate) -> tuple[str, ...]:
+    listings = str(certificate.listings), str(certificate.worth)
     if certificate.threshold is None:
         needed = "no number will do" if certificate.labels_needed is None else f"about {certificate.labels_needed}"
-        return str(certificate.listings), "not certified", "–", "–", "–", needed
+        return *listings, "not certified", "–", "–", "–", needed
     bound = "–" if certificate.precision_bound is None else f"{certificate.precision_bound:.3f}"
     counts = (str(certificate.accepted), str(certificate.right))
-    return str(certificate.listings), f"{certificate.threshold:.3f}", *counts, bound, "–"
+    return *listings, f"{certificate.threshold:.3f}", *counts, bound, "–"
 
 
 def _errors(calibration: Calibration) -> tuple[str, ...]:

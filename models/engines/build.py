@@ -57,7 +57,7 @@ def compile_engine(
     }
     gate = compare(_predict(network, reference, calibration).predictions, outputs["calibration"].predictions)
     certificates = certificates_of(outputs["validation"], outputs["calibration"], card.taxonomy.attributes, promise)
-    metrics = metrics_of(*outputs["test"], certificates)
+    metrics = metrics_of(outputs["test"], certificates)
     built = EngineCard(backend, engine.identity, card.weights, gate, certificates, metrics)
     built.write(folder)
     return built

@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models.calibration import Promise
-from models.certification import Labelled, calibrate, certificates_of, certify, group_thresholds
+from models.certification import Evidence, Labelled, calibrate, certificates_of, certify, group_thresholds
+from models.design_effect import design_effect, intraclass_correlation
 from models.features import Predictions
 from models.thresholds import certify_threshold, labels_needed, lower_bound
 from schemas.taxonomy import Taxonomy
@@ -15,6 +16,11 @@ Floats = NDArray[np.floating]
 PROMISE = Promise()
 TAXONOMY = Taxonomy.from_dict({"color": {"values": ["red", "green", "blue"]}, "style": {"values": ["maxi", "mini"]}})
 COLOR, STYLE = TAXONOMY.attributes
+
+
+def apart(confidence: Floats, right: NDArray[np.bool_]) -> Evidence:
+    """Each listing is of a product of its own."""
+    return Evidence(confidence, right, np.arange(len(right)), 0.0)
 
 
 def certified(right: list[bool], confidence: list[float] | None = None) -> float | None:
@@ -97,6 +103,75 @@ def test_the_promise_is_broken_no_more_often_than_agreed(curve: str, count: int,
     assert broken / REPEATS <= MOST_BROKEN
 
 
+@pytest.mark.parametrize("sizes", ["pairs", "one in five has ten"])
+@pytest.mark.parametrize("together", [0.5, 1.0])
+@pytest.mark.parametrize("curve", ["rising", "just too low everywhere"])
+def test_the_promise_holds_where_listings_of_a_product_stand_or_fall_together(
+    curve: str, together: float, sizes: str
+) -> None:
+    """Products are as sure throughout; in a share of them, all listings are right or all are wrong."""
+    random, broken, careless = np.random.default_rng(9), 0, 0
+    score = np.linspace(0.5, 1.0, 2001)
+    chance = CURVES[curve](score)
+    true_precision = chance[::-1].cumsum()[::-1] / np.arange(2001, 0, -1)
+    for _ in range(REPEATS // 2):
+        size = np.full(150, 2) if sizes == "pairs" else np.where(random.random(110) < 0.2, 10, 1)
+        products = np.repeat(np.arange(len(size)), size)
+        sure = random.integers(0, 2001, len(size))[products]
+        alike = (random.random(len(size)) < together)[products]
+        drawn = np.where(alike, random.random(len(size))[products], random.random(len(products)))
+        right = drawn < chance[sure]
+        correlation = intraclass_correlation(right, products)
+        for counted, design in (("once", correlation), ("in full", 0.0)):
+            found = Evidence(score[sure], right, products, design).threshold(PROMISE, risk=PROMISE.risk)
+            if found is not None and true_precision[np.searchsorted(score, found)] < 0.9:
+                broken += counted == "once"
+                careless += counted == "in full"
+    assert broken / (REPEATS // 2) <= MOST_BROKEN
+    assert broken < careless
+
+
+def test_the_correlation_within_products_by_hand() -> None:
+    products = np.array(["a", "a", "b", "b", "c"])
+    assert intraclass_correlation(np.array([True, True, False, False, True]), products) == 1.0
+    assert intraclass_correlation(np.array([True, False, True, False, True]), products) == 0.0  # less alike than chance
+    assert intraclass_correlation(np.ones(5, bool), products) == 1.0  # nobody can tell
+    assert intraclass_correlation(np.array([True, False]), np.array(["a", "b"])) == 0.0
+    # Pairs: all right, all wrong, and one of each: between 3 groups 1/2, within 1/6, each of 2.
+    mixed = intraclass_correlation(np.array([1, 1, 0, 0, 1, 0], bool), np.array([0, 0, 1, 1, 2, 2]))
+    assert mixed == pytest.approx((1 / 2 - 1 / 6) / (1 / 2 + 1 / 6))
+
+
+def test_the_correlation_that_was_drawn_is_found() -> None:
+    random = np.random.default_rng(10)
+    size = random.geometric(0.5, 20_000)
+    products = np.repeat(np.arange(len(size)), size)
+    alike = (random.random(len(size)) < 0.3)[products]
+    drawn = np.where(alike, random.random(len(size))[products], random.random(len(products)))
+    assert intraclass_correlation(drawn < 0.8, products) == pytest.approx(0.3, abs=0.03)
+
+
+def test_the_design_effect_by_hand() -> None:
+    assert design_effect(np.array(["a", "b", "c"]), 1.0) == 1.0
+    assert design_effect(np.array(["a", "a", "b", "b"]), 0.5) == 1.5
+    assert design_effect(np.array(["a"] * 3 + ["b"]), 1.0) == pytest.approx(10 / 4)
+    assert design_effect(np.array([], dtype=str), 1.0) == 1.0
+
+
+def test_pairs_that_stand_together_count_half() -> None:
+    """58 listings of 29 products certify what 29 listings do; 56 of 28 do not."""
+    for products, threshold in ((28, None), (29, 0.5)):
+        of = np.repeat(np.arange(products), 2)
+        confidence = np.linspace(0.99, 0.5, 2 * products)
+        evidence = Evidence(confidence, np.ones(2 * products, bool), of, 1.0)
+        assert evidence.threshold(PROMISE, risk=0.05) == threshold
+    found = certify(evidence, PROMISE, risk=0.05)
+    assert (found.listings, found.worth, found.design_effect) == (58, 29, 2.0)
+    assert found.precision_bound == pytest.approx(0.05 ** (1 / 29))
+    few = certify(evidence.of(of < 10), PROMISE, risk=0.05)
+    assert few.labels_needed == 38
+
+
 def test_it_does_promise_something() -> None:
     random = np.random.default_rng(3)
     confidence = random.uniform(0.5, 1.0, (200, 300))
@@ -116,7 +191,8 @@ def test_by_value_all_groups_keep_the_promise_at_once(chances: tuple[float, ...]
     for _ in range(REPEATS):
         predicted = random.choice(4, count, p=shares)
         right = random.random(count) < chance[predicted]
-        found = group_thresholds(predicted, score[random.integers(0, scores, count)], right, PROMISE, classes=4)
+        evidence = apart(score[random.integers(0, scores, count)], right)
+        found = group_thresholds(predicted, evidence, PROMISE, classes=4)
         accepted = np.array([0.0 if t is None else shares[k] * (score >= t).mean() for k, t in enumerate(found)])
         rare = np.bincount(predicted, minlength=4) < 100
         groups = [*np.diag(accepted)[~rare], accepted * rare, accepted]
@@ -128,18 +204,18 @@ def test_values_are_groups_of_their_own_from_a_hundred_predictions_on() -> None:
     predicted = np.repeat([0, 1, 2], [200, 99, 40])
     right = np.repeat([False, True, True], [200, 99, 40])
     confidence = np.linspace(0.99, 0.6, 339)
-    thresholds = group_thresholds(predicted, confidence, right, PROMISE, classes=4)
+    thresholds = group_thresholds(predicted, apart(confidence, right), PROMISE, classes=4)
     rest = float(confidence[-1])
     assert thresholds == [None, rest, rest, rest]  # the last value was never predicted
-    assert group_thresholds(predicted[:0], confidence[:0], right[:0], PROMISE, classes=4) == [None] * 4
+    assert group_thresholds(predicted[:0], apart(confidence[:0], right[:0]), PROMISE, classes=4) == [None] * 4
 
 
 def test_a_certificate_by_hand() -> None:
     confidence, right = np.linspace(0.99, 0.5, 46), np.array([True] * 29 + [False] + [True] * 16)
-    found = certify(confidence, right, PROMISE, risk=0.05)
+    found = certify(apart(confidence, right), PROMISE, risk=0.05)
     assert (found.listings, found.accepted, found.right, found.labels_needed) == (46, 29, 29, 0)
     assert found.precision_bound == pytest.approx(0.05 ** (1 / 29))  # all right: pⁿ = δ
-    nothing = certify(confidence, ~right, PROMISE, risk=0.05)
+    nothing = certify(apart(confidence, ~right), PROMISE, risk=0.05)
     assert (nothing.threshold, nothing.accepted, nothing.right, nothing.precision_bound) == (None, 0, 0, None)
 
 
@@ -176,14 +252,14 @@ def test_with_as_many_labels_as_were_needed_about_half_of_the_sets_certify() -> 
 def test_calibrate_leaves_out_what_has_no_label() -> None:
     logits = np.tile([[4.0, 0.0]], (60, 1)).astype(np.float32)
     labels = np.where(np.arange(60) < 30, 0, -1)
-    found = calibrate(logits, labels, STYLE, PROMISE, temperature=2.0)
+    found = calibrate(logits, labels, np.arange(60), STYLE, PROMISE, temperature=2.0)
     score = 1 / (1 + np.exp(-2))
     assert found.temperature == 2.0 and found.certificate.listings == 30
     assert found.thresholds == [pytest.approx(score)] * 2
     assert found.ece_after == pytest.approx(1 - score) and found.ece_before == pytest.approx(1 - 1 / (1 + np.exp(-4)))
     assert list(found.values) == ["maxi"] and found.values["maxi"].listings == 30
     assert found.confidences == [pytest.approx(score)] * 30
-    nothing = calibrate(logits, np.full(60, -1), STYLE, PROMISE, temperature=2.0)
+    nothing = calibrate(logits, np.full(60, -1), np.arange(60), STYLE, PROMISE, temperature=2.0)
     assert nothing.thresholds == [None, None] and not nothing.certified
     assert (nothing.ece_before, nothing.ece_after, nothing.confidences) == (None, None, [])
 
@@ -199,7 +275,8 @@ def labelled(feeds: list[str], random: np.random.Generator, *, sharpness: dict[s
         labels[:, k] = (task * scale + noise).argmax(axis=1)
     labels[names != feeds[0], 1] = -1
     blank = np.zeros(len(feeds), np.float32)
-    return Labelled(Predictions(logits, np.zeros((len(feeds), 2), np.float32), [], [], blank, blank), labels, names)
+    predictions = Predictions(logits, np.zeros((len(feeds), 2), np.float32), [], [], blank, blank)
+    return Labelled(predictions, labels, names, np.arange(len(feeds)))
 
 
 def test_each_feed_is_calibrated_by_its_own_labels() -> None:
@@ -238,8 +315,8 @@ def test_by_value_an_easy_value_is_accepted_where_the_attribute_is_not() -> None
     red = np.arange(400) % 2 == 0
     logits = np.where(red[:, None], [3.0, 0.0, -3.0], [0.0, 3.0, -3.0]) + random.normal(0, 0.1, (400, 3))
     labels = np.where(red | (random.random(400) < 0.5), logits.argmax(axis=1), 2)
-    by_attribute = calibrate(logits, labels, COLOR, PROMISE, temperature=1.0)
-    by_value = calibrate(logits, labels, COLOR, Promise(by="value"), temperature=1.0)
+    by_attribute = calibrate(logits, labels, np.arange(400), COLOR, PROMISE, temperature=1.0)
+    by_value = calibrate(logits, labels, np.arange(400), COLOR, Promise(by="value"), temperature=1.0)
     assert by_attribute.thresholds == [None] * 3
     assert by_attribute.values == by_value.values and by_value.values["red"].threshold is not None
     assert [threshold is not None for threshold in by_value.thresholds] == [True, False, False]

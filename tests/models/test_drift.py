@@ -12,7 +12,9 @@ from schemas.taxonomy import Taxonomy
 
 def calibration(confidence: np.ndarray) -> object:
     logits = np.stack([np.log(confidence), np.log(1 - confidence)], axis=1)
-    return calibrate(logits, np.zeros(len(confidence), int), STYLE, Promise(), temperature=1.0)
+    return calibrate(
+        logits, np.zeros(len(confidence), int), np.arange(len(confidence)), STYLE, Promise(), temperature=1.0
+    )
 
 
 def draw(random: np.random.Generator, count: int, mean: float) -> np.ndarray:
