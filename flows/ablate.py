@@ -17,7 +17,7 @@ from models.ablation import Outcome, Splits, late_fusion
 from models.ablation_scores import behind, image_weights, scores
 from models.presets import preset
 from models.swaps import CONDITIONS, SHARE
-from models.variants import FUSED, VARIANTS
+from models.variants import FUSED, OPTIONS, VARIANTS, variant_of
 from schemas.errors import ConfigurationError
 
 
@@ -72,17 +72,23 @@ def ablate(
 
 
 def _chosen(names: Collection[str]) -> tuple[str, ...]:
-    """In the order of the tables; all where none is named."""
+    """In the order of the tables; all of `VARIANTS` where none is named."""
     for name in names:
-        if name not in VARIANTS:
-            raise ConfigurationError(f"--variants: there is no variant {name!r}; there are {', '.join(VARIANTS)}")
-    return tuple(name for name in VARIANTS if not names or name in names)
+        try:
+            variant_of(name)
+        except KeyError:
+            raise ConfigurationError(
+                f"--variants: there is no variant {name!r}; there are {', '.join(VARIANTS)}, and OPTION=NUMBER (or "
+                f"several, joined by +) of {', '.join(OPTIONS)}"
+            ) from None
+    wanted = dict.fromkeys(names or VARIANTS)
+    return (*(name for name in VARIANTS if name in wanted), *(name for name in wanted if name not in VARIANTS))
 
 
 def _trained(names: Collection[str]) -> tuple[str, ...]:
     """Late fusion learns nothing of its own: its parts are trained instead."""
-    wanted = {*names, *FUSED} if "late-fusion" in names else {*names}
-    return tuple(name for name, variant in VARIANTS.items() if name in wanted and variant.kind != "late fusion")
+    wanted = [*names, *FUSED] if "late-fusion" in names else names
+    return tuple(name for name in _chosen(wanted) if variant_of(name).kind != "late fusion")
 
 
 def _require_feeds(project: Project, names: Collection[str]) -> None:
@@ -94,7 +100,7 @@ def _require_feeds(project: Project, names: Collection[str]) -> None:
 
 
 def _outcome(recipe: Recipe, name: str, seed: int) -> Outcome:
-    if VARIANTS[name].kind == "late fusion":
+    if variant_of(name).kind == "late fusion":
         return late_fusion([_outcome(recipe, part, seed) for part in FUSED])
     outcome = Outcome.read(recipe.outcome(name, seed))
     assert outcome is not None, name
@@ -118,12 +124,13 @@ def _compare(
 ) -> dict[str, Any]:
     variants: dict[str, dict[str, Any]] = {}
     for name, of_seed in outcomes.items():
+        variant = variant_of(name)
         variants[name] = {
-            "label": VARIANTS[name].label,
+            "label": variant.label,
             "seconds": [outcome.seconds for outcome in of_seed.values()],
             "metrics": scores(of_seed, splits.test, attributes, target),
             "behind_full": {},
-            "image_weight": image_weights(of_seed, splits.test, attributes) if VARIANTS[name].weighs_modalities else {},
+            "image_weight": image_weights(of_seed, splits.test, attributes) if variant.weighs_modalities else {},
         }
         if "full" in outcomes and name != "full":
             variants[name]["behind_full"] = {

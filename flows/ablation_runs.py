@@ -20,7 +20,7 @@ from models.device import best_device
 from models.presets import Preset
 from models.processor import Processor
 from models.training import Progress
-from models.variants import VARIANTS, Lesson, make_towers
+from models.variants import Lesson, make_towers, variant_of
 from schemas.errors import UserError
 
 _LOOK_EVERY = 0.5  # seconds
@@ -89,7 +89,7 @@ def train_missing(recipe: Recipe, names: Sequence[str], seeds: Sequence[int], *,
 
 def _towers(recipe: Recipe, names: Sequence[str], seed: int, told: "Queue[str]") -> None:
     """For these variants, where one of them has any."""
-    if all(VARIANTS[name].kind == "classical" for name in names):
+    if all(variant_of(name).kind == "classical" for name in names):
         return
     lesson, _ = _lesson(recipe, seed, _teller(told, f"towers, seed {seed}"))
     make_towers(lesson, _towers_of(recipe, seed))

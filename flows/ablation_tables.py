@@ -33,11 +33,14 @@ def markdown(results: Results) -> str:
 def tables(results: Results) -> list[ResultTable]:
     """Those whose variants were run."""
     every = tuple(results["variants"])
+    changed = tuple(name for name in every if "=" in name)
+    options = ("full", *changed) if changed else ()
     target = f"{results['target_precision']:.0%}"
     recall = f"Recall at {target} precision, %, at each variant's best threshold on the test listings{_seeds(results)}."
     found = [
         _metric_table(results, f"Methods compared (Table 2): recall at {target} precision", _COMPARED, recall),
         _metric_table(results, f"Parts left out (Table 6): recall at {target} precision", _ABLATED, recall),
+        _metric_table(results, f"Options changed: recall at {target} precision", options, recall),
         _metric_table(results, "Accuracy", every, f"Share of right tags, %{_seeds(results)}.", metric="accuracy"),
         _metric_table(results, "Macro-F1", every, f"Mean F1 of the values, %{_seeds(results)}.", metric="macro_f1"),
         _swaps(results, every),

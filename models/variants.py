@@ -1,9 +1,10 @@
 """What an ablation compares: CMA-CLIP without some of its parts, trained alike from the same towers, and baselines."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -39,13 +40,15 @@ Model = Callable[[Examples], Answers]
 
 @dataclass(frozen=True)
 class Variant:
-    """`looks_at` picture and title: what is false is masked, in training and in the test."""
+    """`looks_at` picture and title: what is false is masked, in training and in the test. `options` are those of the
+    preset that have other values after the towers."""
 
     label: str
     kind: Literal["network", "zero-shot", "contrastive", "classical", "late fusion"] = "network"
     looks_at: tuple[bool, bool] = (True, True)
     sequence_attention: bool = True
     modality_attention: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def weighs_modalities(self) -> bool:
@@ -64,6 +67,18 @@ VARIANTS = {
     "full": Variant("CMA-CLIP", "network"),
 }
 FUSED = ("title-only", "picture-only")
+OPTIONS = tuple(option.name for option in fields(Preset) if option.type is float)
+
+
+def variant_of(name: str) -> Variant:
+    """One of `VARIANTS`; or the full network with options of its preset changed, as `swapped=0` or `swapped=0+ema=0`.
+    `KeyError` where it is neither."""
+    changes = dict(change.partition("=")[::2] for change in name.split("+"))
+    if all(option in OPTIONS and re.fullmatch(r"\d+(\.\d+)?", value) for option, value in changes.items()):
+        full, said = VARIANTS["full"], ", ".join(f"{option} {value}" for option, value in changes.items())
+        options = {option: float(value) for option, value in changes.items()}
+        return replace(full, label=f"{full.label}, {said}", options=options)
+    return VARIANTS[name]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +109,9 @@ def make_towers(lesson: Lesson, folder: Path) -> None:
 def teach(name: str, lesson: Lesson, *, towers: Path, folder: Path) -> Model:
     """Makes one variant from the towers in `towers`; `folder` keeps its checkpoints. Not for late fusion, which learns
     nothing of its own."""
-    variant, preset = VARIANTS[name], lesson.preset
+    variant = variant_of(name)
+    preset = replace(lesson.preset, **variant.options)
+    lesson = replace(lesson, preset=preset)
     if variant.kind == "classical":
         classes = [len(attribute.value_names) for attribute in lesson.taxonomy.attributes]
         baseline = ClassicalBaseline(classes, seed=preset.seed).fit(lesson.train, lesson.validation)

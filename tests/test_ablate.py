@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.ablate import _compare, _trained, ablate
+from flows.ablate import _chosen, _compare, _trained, ablate
 from flows.ablation_tables import markdown, tables
 from flows.cli import _epochs
 from flows.project import Project
 from models.ablation import Outcome, Splits
 from models.examples import Examples
 from models.swaps import CONDITIONS
-from models.variants import VARIANTS
+from models.variants import VARIANTS, variant_of
 from schemas.errors import ConfigurationError
 
 
@@ -30,14 +30,15 @@ def test_tables_have_every_row_and_column() -> None:
     )
 
     def outcome(name: str) -> Outcome:
-        weight = 0.5 if VARIANTS[name].weighs_modalities else np.nan
+        weight = 0.5 if variant_of(name).weighs_modalities else np.nan
         return Outcome(
             seconds=10.0,
             probabilities={of: [random.dirichlet(np.ones(3), count), np.full((count, 2), 0.5)] for of in CONDITIONS},
             image_weight=dict.fromkeys(CONDITIONS, np.full((count, 2), weight)),
         )
 
-    outcomes = {name: {seed: outcome(name) for seed in range(2)} for name in VARIANTS}
+    names = (*VARIANTS, "swapped=0")
+    outcomes = {name: {seed: outcome(name) for seed in range(2)} for name in names}
     results = {
         "preset": {"name": "small", "stages": [{"name": "pictures", "epochs": 3}]},
         "data": {
@@ -53,22 +54,30 @@ def test_tables_have_every_row_and_column() -> None:
         **_compare(outcomes, Splits(test, test, test, 7), ("color", "pattern"), 0.9),
     }
     results = json.loads(json.dumps(results, allow_nan=False))  # what is stored is what is shown
-    labels = {name: variant.label for name, variant in VARIANTS.items()}
-    compared, ablated, accuracy, f1, swaps, behind, weights, times = tables(results)
+    labels = {name: variant_of(name).label for name in names}
+    compared, ablated, options, accuracy, f1, swaps, behind, weights, times = tables(results)
     assert [row[0] for row in compared.rows] == [labels[name] for name in VARIANTS if "without" not in name]
     assert [row[0] for row in ablated.rows] == [labels[name] for name in ("without-ma-sa", "without-ma", "full")]
+    assert [row[0] for row in options.rows] == ["CMA-CLIP", "CMA-CLIP, swapped 0"]
     for whole in (accuracy, f1, swaps, times):
         assert [row[0] for row in whole.rows] == list(labels.values())
     assert [row[0] for row in behind.rows] == [label for name, label in labels.items() if name != "full"]
     assert compared.headings == ["", "color", "mean"]  # no listing has a pattern
-    assert [row[:3] for row in weights.rows] == [["CMA-CLIP", feed, "color"] for feed in ("hm", "myntra")]
+    assert [row[:3] for row in weights.rows] == [
+        [label, feed, "color"] for label in ("CMA-CLIP", "CMA-CLIP, swapped 0") for feed in ("hm", "myntra")
+    ]
     assert weights.rows[0][3:] == ["0.50 ± 0.00"] * 3
     assert times.rows[0][1] == "10"
-    for table in (compared, ablated, accuracy, f1, swaps, behind, weights, times):
+    for table in (compared, ablated, options, accuracy, f1, swaps, behind, weights, times):
         assert all(len(row) == len(table.headings) for row in table.rows)
     page = markdown(results)
     assert "30 of hm, 30 of myntra (60 products)" in page and "7 test listings lack one" in page
-    assert page.count("\n## ") == 8
+    assert page.count("\n## ") == 9
+
+
+def test_variants_are_in_the_order_of_the_tables() -> None:
+    assert _chosen(()) == tuple(VARIANTS)
+    assert _chosen(("swapped=0", "full", "ema=0", "classical")) == ("classical", "full", "swapped=0", "ema=0")
 
 
 def test_late_fusion_trains_its_parts() -> None:

@@ -25,6 +25,7 @@ from models.variants import (
     masked,
     teach,
     tower_stages,
+    variant_of,
 )
 from schemas.errors import UserError
 
@@ -173,6 +174,27 @@ def test_contrastive_fine_tuning_moves_the_towers_alone_and_as_long(small: Prese
     after = load_file(tmp_path / "contrastive" / "contrastive.safetensors")
     same = {key: torch.equal(before[key], after[key]) for key in before if "probes" in key}
     assert same and all(same.values())
+
+
+def test_an_option_of_the_preset_is_changed_after_the_towers(small: Preset, tmp_path: Path) -> None:
+    listings = complete(8, 2)
+    full, same, other = (
+        taught(name, small, tmp_path)(listings)
+        for name in ("full", f"text_rate={small.text_rate}", "logit_adjustment=1")
+    )
+    for k in range(2):
+        assert np.array_equal(full.logits[k], same.logits[k])
+        assert not np.allclose(full.logits[k], other.logits[k], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "name", ["half", "half=1", "swapped=0+half=1", "swapped=", "swapped=a", "swapped=-1", "seed=1", "optimizer=1"]
+)
+def test_what_is_no_variant(name: str) -> None:
+    assert variant_of("swapped=0.25").options == {"swapped": 0.25}
+    assert variant_of("swapped=0+ema=0.9").options == {"swapped": 0.0, "ema": 0.9}
+    with pytest.raises(KeyError):
+        variant_of(name)
 
 
 @pytest.mark.parametrize("name", TRAINED)
