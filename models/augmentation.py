@@ -41,13 +41,14 @@ def drop_modalities(present: Bool[Tensor, "B 2"], share: float) -> Bool[Tensor, 
 
 def swap(both: Bool[Tensor, " B"], share: float) -> tuple[Int[Tensor, " B"], Int[Tensor, " B"]]:
     """Which row's picture and which row's title each row shows: its own, but a share of the listings that have both
-    get another's picture, and as many another's title."""
+    get another's picture, and as many another's title: those of the row before."""
     rows = torch.arange(len(both), device=both.device)
-    pictures, titles = rows.clone(), rows.clone()
+    pictures, titles, before = rows.clone(), rows.clone(), rows.clone()
+    before[both] = rows[both].roll(1)
     drawn = torch.rand(len(both), device=both.device)
     for shown, low in ((pictures, 0.0), (titles, share)):
         chosen = rows[both & (drawn >= low) & (drawn < low + share)]
-        shown[chosen] = chosen.roll(1)
+        shown[chosen] = before[chosen]
     return pictures, titles
 
 

@@ -27,7 +27,6 @@ def build_network(preset: Preset, taxonomy: Taxonomy, *, load_pretrained: bool) 
         pretrained=preset.pretrained,  # also tells how pictures are normalised
         random_weights=from_scratch or not load_pretrained,
     )
-    backbone.title_dropout = preset.title_dropout
     return CmaClip(
         backbone,
         classes=[len(attribute.value_names) for attribute in taxonomy.attributes],

@@ -20,12 +20,12 @@ class Encoded(NamedTuple):
 
 
 class Classified(NamedTuple):
-    """Logits of each task; λ: how much each task took from the image, in [0, 1]; and the logit that picture and title
-    belong together."""
+    """Logits of each task; λ: how much each task took from the image, in [0, 1]; and the logits that picture and title
+    belong together, by I′ and by T′."""
 
     logits: list[Tensor]
     image_weight: Float[Tensor, "B K"]
-    match: Float[Tensor, " B"]
+    match: Float[Tensor, "B 2"]
 
 
 class CmaClip(nn.Module):
@@ -60,10 +60,11 @@ class CmaClip(nn.Module):
             nn.Sequential(nn.Linear(fused, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, count))
             for count in classes
         )
-        # Image–text matching is no part of the paper's network either: whether I′ and T′ are of one listing.
-        self.matching = nn.Sequential(nn.Linear(3 * width, hidden), nn.ReLU(), nn.Linear(hidden, 1))
-        # Probes read one tower's embedding alone. They are no part of the paper's network: what the picture alone
-        # and the title alone say is evidence of noise, and supervises towers that start from random weights.
+        # Image–text matching is no part of the paper's network: whether picture and title are of one listing, read off
+        # I′ and off T′, so that each must know it, and a head can be unsure where they are not.
+        self.matching = nn.Linear(width, 1)
+        # Nor are probes, which read one tower's embedding alone: what the picture alone and the title alone say is
+        # evidence of noise, and supervises towers that start from random weights.
         self.image_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
         self.title_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
 
@@ -91,8 +92,8 @@ class CmaClip(nn.Module):
     ) -> Classified:
         fused = [attend(image_out, title_out, present) for attend in self.modality_attentions]
         logits = [head(context) for head, (context, _) in zip(self.heads, fused, strict=True)]
-        both = torch.cat([image_out, title_out, image_out * title_out], dim=1)
-        return Classified(logits, torch.stack([weight for _, weight in fused], dim=1), self.matching(both)[:, 0])
+        match = self.matching(torch.stack([image_out, title_out], dim=1))[..., 0]
+        return Classified(logits, torch.stack([weight for _, weight in fused], dim=1), match)
 
     def probe(
         self, image_embedding: Float[Tensor, "B D"], title_embedding: Float[Tensor, "B D"]

@@ -63,5 +63,5 @@ def classify(network: CmaClip, features: Features, present: NDArray[np.bool_]) -
         image_logits=[part.cpu().numpy() for part in image_logits],
         title_logits=[part.cpu().numpy() for part in title_logits],
         similarity=similarity.cpu().numpy(),
-        match=fused.match.cpu().numpy(),
+        match=fused.match.mean(dim=1).cpu().numpy(),
     )

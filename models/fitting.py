@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.allocator import keep_freed_memory
 from models.baselines.teacher import taught
-from models.calibration import By, Certificates, Feeds, Ints, Promise
+from models.calibration import By, Certificates, Promise
 from models.card import ModelCard, write_card
 from models.certification import Labelled, certificates_of
 from models.checkpoint import build_network, save_weights
@@ -121,24 +121,22 @@ def fit(
         feeds=sorted({*parts["train"].feeds.tolist(), *parts["validation"].feeds.tolist()}),
         listings={split: len(examples) for split, examples in parts.items()},
         history=history.accuracy,
-        metrics=metrics_of(*labelled["test"], certificates),
+        metrics=metrics_of(labelled["test"], certificates),
     )
     write_card(card, folder)
     soft_targets.unlink(missing_ok=True)
     return card
 
 
-def metrics_of(
-    predictions: Predictions, labels: Ints, feeds: Feeds, certificates: Certificates
-) -> dict[str, dict[str, float]]:
+def metrics_of(test: Labelled, certificates: Certificates) -> dict[str, dict[str, float]]:
     """Per attribute, `AttributeMetrics` as a dictionary."""
     metrics = {}
     for k, name in enumerate(certificates.pooled):
-        probabilities = certificates.probabilities(name, predictions.logits[k], feeds)
+        probabilities = certificates.probabilities(name, test.predictions.logits[k], test.feeds)
         metrics[name] = evaluate(
             probabilities,
-            labels[:, k],
-            accepted=certificates.accepted(name, probabilities, feeds),
+            test.labels[:, k],
+            accepted=certificates.accepted(name, probabilities, test.feeds),
             target_precision=certificates.promise.target_precision,
         ).to_dict()
     return metrics

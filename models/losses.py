@@ -48,7 +48,8 @@ def contrastive_loss(
     return lost / (2 * max(len(logits), 1))  # a batch may have no listing with both
 
 
-def matching_loss(match: Float[Tensor, " B"], own: Bool[Tensor, " B"], both: Bool[Tensor, " B"]) -> Float[Tensor, ""]:
-    """Whether picture and title are of one listing (`own`), of the listings that show `both`."""
-    lost = F.binary_cross_entropy_with_logits(match.float(), own.float(), reduction="none")
+def matching_loss(match: Float[Tensor, "B 2"], own: Bool[Tensor, " B"], both: Bool[Tensor, " B"]) -> Float[Tensor, ""]:
+    """Whether picture and title are of one listing (`own`), of the listings that show `both`: mean of I′ and T′."""
+    target = own.float()[:, None].expand(-1, 2)
+    lost = F.binary_cross_entropy_with_logits(match.float(), target, reduction="none").mean(dim=1)
     return (lost * both).sum() / both.sum().clamp(min=1)

@@ -137,29 +137,31 @@ class Objective:
         labels: Int64[Tensor, "B K"],
         counts: Counts,
     ) -> Float[Tensor, ""]:
-        """Heads, and whether picture and title belong together, on pairs of which a share is swapped."""
+        """Heads, and whether picture and title belong together, on pairs of which a share is swapped. A listing that
+        shows only a picture of its own is taught what its picture says; and likewise of the title."""
         network, preset = self.network, self.preset
-        both = present.all(dim=1)
-        own = torch.ones_like(both)
+        shown = drop_modalities(present, preset.modality_dropout)
+        pictures = titles = itself = torch.arange(len(rows), device=self.device)
         if preset.swapped:
-            pictures, titles = swap(both, preset.swapped / 2)
+            pictures, titles = swap(shown.all(dim=1), preset.swapped / 2)
             image = ImageSequence(*(part[pictures] for part in image))
             title = TitleSequence(*(part[titles] for part in title))
-            own = pictures == titles
-        shown = drop_modalities(present, preset.modality_dropout)
+        own = shown & torch.stack([pictures == itself, titles == itself], dim=1)
+        by = torch.where(own.all(dim=1), BOTH, torch.where(own[:, 0], PICTURE, TITLE))
         encoded = network.attend(image, title, shown)
         classified = network.classify(encoded.image_out, encoded.title_out, shown)
-        loss = self._classification(classified.logits, labels, counts.labelled, self._taught(rows, BOTH))
+        loss = self._classification(classified.logits, labels, counts.labelled, self._taught(rows, by))
         if preset.matching_weight:
-            matching = matching_loss(classified.match, own, shown.all(dim=1))
+            matching = matching_loss(classified.match, own.all(dim=1), shown.all(dim=1))
             loss = loss + preset.matching_weight * matching / counts.chunks
         return loss
 
-    def _taught(self, rows: np.ndarray, by: int) -> list[Tensor] | None:
+    def _taught(self, rows: np.ndarray, by: int | Int64[Tensor, " B"]) -> list[Tensor] | None:
         """What the teacher says of these listings by the picture, by the title or by both; None where there is none."""
         if self.examples.soft_targets is None or not self.preset.distillation:
             return None
-        return list(self._tensor(self.examples.soft_targets[rows, by]).split(list(self.network.classes), dim=1))
+        said = self._tensor(self.examples.soft_targets[rows])[torch.arange(len(rows), device=self.device), by]
+        return list(said.split(list(self.network.classes), dim=1))
 
     def _classification(
         self, logits: list[Tensor], labels: Tensor, counts: Tensor, taught: list[Tensor] | None

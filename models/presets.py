@@ -1,6 +1,7 @@
 """What a network is made of and how it is trained, by name: `vit-b-32` is the paper's, `small` trains on a CPU."""
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Literal, Self
 
 from schemas.errors import ConfigurationError
@@ -32,6 +33,7 @@ class Stage:
     epochs: int
     learning_rate: float
     schedule: Literal["constant", "one-cycle"] = "constant"
+    title_dropout: float = 0.0  # of the numbers of each token's embedding
 
     @property
     def moves_heads_only(self) -> bool:
@@ -67,7 +69,6 @@ class Preset:
     augment: bool = False
     modality_dropout: float = 0.0  # share of training listings whose picture or title (evenly) is masked
     token_dropout: float = 0.0  # share of title tokens that are blotted out in training
-    title_dropout: float = 0.0  # of the numbers of each token's embedding
     swapped: float = 0.0  # share of training listings shown under another's title or picture (evenly)
     mixup: float = 0.0  # share of micro-batches whose pictures are mixed, while only towers and probes move
     label_smoothing: float = 0.0
@@ -81,10 +82,9 @@ class Preset:
     probes_train_towers: bool = False
     seed: int = 0
 
-    @property
-    def varies_listings(self) -> bool:
+    def varies_listings(self, stage: Stage) -> bool:
         """Whether a listing looks different each time that it is trained on; then no tower's outputs can be kept."""
-        return self.augment or self.token_dropout > 0 or self.title_dropout > 0
+        return self.augment or self.token_dropout > 0 or stage.title_dropout > 0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -98,6 +98,8 @@ class Preset:
 _WARM_UP: tuple[Part, ...] = ("probes", "sequence_attention", "modality_attention", "heads")
 _END_TO_END: tuple[Part, ...] = (*_TOWERS, *_WARM_UP)
 _TUNING: tuple[Part, ...] = ("modality_attention", "heads")
+
+_small_fusion = partial(Stage, schedule="one-cycle", title_dropout=0.3)
 
 PRESETS = {
     "vit-b-32": Preset(
@@ -120,9 +122,10 @@ PRESETS = {
             Stage(
                 name="titles",
                 parts=("title_tower", "probes"),
-                epochs=8,
+                epochs=24,
                 learning_rate=3e-3,
                 schedule="one-cycle",
+                title_dropout=0.7,
             ),
             Stage(
                 name="pictures",
@@ -131,9 +134,9 @@ PRESETS = {
                 learning_rate=4e-3,
                 schedule="one-cycle",
             ),
-            Stage(name="warm-up", parts=_WARM_UP, epochs=5, learning_rate=1e-3, schedule="one-cycle"),
-            Stage(name="end-to-end", parts=_END_TO_END, epochs=2, learning_rate=5e-4, schedule="one-cycle"),
-            Stage(name="tuning", parts=_TUNING, epochs=2, learning_rate=5e-4, schedule="one-cycle"),
+            _small_fusion(name="warm-up", parts=_WARM_UP, epochs=5, learning_rate=1e-3),
+            _small_fusion(name="end-to-end", parts=_END_TO_END, epochs=2, learning_rate=5e-4),
+            _small_fusion(name="tuning", parts=_TUNING, epochs=2, learning_rate=5e-4),
         ),
         batch=32,
         micro_batch=32,
@@ -141,13 +144,12 @@ PRESETS = {
         weight_decay=0.05,
         augment=True,
         modality_dropout=0.1,
-        title_dropout=0.7,
-        swapped=0.1,
+        swapped=0.2,
         mixup=0.5,
         label_smoothing=0.05,
         distillation=0.5,
         contrastive_weight=0.02,
-        matching_weight=0.1,
+        matching_weight=0.5,
         ema=0.998,
         text_rate=0.3,
         probes_train_towers=True,

@@ -58,6 +58,7 @@ class StageRun:
         """Leaves the best checkpoint's weights in the network."""
         network, stage = self.network, self.stage
         _freeze_all_but(network, stage)
+        network.backbone.title_dropout = stage.title_dropout
         moving = [parameter for parameter in network.parameters() if parameter.requires_grad]
         optimizer = _optimizer(network, self.preset, stage)
         file = StageFile(self.folder / f"{stage.name}.partial.safetensors", seconds=self.save_seconds)
@@ -85,7 +86,7 @@ class StageRun:
                 batches = self._order(epoch)
             rows = batches[place]
             _training_mode(network, stage)
-            network.backbone.text.train(self.preset.title_dropout > 0 or "title_tower" in stage.parts)
+            network.backbone.text.train(stage.title_dropout > 0 or "title_tower" in stage.parts)
             loss = self._backward(objective, state.step, rows, chunks)
             sum_gradients(moving)
             for group in optimizer.param_groups:
@@ -159,7 +160,7 @@ class StageRun:
         return validate
 
     def _frozen(self) -> FrozenOutputs | None:
-        if self.stage.moves_towers or self.preset.varies_listings:
+        if self.stage.moves_towers or self.preset.varies_listings(self.stage):
             return None
         network, examples, heads_only = self.network, self.examples, self.stage.moves_heads_only
 

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from tiny import END, START, titles
 
-from models.augmentation import augment, drop_modalities, drop_tokens
+from models.augmentation import augment, drop_modalities, drop_tokens, swap
 
 
 def test_pictures_are_mirrored_and_shifted_by_whole_pixels() -> None:
@@ -45,3 +45,21 @@ def test_a_listing_always_keeps_a_modality() -> None:
     assert 150 < picture_lost < 250 and 150 < title_lost < 250
     half = torch.tensor([[True, False], [False, True]]).repeat(100, 1)
     assert torch.equal(drop_modalities(half, 1.0), half)
+
+
+def test_swapped_listings_show_what_the_one_before_shows() -> None:
+    torch.manual_seed(0)
+    both = torch.ones(1000, dtype=torch.bool)
+    both[::10] = False
+    pictures, titles = swap(both, 0.2)
+    rows = torch.arange(1000)
+    elsewhere = torch.stack([pictures != rows, titles != rows])
+    assert not elsewhere.all(dim=0).any() and not elsewhere[:, ~both].any()
+    assert all(150 < number < 210 for number in elsewhere.sum(dim=1).tolist())  # 180 of 900
+    for shown in (pictures, titles):
+        assert both[shown[shown != rows]].all()
+    assert pictures[pictures != rows].tolist() == [
+        row - (2 if row % 10 == 1 else 1) if row > 1 else 999 for row in rows[pictures != rows].tolist()
+    ]
+    alone = torch.tensor([False, True, False])
+    assert [rows.tolist() for rows in swap(alone, 0.5)] == [[0, 1, 2]] * 2  # there is no other

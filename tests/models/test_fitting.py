@@ -49,7 +49,12 @@ def listings(count: int = len(SPLITS)) -> Listings:
 def run(given: Listings, backbone: str, folder: Path, *, stored: int = 64, seed: int = 0) -> None:
     preset = tiny_preset(backbone, "small", seed=seed)
     longer = tuple(
-        replace(stage, epochs=12 if stage.name in ("titles", "pictures") else 3, learning_rate=0.01)
+        replace(
+            stage,
+            epochs=12 if stage.name in ("titles", "pictures") else 3,
+            learning_rate=0.01,
+            title_dropout=0.0,
+        )
         for stage in preset.stages
     )
     fit(
@@ -59,7 +64,6 @@ def run(given: Listings, backbone: str, folder: Path, *, stored: int = 64, seed:
             stages=longer,
             label_smoothing=0.0,
             modality_dropout=0.1,
-            title_dropout=0.0,
             swapped=0.0,
             mixup=0.0,
             ema=0.9,

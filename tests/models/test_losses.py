@@ -81,10 +81,11 @@ def test_a_batch_without_a_whole_listing_has_nothing_to_contrast() -> None:
 
 
 def test_matching_loss_by_hand() -> None:
-    """Own pair at ¾, swapped pair at ½; the third shows one modality only and does not count."""
-    match, own = torch.tensor([log(3.0), 0.0, 50.0]), torch.tensor([True, False, False])
+    """By I′ and T′: an own pair at ¾ and ½, a swapped pair at ½ and ¾; the third shows one modality only and does not
+    count."""
+    match, own = torch.tensor([[log(3.0), 0.0], [0.0, log(3.0)], [50.0, 0.0]]), torch.tensor([True, False, False])
     loss = matching_loss(match, own, torch.tensor([True, True, False]))
-    assert loss.item() == pytest.approx((-log(0.75) + log(2)) / 2)
+    assert loss.item() == pytest.approx((-log(0.75) + log(2) + log(2) - log(0.25)) / 4)
     assert matching_loss(match, own, torch.zeros(3, dtype=torch.bool)).item() == 0.0
 
 

@@ -21,9 +21,11 @@ CPU = torch.device("cpu")
 
 def everything(backbone: str) -> Preset:
     """`small` with all that draws lots, and several epochs; 3 steps an epoch."""
-    preset = tiny_preset(backbone, "small", ema=0.9, mixup=0.5, swapped=0.4, matching_weight=0.1, title_dropout=0.1)
+    preset = tiny_preset(backbone, "small", ema=0.9, mixup=0.5, swapped=0.4, matching_weight=0.1)
     shape = replace(preset.architecture, dropout=0.2)
-    return replace(preset, architecture=shape, stages=tuple(replace(s, epochs=2) for s in preset.stages))
+    return replace(
+        preset, architecture=shape, stages=tuple(replace(s, epochs=2, title_dropout=0.1) for s in preset.stages)
+    )
 
 
 def run(preset: Preset, folder: Path, *, stop_after: int | None = None, **options: object) -> History:

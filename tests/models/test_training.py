@@ -199,6 +199,17 @@ def test_tuning_runs_the_towers_once_whatever_its_epochs(preset: Preset, tmp_pat
     assert calls == [1, 20, 8]  # the first listing alone tells shapes
 
 
+def test_titles_that_drop_out_are_encoded_anew_at_every_step(preset: Preset, tmp_path: Path) -> None:
+    network = tiny_network(preset)
+    calls = list[float]()
+    network.backbone.visual.register_forward_hook(lambda *_: calls.append(network.backbone.title_dropout))
+    tuning = stages(preset, "tuning", epochs=3)
+    dropping = replace(tuning, stages=tuple(replace(stage, title_dropout=0.5) for stage in tuning.stages))
+    run(network, dropping, tmp_path, examples(20), examples(8, seed=1))
+    steps = 3 * round(20 / preset.batch)
+    assert calls.count(0.5) >= steps
+
+
 def test_image_only_listings_train(backbone_name: str, tmp_path: Path) -> None:
     listings = examples(16)
     listings = replace(listings, present=np.tile([True, False], (16, 1)))
