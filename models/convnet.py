@@ -9,14 +9,14 @@ from torch import Tensor, nn
 
 
 class SmallConvNet(nn.Module):
-    """A strided stem and basic residual blocks; a 192×120 picture becomes an 8×5 map of patches."""
+    """A strided stem and basic residual blocks; a 192×120 picture becomes a 12×8 map of patches."""
 
     def __init__(self, *, widths: tuple[int, ...] = (32, 64, 128, 192)) -> None:
         super().__init__()
         self.default_cfg: dict[str, Any] = {}
         self.num_features = widths[-1]
         self.stem = nn.Sequential(
-            nn.Conv2d(3, widths[0], 6, stride=3, padding=2, bias=False),
+            nn.Conv2d(3, widths[0], 4, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(widths[0]),
             nn.ReLU(inplace=True),
         )
