@@ -298,6 +298,33 @@ def ablate(
 
 
 @app.command()
+def bench(
+    preset: Annotated[
+        str | None, typer.Option(help="This preset's network with random weights, instead of the champion.")
+    ] = None,
+    listings: Annotated[int, typer.Option(min=64, help="Of the catalogue, drawn at random.")] = 512,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each; medians are printed.")] = 5,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write all results to this file.")] = None,
+    config: Config = None,
+) -> None:
+    """Measures how fast the network runs here: plain PyTorch, the engines, and a worker of `cma tag`.
+
+    All take turns within one run, each in a process of its own, so ratios hold on a busy machine too. Some minutes.
+    """
+    from catalog_io.atomic import replacing
+    from flows.bench import bench as run_bench
+    from flows.bench_table import print_bench
+    from flows.project import Project
+
+    done = run_bench(Project.open(config), preset_name=preset, listings=listings, rounds=rounds)
+    print_bench(out, done)
+    if json_file:
+        with replacing(json_file) as file:
+            file.write_text(json.dumps(done.to_dict(), indent=1), encoding="utf-8")
+        out.print(f"  {json_file}")
+
+
+@app.command()
 def runs(config: Config = None, limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20) -> None:
     """What ran: when, how long, how it ended."""
     from flows import summaries

@@ -86,7 +86,7 @@ def model(out: Console, done: TrainSummary) -> None:
 def comparison(out: Console, found: Comparison) -> None:
     target = f"R@{found.target_precision:.0%}"
     headings = ("labelled", "accuracy", target, "right: old only", "new only", "p worse")
-    table = _table("champion → new model", *headings)
+    table = new_table("champion → new model", *headings)
     for name, a in found.attributes.items():
         table.add_row(
             name,
@@ -207,14 +207,14 @@ def evaluation(out: Console, done: Evaluation, *, values: bool = False) -> None:
     out.print(f"[bold]model {done.card.version}[/bold]  on {done.engine}; {results.split} split, listings: {feeds}")
     if results.split != "test":
         out.print(f"  [yellow]the {results.split} split helped to make this model: these figures flatter it[/yellow]")
-    table = _table("with 95 % intervals", *results.attributes)
+    table = new_table("with 95 % intervals", *results.attributes)
     table.add_row("labelled", *(str(found.overall.labelled) for found in results.attributes.values()))
     for metric, heading in METRICS.items():
         estimates = (found.overall.metrics[metric] for found in results.attributes.values())
         table.add_row(heading.format(target=results.target_precision), *map(with_interval, estimates))
     out.print(table)
     for name, found in results.attributes.items() if values else ():
-        table = _table(name, "labelled", "tagged", "precision", "recall", "F1", "accepted", "precision of these")
+        table = new_table(name, "labelled", "tagged", "precision", "recall", "F1", "accepted", "precision of these")
         for row in found.values:
             shares = (with_interval(share, digits=2) for share in (row.precision, row.recall, row.f1))
             counts = (str(row.labelled), str(row.predicted))
@@ -236,7 +236,7 @@ def _metrics(out: Console, metrics: Mapping[str, Mapping[str, float]], target: f
         "coverage": "coverage",
         "ece": "ECE",
     }
-    table = _table("held-out", *columns.values())
+    table = new_table("held-out", *columns.values())
     for name, values in metrics.items():
         table.add_row(name, *(_number(values[key]) for key in columns))
     out.print(table)
@@ -248,7 +248,7 @@ def _metrics(out: Console, metrics: Mapping[str, Mapping[str, float]], target: f
 
 def ablation(out: Console, summary: AblationSummary) -> None:
     for found in tables(summary.results):
-        table = _table(*found.headings)
+        table = new_table(*found.headings)
         for row in found.rows:
             table.add_row(*row)
         out.print(f"[bold]{escape(found.title)}[/bold]")
@@ -258,7 +258,7 @@ def ablation(out: Console, summary: AblationSummary) -> None:
 
 
 def demo(out: Console, score: DemoScore) -> None:
-    table = _table("held-out, by truth", "listings", "accuracy", "R@90%", "accepted", "precision of accepted")
+    table = new_table("held-out, by truth", "listings", "accuracy", "R@90%", "accepted", "precision of accepted")
     for name, a in score.attributes.items():
         table.add_row(
             name,
@@ -266,18 +266,18 @@ def demo(out: Console, score: DemoScore) -> None:
             *(_number(n) for n in (a.accuracy, a.recall_at_precision, a.coverage, a.precision)),
         )
     out.print(table)
-    table = _table("planted fault", "planted", "found")
+    table = new_table("planted fault", "planted", "found")
     for fault, found in score.faults.items():
         table.add_row(fault, str(found.planted), f"{found.found} ({found.found / found.planted:.0%})")
     out.print(table)
-    table = _table("flag", "listings flagged", "with a planted fault", "precision")
+    table = new_table("flag", "listings flagged", "with a planted fault", "precision")
     for kind, (flagged, right) in score.flags.items():
         table.add_row(kind, str(flagged), str(right), f"{right / flagged:.0%}" if flagged else "-")
     out.print(table)
 
 
 def models(out: Console, rows: list[ModelRow]) -> None:
-    table = _table("model", "state", "made (UTC)", "preset", "listings", "data", "parent", "accuracy / R@target")
+    table = new_table("model", "state", "made (UTC)", "preset", "listings", "data", "parent", "accuracy / R@target")
     for row in rows:
         shares = (
             f"{name} {_of(values, 'accuracy')} / {_of(values, 'recall_oracle')}" for name, values in row.metrics.items()
@@ -301,7 +301,7 @@ def _of(metrics: Mapping[str, float | None], name: str) -> str:
 
 
 def runs(out: Console, frame: pl.DataFrame) -> None:
-    table = _table("run", "flow", "started (UTC)", "seconds", "state", "summary")
+    table = new_table("run", "flow", "started (UTC)", "seconds", "state", "summary")
     for row in frame.iter_rows(named=True):
         took = f"{(row['finished_at'] - row['started_at']).total_seconds():.1f}" if row["finished_at"] else ""
         table.add_row(
@@ -315,7 +315,7 @@ def runs(out: Console, frame: pl.DataFrame) -> None:
     out.print(table)
 
 
-def _table(*headings: str) -> Table:
+def new_table(*headings: str) -> Table:
     """Numbers and names stay whole; only the last column gives way to a narrow terminal."""
     columns = [Column(heading, no_wrap=place < len(headings) - 1) for place, heading in enumerate(headings)]
     return Table(*columns)

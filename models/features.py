@@ -34,18 +34,21 @@ def encode(
     batch: int = 64,
     progress: Callable[[int], None] | None = None,
 ) -> Features:
-    """Runs an engine over listings sorted by title length, so that little padding is computed; order is kept."""
-    trims = (examples.tokens != 0).sum(axis=1)
-    order = np.argsort(trims, kind="stable")
-    parts = []
-    for start in range(0, len(order), batch):
-        rows = order[start : start + batch]
+    """Runs an engine over listings, batch by batch; order is kept."""
+    parts, batches = [], in_batches(examples, batch)
+    for rows in batches:
         chunk = examples.take(rows)
         parts.append(engine(chunk.pictures, trim(chunk.tokens), chunk.present))
         if progress:
             progress(len(rows))
-    back = np.argsort(order, kind="stable")
+    back = np.argsort(np.concatenate(batches), kind="stable")
     return Features(*(np.concatenate(columns)[back] for columns in zip(*parts, strict=True)))
+
+
+def in_batches(examples: Examples, batch: int) -> list[NDArray[np.intp]]:
+    """The rows of each batch: sorted by title length, so that little padding is computed."""
+    order = np.argsort((examples.tokens != 0).sum(axis=1), kind="stable")
+    return [order[start : start + batch] for start in range(0, len(order), batch)]
 
 
 def classify(network: CmaClip, features: Features, present: NDArray[np.bool_]) -> Predictions:

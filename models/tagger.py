@@ -48,7 +48,7 @@ class Tagger:
     def tag(self, work: pl.DataFrame) -> pl.DataFrame:
         """A WORK frame → a TAGGED frame of the same listings in the same order (see `schemas.tags`). A listing whose
         picture cannot be decoded, or that has neither picture nor title, has `error` set and no tags."""
-        pictures, errors = self._decode(work)
+        examples, errors = self.examples(work)
         readable = np.array([error is None for error in errors], dtype=bool)
         keys = work.select("feed", "listing_id", "input_hash", certificate=self._certificate_of(work["feed"]))
         broken = keys.with_columns(
@@ -58,18 +58,6 @@ class Tagger:
         ).filter(~readable)
         if not readable.any():
             return broken.cast(TAGGED)
-        listings = work.filter(readable)
-        examples = Examples(
-            pictures=pictures[readable],
-            tokens=self._processor.tokens(listings["title"].fill_null("").to_list()),
-            present=np.stack(
-                [listings["picture"].is_not_null(), listings["title"].fill_null("").str.len_bytes() > 0],
-                axis=1,
-            ),
-            labels=np.zeros((listings.height, 0), dtype=np.int64),
-            feeds=listings["feed"].to_numpy(),
-            products=listings["listing_id"].to_numpy(),
-        )
         predictions = classify(self._network, encode(self._engine, examples), examples.present)
         probabilities = [
             self._certificates.probabilities(name, logits, examples.feeds)
@@ -78,11 +66,28 @@ class Tagger:
         tagged = keys.filter(readable).with_columns(
             error=pl.lit(None, dtype=pl.String),
             tags=self._tags(probabilities, predictions.image_weight, examples.feeds),
-            flags=self._flags(probabilities, predictions, listings, np.logical_and(*examples.present.T)),
+            flags=self._flags(probabilities, predictions, work.filter(readable), np.logical_and(*examples.present.T)),
         )
         together = pl.concat([tagged.cast(TAGGED), broken.cast(TAGGED)])
         order = np.argsort(np.concatenate([np.flatnonzero(readable), np.flatnonzero(~readable)]))
         return together[order]
+
+    def examples(self, work: pl.DataFrame) -> tuple[Examples, list[str | None]]:
+        """The listings of a WORK frame that can be read, as the network reads them; and what is wrong with each (None:
+        it can be read)."""
+        pictures, errors = self._decode(work)
+        readable = np.array([error is None for error in errors], dtype=bool)
+        listings = work.filter(readable)
+        titles = listings["title"].fill_null("")
+        examples = Examples(
+            pictures=pictures[readable],
+            tokens=self._processor.tokens(titles.to_list()),
+            present=np.stack([listings["picture"].is_not_null(), titles.str.len_bytes() > 0], axis=1),
+            labels=np.zeros((listings.height, 0), dtype=np.int64),
+            feeds=listings["feed"].to_numpy(),
+            products=listings["listing_id"].to_numpy(),
+        )
+        return examples, errors
 
     def _decode(self, work: pl.DataFrame) -> tuple[NDArray[np.uint8], list[str | None]]:
         pictures = np.zeros((work.height, *self._card.image_size, 3), dtype=np.uint8)

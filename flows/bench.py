@@ -1,0 +1,137 @@
+"""The speed table: every way to run the network over the catalogue's own listings. All take turns within one run, each
+in a process of its own, so that whatever else the machine does slows them alike."""
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+from catalog_io.partitions import write_partitions
+from flows import bench_contender
+from flows.bench_contender import Kind, Setup
+from flows.progress import bar
+from flows.project import Project, cores
+from models.bench import untrained_model
+from models.engines.gate import Gate, compare
+from models.presets import preset
+from schemas.errors import UserError
+
+FEWEST = 64  # listings: one batch
+KINDS: tuple[Kind, ...] = ("naive", "torch", "openvino", "worker")
+ENGINE_OF_WORKER: Kind = "openvino"
+_ENGINES: tuple[Kind, ...] = ("torch", "openvino")  # that answer for the same listings as the reference
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender. Rates are listings a second, one a round; the ratios are medians of those within rounds."""
+
+    kind: Kind
+    precision: str
+    rates: list[float]
+    of_naive: float
+    of_roofline: float  # were the listing's own work done as fast as large matrix products
+    of_engine: float | None  # of the worker: as fast as its engine alone
+    gate: Gate | None  # against torch's answers in float32
+    peak_memory: int  # bytes
+    load_seconds: float
+
+    @property
+    def rate(self) -> float:
+        return median(self.rates)
+
+
+@dataclass(frozen=True)
+class BenchSummary:
+    model: str
+    processor: str
+    threads: int
+    listings: int
+    work: float  # floating-point operations a listing
+    matrix_rates: list[float]  # floating-point operations a second, one a round
+    rows: list[Row]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def bench(project: Project, *, preset_name: str | None = None, listings: int = 512, rounds: int = 5) -> BenchSummary:
+    """Of the champion; or of a preset's network with random weights, which is as fast as a trained one."""
+    frame = project.catalog.listings()
+    if frame.height < FEWEST:
+        raise UserError(f"the catalogue has {frame.height} listings, {FEWEST} are needed: run `cma ingest` first")
+    frame = frame.sample(min(listings, frame.height), seed=0)
+    with TemporaryDirectory(prefix="cma-bench-") as temporary, ExitStack() as stack:
+        folder = Path(temporary)
+        model = folder / "model" if preset_name else project.model_folder()
+        if preset_name:
+            untrained_model(model, preset(preset_name), project.taxonomy)
+        (work,) = write_partitions(frame, project.shards, folder, rows_per_partition=frame.height)
+        setup = Setup(model, work, folder / "encoder.onnx", cores())
+        advance = stack.enter_context(bar("bench", 1 + len(KINDS) * (1 + rounds)))
+        matrix = Process(stack, "matrix products", advance)
+        contenders = {kind: Process(stack, kind, advance) for kind in KINDS}
+        matrix.do(bench_contender.prepare, setup)
+        opened = {kind: process.do(bench_contender.open_here, setup, kind) for kind, process in contenders.items()}
+        matrix_rates: list[float] = []
+        rates: dict[Kind, list[float]] = {kind: [] for kind in KINDS}
+        for number in range(rounds):
+            matrix_rates.append(matrix.ask(bench_contender.matrix_rate, setup.threads))
+            for kind in KINDS if number % 2 == 0 else reversed(KINDS):
+                rates[kind].append(contenders[kind].do(bench_contender.turn_here))
+        reference = contenders["torch"].ask(bench_contender.predictions_here)
+        work_of_one = contenders["torch"].ask(bench_contender.work_here)
+
+        def row(kind: Kind) -> Row:
+            process = contenders[kind]
+            alone = kind in _ENGINES and process.ask(bench_contender.predictions_here)
+            return Row(
+                kind=kind,
+                precision=opened[kind].identity.precision,
+                rates=rates[kind],
+                of_naive=_ratio(rates[kind], rates["naive"]),
+                of_roofline=_ratio(rates[kind], matrix_rates) * work_of_one,
+                of_engine=_ratio(rates[kind], rates[ENGINE_OF_WORKER]) if kind == "worker" else None,
+                gate=compare(reference, alone) if alone else None,
+                peak_memory=process.ask(bench_contender.peak_memory),
+                load_seconds=opened[kind].seconds,
+            )
+
+        return BenchSummary(
+            model=preset_name or model.name,
+            processor=opened[ENGINE_OF_WORKER].identity.device,
+            threads=setup.threads,
+            listings=frame.height,
+            work=work_of_one,
+            matrix_rates=matrix_rates,
+            rows=[row(kind) for kind in KINDS],
+        )
+
+
+class Process:
+    """One process, which keeps what it has opened."""
+
+    def __init__(self, stack: ExitStack, name: str, advance: Callable[..., None]) -> None:
+        self._pool = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
+        self._name, self._advance = name, advance
+
+    def do(self, task: Callable[..., T], *arguments: Any) -> T:
+        """A step that the progress bar counts."""
+        self._advance(0, note=self._name)
+        done = self.ask(task, *arguments)
+        self._advance(1)
+        return done
+
+    def ask(self, task: Callable[..., T], *arguments: Any) -> T:
+        return self._pool.submit(task, *arguments).result()
+
+
+def _ratio(rates: list[float], to: list[float]) -> float:
+    return median(one / other for one, other in zip(rates, to, strict=True))

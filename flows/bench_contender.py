@@ -1,0 +1,133 @@
+"""One way to run the network, in a process of its own: opened once, then asked to take turns."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from catalog_io.atomic import write_atomically
+from models.ablation import use_threads
+from models.allocator import keep_freed_memory
+from models.bench import MatrixProduct, NaiveEngine, work_of
+from models.card import read_card
+from models.checkpoint import load_network
+from models.cma_clip import CmaClip
+from models.engines import EngineIdentity, InferenceEngine
+from models.engines.openvino_engine import OpenVinoEngine
+from models.engines.torch_engine import TorchEngine
+from models.export import export_onnx
+from models.features import Predictions, classify, encode
+from models.tagger import Tagger
+
+Kind = Literal["naive", "torch", "openvino", "worker"]
+
+_BATCH = 64
+_SECONDS = 2.0  # that a turn takes at least
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A model's folder, a WORK file of listings, and the exported network."""
+
+    model: Path
+    work: Path
+    onnx: Path
+    threads: int
+
+
+class Opened(NamedTuple):
+    """`seconds` from the model's files to the first batch of answers."""
+
+    identity: EngineIdentity
+    seconds: float
+
+
+class Contender:
+    """`worker` does what a worker of `cma tag` does with a partition: stored pictures in, tags out, by OpenVINO."""
+
+    def __init__(self, setup: Setup, kind: Kind) -> None:
+        began = time.perf_counter()
+        keep_freed_memory()
+        use_threads(setup.threads)
+        card = read_card(setup.model)
+        self._network = load_network(setup.model, card)
+        self._engine = _engine(setup, kind, self._network)
+        self._tagger = Tagger(self._network, card, self._engine, card.certificates)
+        self._work, self._tags = setup.work, setup.work.with_name("tags.parquet")
+        self._whole = kind == "worker"
+        opened = time.perf_counter() - began
+        self._examples, _ = self._tagger.examples(pl.read_parquet(setup.work))
+        if kind == "naive":  # every listing costs it the same
+            self._examples = self._examples.take(np.arange(_BATCH))
+        began = time.perf_counter()
+        encode(self._engine, self._examples.take(np.arange(_BATCH)), batch=_BATCH)
+        self.opened = Opened(self._engine.identity, opened + time.perf_counter() - began)
+
+    def turn(self) -> float:
+        """Listings a second."""
+        began, passes = time.perf_counter(), 0
+        while (seconds := time.perf_counter() - began) < _SECONDS:
+            if self._whole:
+                write_atomically(self._tags, self._tagger.tag(pl.read_parquet(self._work)))
+            else:
+                encode(self._engine, self._examples, batch=_BATCH)
+            passes += 1
+        return passes * len(self._examples) / seconds
+
+    def predictions(self) -> Predictions:
+        features = encode(self._engine, self._examples, batch=_BATCH)
+        return classify(self._network, features, self._examples.present)
+
+    def work(self) -> float:
+        """Floating-point operations a listing."""
+        return work_of(self._network, self._examples, batch=_BATCH)
+
+
+def _engine(setup: Setup, kind: Kind, network: CmaClip) -> InferenceEngine:
+    if kind == "naive":
+        return NaiveEngine(network)
+    if kind == "torch":
+        return TorchEngine(network)
+    return OpenVinoEngine(setup.onnx, threads=setup.threads)
+
+
+# What follows runs in the process of one contender, or of the matrix product that tells how fast the machine is.
+_here: list[Contender] = []
+
+
+def prepare(setup: Setup) -> None:
+    """Exports the network, and lets OpenVINO cache what it makes of it: that is `cma compile`'s time."""
+    export_onnx(load_network(setup.model, read_card(setup.model)), setup.onnx)
+    OpenVinoEngine(setup.onnx, threads=setup.threads)
+
+
+def open_here(setup: Setup, kind: Kind) -> Opened:
+    _here[:] = [Contender(setup, kind)]
+    return _here[0].opened
+
+
+def turn_here() -> float:
+    return _here[0].turn()
+
+
+def predictions_here() -> Predictions:
+    return _here[0].predictions()
+
+
+def work_here() -> float:
+    return _here[0].work()
+
+
+def matrix_rate(threads: int) -> float:
+    use_threads(threads)
+    return MatrixProduct().rate()
+
+
+def peak_memory() -> int:
+    """Bytes of this process so far. Linux alone tells; elsewhere 0."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
