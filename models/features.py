@@ -31,10 +31,12 @@ def encode(
     engine: InferenceEngine,
     examples: Examples,
     *,
-    batch: int = 64,
+    batch: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Features:
-    """Runs an engine over listings sorted by title length, so that little padding is computed; order is kept."""
+    """Runs an engine over listings sorted by title length, so that little padding is computed; order is kept.
+    `batch` is as many as the engine wants, unless said otherwise."""
+    batch = batch or engine.batch
     trims = (examples.tokens != 0).sum(axis=1)
     order = np.argsort(trims, kind="stable")
     parts = []

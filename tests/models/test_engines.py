@@ -14,8 +14,9 @@ from models.card import CARD, ModelCard, read_card
 from models.checkpoint import load_network
 from models.cma_clip import CmaClip
 from models.engines import Features, InferenceEngine
-from models.engines.build import ONNX, certify_feeds, compile_engine, open_engine
+from models.engines.build import certify_feeds, compile_engine, open_engine
 from models.engines.card import EngineCard, chosen_backend
+from models.engines.compiled import ONNX
 from models.engines.gate import Gate, compare
 from models.engines.openvino_engine import OpenVinoEngine
 from models.engines.torch_engine import TorchEngine
@@ -136,6 +137,8 @@ def test_engines_keep_the_order_of_listings_whatever_the_batch(compiled: Compile
 
 class Faulty:
     """The reference with errors put into I′."""
+
+    batch = 64
 
     def __init__(self, network: CmaClip, error: float) -> None:
         self._engine = TorchEngine(network)
