@@ -66,7 +66,7 @@ class ModelSettings(_Section):
 class TensorRtSettings(_Section):
     """Of the plan that `cma compile` builds for an NVIDIA card."""
 
-    precision: Literal["bf16", "fp16", "tf32", "float32"] = "bf16"  # of matrix products and convolutions
+    precision: Literal["bf16", "fp16", "tf32", "float32"] = "bf16"  # of matrix products
     lengths: tuple[Annotated[int, Field(ge=2)], ...] = (
         16,
         32,

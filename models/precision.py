@@ -1,5 +1,6 @@
-"""An ONNX graph whose products are computed in half precision, every cast written out, as a strongly typed builder
-wants it. Sums, norms, softmaxes, residuals and outputs stay float32."""
+"""An ONNX graph whose matrix products are computed in half precision, every cast written out, as a strongly typed
+builder wants it. Norms, softmaxes, residuals, convolutions (ONNX knows none in bf16 before opset 22) and outputs stay
+float32."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
-PRODUCTS = ("MatMul", "Gemm", "Conv")
+PRODUCTS = ("MatMul", "Gemm")
 Half = Literal["bf16", "fp16"]
 _TYPES = {"bf16": (TensorProto.BFLOAT16, ml_dtypes.bfloat16), "fp16": (TensorProto.FLOAT16, np.float16)}
 

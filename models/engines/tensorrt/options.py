@@ -10,7 +10,7 @@ Precision = Literal["bf16", "fp16", "tf32", "float32"]
 
 @dataclass(frozen=True)
 class Options:
-    """`precision` is that of matrix products and convolutions; all else is float32."""
+    """`precision` is that of matrix products; all else is float32, convolutions tf32 unless it says float32."""
 
     precision: Precision = "bf16"
     lengths: tuple[int, ...] = LENGTHS
