@@ -1,12 +1,13 @@
 """Generated from tensorrt_bindings 11.4.0.106 by tests/models/tensorrt_stub.py."""
 
+from collections.abc import Iterable
 from typing import ClassVar, Self, overload
 
 from typing_extensions import Buffer
 
 __version__: str
 
-class Dims(tuple[int, ...]): ...
+class Dims(Iterable[int]): ...
 
 class IHostMemory(Buffer):
     nbytes: int

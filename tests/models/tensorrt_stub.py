@@ -8,7 +8,9 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
@@ -50,48 +52,47 @@ MEMBERS = {
 }
 # What pybind11 does not say: `None` where something failed, what may be given in place of a `Dims`, and attributes.
 FAILS = {"build_serialized_network", "create_execution_context", "create_timing_cache", "deserialize_cuda_engine"}
-BASES = {"Dims": "tuple[int, ...]", "IHostMemory": "Buffer", "Logger": "ILogger"}
+BASES = {"Dims": "Iterable[int]", "IHostMemory": "Buffer", "Logger": "ILogger"}
+LIBRARIES = ("nvinfer", "nvonnxparser", "nvinfer_plugin", "nvinfer_lean")
+FUNCTIONS = [  # `nm -D --undefined-only` of the bindings
+    *("createInferBuilder_INTERNAL", "createInferRefitter_INTERNAL", "createInferRuntime_INTERNAL"),
+    *("createNvOnnxParserRefitter_INTERNAL", "createNvOnnxParser_INTERNAL", "getBuilderPluginRegistry"),
+    *("getNvOnnxParserVersion", "getPluginRegistry", "initLibNvInferPlugins"),
+]
 ATTRIBUTES = {"name": "str", "shape": "Dims", "engine_host_code_allowed": "bool"}  # the others count something
 
 
 def stub_libraries(folder: Path) -> dict[str, str]:
-    """An environment in which the bindings load, though TensorRT is not there: libraries that name what they look for
-    and do nothing. Needs a C compiler."""
-    from importlib.util import find_spec
-
-    spec = find_spec("tensorrt_bindings")
-    assert spec is not None and spec.submodule_search_locations is not None
-    (extension,) = Path(spec.submodule_search_locations[0]).glob("tensorrt*.so")
-    wanted = set(
-        re.findall(
-            rb"\0((?:create(?:Infer|NvOnnx)|get(?:NvOnnx|Plugin|BuilderPlugin)|initLib)\w+)(?=\0)",
-            extension.read_bytes(),
-        )
-    )
+    """An environment in which the bindings load, though TensorRT is not there: libraries that have the functions they
+    look for, which do nothing. Needs a C compiler."""
     source = folder / "stub.c"
-    source.write_text("".join(f"void *{name.decode()}(void) {{ return 0; }}\n" for name in sorted(wanted)))
-    for name in ("nvinfer", "nvonnxparser", "nvinfer_plugin"):
+    source.write_text("".join(f"void *{name}(void) {{ return 0; }}\n" for name in FUNCTIONS))
+    for name in LIBRARIES:
         library = folder / f"lib{name}.so.11"
         subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
-    return {**os.environ, "LD_LIBRARY_PATH": str(folder)}
+    return {**os.environ, "LD_LIBRARY_PATH": str(folder), "PYTHONPATH": str(ROOT)}
 
 
 def written(trt: ModuleType) -> str:
-    lines = [
+    heading = [
         f'"""Generated from tensorrt_bindings {trt.__version__} by tests/models/tensorrt_stub.py."""',
         "",
+        "from collections.abc import Iterable",
         "from typing import ClassVar, Self, overload",
         "",
         "from typing_extensions import Buffer",
         "",
         "__version__: str",
+        "",
     ]
-    for name, members in MEMBERS.items():
-        kind = getattr(trt, name)
-        base = f"({BASES[name]})" if name in BASES else ""
-        lines += ["", f"class {name}{base}:" + ("" if members else " ...")]
-        for member in members:
-            lines += [f"    {line}" for line in _member(kind, member)]
+    return "\n".join(heading) + "\n" + "\n".join(written_class(trt, name) for name in MEMBERS)
+
+
+def written_class(trt: ModuleType, name: str) -> str:
+    base = f"({BASES[name]})" if name in BASES else ""
+    lines = [f"class {name}{base}:" + ("" if MEMBERS[name] else " ...")]
+    for member in MEMBERS[name]:
+        lines += [f"    {line}" for line in _member(getattr(trt, name), member)]
     return "\n".join(lines) + "\n"
 
 
@@ -127,21 +128,19 @@ def _python(signature: str, *, may_fail: bool) -> str:
     return signature + (" | None" if may_fail else "")
 
 
+def main(arguments: list[str]) -> None:
+    """Without arguments, writes the stub; `print PACKAGE [CLASS…]` prints it, or these classes as PACKAGE has them."""
+    if arguments:
+        trt = import_module(arguments[1])
+        print("\n".join(written_class(trt, name) for name in arguments[2:]) or written(trt), end="")
+        return
+    with TemporaryDirectory() as folder:
+        environment = stub_libraries(Path(folder))
+        command = [sys.executable, __file__, "print", "tensorrt_bindings"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    STUB.parent.mkdir(exist_ok=True)
+    STUB.write_text(done.stdout, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] == ["print"]:
-        import tensorrt_bindings
-
-        print(written(tensorrt_bindings), end="")
-    else:
-        from tempfile import TemporaryDirectory
-
-        with TemporaryDirectory() as folder:
-            done = subprocess.run(
-                [sys.executable, __file__, "print"],
-                env=stub_libraries(Path(folder)),
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-        STUB.parent.mkdir(exist_ok=True)
-        STUB.write_text(done.stdout, encoding="utf-8")
+    main(sys.argv[1:])

@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Bool, Int64, UInt8
 
 from models.engines.protocol import Features
-from models.engines.tensorrt.library import log, trt
+from models.engines.tensorrt.library import builds, log, trt
 from models.engines.tensorrt.plan import Plan
 from models.engines.tensorrt.slot import Slot
 from models.processor import trim
@@ -17,6 +17,11 @@ class TensorRtEngine:
 
     def __init__(self, plan: Plan) -> None:
         content, self._shapes = plan.read()
+        if not builds() and not plan.holds_host_code:
+            raise UserError(
+                f"{plan.path} needs all of TensorRT, and here is its lean runtime only: set "
+                "tag.tensorrt.version_compatible and run `cma compile`, or install TensorRT"
+            )
         self.identity = plan.identity
         self.batch = 4 * self._shapes.batch  # enough pieces to keep copying and computing at the same time
         self._runtime = trt.Runtime(log())
