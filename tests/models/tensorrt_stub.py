@@ -53,7 +53,6 @@ MEMBERS = {
 # What pybind11 does not say: `None` where something failed, what may be given in place of a `Dims`, and attributes.
 FAILS = {"build_serialized_network", "create_execution_context", "create_timing_cache", "deserialize_cuda_engine"}
 BASES = {"Dims": "Iterable[int]", "IHostMemory": "Buffer", "Logger": "ILogger"}
-LIBRARIES = ("nvinfer", "nvonnxparser", "nvinfer_plugin", "nvinfer_lean")
 FUNCTIONS = [  # `nm -D --undefined-only` of the bindings
     *("createInferBuilder_INTERNAL", "createInferRefitter_INTERNAL", "createInferRuntime_INTERNAL"),
     *("createNvOnnxParserRefitter_INTERNAL", "createNvOnnxParser_INTERNAL", "getBuilderPluginRegistry"),
@@ -62,15 +61,19 @@ FUNCTIONS = [  # `nm -D --undefined-only` of the bindings
 ATTRIBUTES = {"name": "str", "shape": "Dims", "engine_host_code_allowed": "bool"}  # the others count something
 
 
-def stub_libraries(folder: Path) -> dict[str, str]:
+def stub_libraries(folder: Path, source: Path | None = None) -> dict[str, str]:
     """An environment in which the bindings load, though TensorRT is not there: libraries that have the functions they
-    look for, which do nothing. Needs a C compiler."""
-    source = folder / "stub.c"
-    source.write_text("".join(f"void *{name}(void) {{ return 0; }}\n" for name in FUNCTIONS))
-    for name in LIBRARIES:
+    look for, which do nothing, or what `source` says. Needs a compiler."""
+    nothing, functions = folder / "nothing.c", source or folder / "functions.c"
+    nothing.write_text("int nothing;\n")
+    if source is None:
+        functions.write_text("".join(f"void *{name}(void) {{ return 0; }}\n" for name in FUNCTIONS))
+    for name in ("nvinfer", "nvinfer_lean", "nvonnxparser", "nvinfer_plugin"):
+        given = functions if name in ("nvinfer", "nvinfer_lean") else nothing
+        compiler = "c++" if given.suffix == ".cpp" else "cc"
         library = folder / f"lib{name}.so.11"
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
-    return {**os.environ, "LD_LIBRARY_PATH": str(folder), "PYTHONPATH": str(ROOT)}
+        subprocess.run([compiler, "-shared", "-fPIC", "-o", library, given], check=True)
+    return {**os.environ, "LD_LIBRARY_PATH": str(folder), "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'models'}"}
 
 
 def written(trt: ModuleType) -> str:

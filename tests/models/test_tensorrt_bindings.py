@@ -5,6 +5,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import tensorrt_stub
@@ -93,3 +94,22 @@ def test_the_lean_runtime_takes_the_same_calls(environment: dict[str, str]) -> N
     stub = tensorrt_stub.STUB.read_text(encoding="utf-8")
     assert shown.count("class ") == len(run)
     assert all(f"class {part}" in stub for part in shown.split("\nclass ")[1:])
+
+
+SCRIPTED = """
+import importlib, sys
+from pathlib import Path
+
+sys.modules["tensorrt"] = importlib.import_module("tensorrt_bindings")
+
+import tensorrt_scripted
+
+tensorrt_scripted.main(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="the scripted library is written in C++")
+def test_plans_are_built_and_run_through_the_bindings(tmp_path: Path) -> None:
+    """Each call of ours reaches TensorRT's side with arguments that the bindings take, and takes what they return."""
+    source = Path(tensorrt_stub.__file__).with_name("tensorrt_native.cpp")
+    assert python(tensorrt_stub.stub_libraries(tmp_path, source), "-c", SCRIPTED, str(tmp_path)) == "done\n"
