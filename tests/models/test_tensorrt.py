@@ -22,7 +22,7 @@ from models.engines.tensorrt.options import Options
 from models.engines.tensorrt.plan import Plan
 from models.engines.tensorrt.presence import missing
 from models.engines.tensorrt.shapes import Shapes
-from models.export import INPUTS, export_onnx
+from models.export import export_onnx
 from models.precision import lowered
 from models.presets import Preset
 from schemas.errors import ConfigurationError, UserError
@@ -30,12 +30,8 @@ from schemas.errors import ConfigurationError, UserError
 SHAPES = Shapes((16, 32, 77), 64)
 IDENTITY = EngineIdentity("tensorrt", "11.4.0.106", "NVIDIA H200 (compute capability 9.0)", "bf16", str(SHAPES))
 INSTALLED = importlib.util.find_spec("tensorrt") is not None
-OPERATORS = {
-    name
-    for line in (Path(__file__).parent / "tensorrt_operators.txt").read_text().splitlines()
-    if not line.startswith("#")
-    for name in line.split()
-}
+LINES = (Path(__file__).parent / "tensorrt_operators.txt").read_text().splitlines()
+TYPES = {name: types.split() for name, _, types in (line.partition(": ") for line in LINES) if types and name[0] != "#"}
 
 
 def test_titles_are_padded_to_the_next_length_and_listings_to_a_power_of_two() -> None:
@@ -161,14 +157,19 @@ def towers(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("like", ["CLIP", "SigLIP", "ConvNeXt", "small"])
-def test_tensorrts_parser_supports_every_operator(tmp_path: Path, like: str) -> None:
+def test_tensorrts_parser_supports_every_operator_on_its_types(tmp_path: Path, like: str) -> None:
     export_onnx(tiny_network(tiny_preset(towers(tmp_path)[like])), tmp_path / "encoder.onnx")
-    model = onnx.load(tmp_path / "encoder.onnx")
-    assert {node.op_type for node in lowered(model, "bf16").graph.node} - OPERATORS == set()
-    assert not model.functions and {(one.domain, one.version) for one in model.opset_import} == {("", 20)}
-    # The parser takes uint8 as an input only, and no casts of it but the first.
-    (reader,) = (node for node in model.graph.node if INPUTS[0] in node.input and node.op_type != "Shape")
-    assert reader.op_type == "Cast"
+    exported = onnx.load(tmp_path / "encoder.onnx")
+    assert not exported.functions and {(one.domain, one.version) for one in exported.opset_import} == {("", 20)}
+    for model in (exported, lowered(exported, "bf16"), lowered(exported, "fp16")):
+        graph = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True).graph
+        values = [*graph.input, *graph.output, *graph.value_info]
+        types = {value.name: value.type.tensor_type.elem_type for value in values}
+        types |= {weight.name: weight.data_type for weight in graph.initializer}
+        assert {node.op_type for node in graph.node} <= TYPES.keys()
+        for node in graph.node:
+            given = {onnx.TensorProto.DataType.Name(types[name]) for name in node.input if name}
+            assert given <= set(TYPES[node.op_type]), (node.op_type, node.name)
 
 
 @pytest.mark.parametrize(("half", "tolerance"), [("bf16", 0.05), ("fp16", 0.005)])
