@@ -230,11 +230,6 @@ def test_a_damaged_engine_card_is_as_good_as_none(fresh: Compiled, damage: str) 
     assert engine.identity.backend == "torch"
 
 
-def test_tensorrt_is_not_there_yet(fresh: Compiled) -> None:
-    with pytest.raises(ConfigurationError, match="TensorRT"):
-        open_engine(fresh.folder, fresh.card, fresh.network, "tensorrt", threads=1)
-
-
 @pytest.mark.parametrize("damage", [b"", b"no network", None])
 def test_a_damaged_onnx_file_is_named(fresh: Compiled, compiled: Compiled, damage: bytes | None) -> None:
     fresh.built.write(fresh.folder)
