@@ -18,5 +18,5 @@ def missing() -> str | None:
 
     # Without a driver TensorRT hands out objects that end the process when they are used.
     if not torch.cuda.is_available():
-        return "TensorRT is installed, but PyTorch finds no CUDA device: look at `nvidia-smi`, or use another engine"
+        return "TensorRT is installed, but PyTorch finds no CUDA device (see `nvidia-smi`)"
     return None
