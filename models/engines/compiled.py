@@ -1,6 +1,7 @@
 """The engines that are built ahead of use: made from the network by `cma compile`, and opened by whoever tags."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from models.card import ModelCard
@@ -24,10 +25,11 @@ def make_engine(
     if backend == "openvino":
         return OpenVinoEngine(onnx, threads=threads)
     from models.engines.tensorrt.builder import build
-    from models.engines.tensorrt.engine import TensorRtEngine
+    from models.engines.tensorrt.engine import RefusedPlan, TensorRtEngine
 
     precision = options.precision
-    plan = build(
+    built = partial(
+        build,
         write_lowered(onnx, precision) if precision in ("bf16", "fp16") else onnx,
         Shapes.of(card.context_length, trims_titles=card.trims_titles, lengths=options.lengths, batch=options.batch),
         _plans(folder),
@@ -36,7 +38,12 @@ def make_engine(
         version_compatible=options.version_compatible,
         timing=folder.parent / ".tensorrt-timing",  # the next model of this shape builds faster
     )
-    return TensorRtEngine(plan)
+    plan = built()
+    try:
+        return TensorRtEngine(plan)
+    except RefusedPlan:  # kept from before, and since then a driver may have changed
+        plan.discard()
+        return TensorRtEngine(built())
 
 
 def compiled_engine(

@@ -12,6 +12,10 @@ from models.processor import trim
 from schemas.errors import UserError
 
 
+class RefusedPlan(UserError):
+    """TensorRT does not accept a plan, though it is the one that was built."""
+
+
 class TensorRtEngine:
     """Opens a plan of this machine's (see `identity.here`). Slots are made when a batch first needs their shape."""
 
@@ -28,7 +32,7 @@ class TensorRtEngine:
         self._runtime.engine_host_code_allowed = plan.holds_host_code
         engine = self._runtime.deserialize_cuda_engine(content)
         if engine is None:
-            raise UserError(
+            raise RefusedPlan(
                 f"TensorRT does not accept {plan.path} (its messages are above): build it again with `cma compile`"
             )
         self._engine = engine

@@ -70,3 +70,7 @@ class Plan:
         except UserError:
             return False
         return True
+
+    def discard(self) -> None:
+        """It counts as never built."""
+        self.path.with_suffix(".json").unlink(missing_ok=True)
