@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from catalog_io.partitions import write_partitions
 from flows import bench_contender
@@ -17,14 +17,14 @@ from flows.bench_contender import Kind, Setup
 from flows.progress import bar
 from flows.project import Project, cores
 from models.bench import untrained_model
+from models.card import CARD
+from models.checkpoint import WEIGHTS
+from models.engines.card import choose_backend
 from models.engines.gate import Gate, compare
 from models.presets import preset
 from schemas.errors import UserError
 
 FEWEST = 64  # listings: one batch
-KINDS: tuple[Kind, ...] = ("naive", "torch", "openvino", "worker")
-ENGINE_OF_WORKER: Kind = "openvino"
-_ENGINES: tuple[Kind, ...] = ("torch", "openvino")  # that answer for the same listings as the reference
 
 T = TypeVar("T")
 
@@ -71,47 +71,60 @@ def bench(project: Project, *, preset_name: str | None = None, listings: int = 5
     with TemporaryDirectory(prefix="cma-bench-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         model = folder / "model" if preset_name else project.model_folder()
+        model.mkdir()
         if preset_name:
             untrained_model(model, preset(preset_name), project.taxonomy)
+        else:
+            champion = project.model_folder()
+            for name in (CARD, WEIGHTS):
+                (model / name).symlink_to(champion / name)
         (work,) = write_partitions(frame, project.shards, folder, rows_per_partition=frame.height)
-        setup = Setup(model, work, folder / "encoder.onnx", cores())
-        advance = stack.enter_context(bar("bench", 1 + len(KINDS) * (1 + rounds)))
+        setup = Setup(model, work, cores())
+        best = cast(Kind, choose_backend("auto"))
+        engines: dict[Kind, str] = {kind: kind for kind in ("naive", "torch", *dict.fromkeys(("openvino", best)))}
+        engines["worker"] = best
+        kinds = tuple(engines)
+        advance = stack.enter_context(bar("bench", (1 + rounds) * len(kinds)))
         matrix = Process(stack, "matrix products", advance)
-        contenders = {kind: Process(stack, kind, advance) for kind in KINDS}
-        matrix.do(bench_contender.prepare, setup)
-        opened = {kind: process.do(bench_contender.open_here, setup, kind) for kind, process in contenders.items()}
+        contenders = {kind: Process(stack, kind, advance) for kind in kinds}
+        for backend in kinds[2:-1]:
+            matrix.ask(bench_contender.prepare, setup, backend)
+        opened = {
+            kind: process.do(bench_contender.open_here, setup, kind, engines[kind])
+            for kind, process in contenders.items()
+        }
         matrix_rates: list[float] = []
-        rates: dict[Kind, list[float]] = {kind: [] for kind in KINDS}
+        rates: dict[Kind, list[float]] = {kind: [] for kind in kinds}
         for number in range(rounds):
             matrix_rates.append(matrix.ask(bench_contender.matrix_rate, setup.threads))
-            for kind in KINDS if number % 2 == 0 else reversed(KINDS):
+            for kind in kinds if number % 2 == 0 else reversed(kinds):
                 rates[kind].append(contenders[kind].do(bench_contender.turn_here))
         reference = contenders["torch"].ask(bench_contender.predictions_here)
         work_of_one = contenders["torch"].ask(bench_contender.work_here)
 
         def row(kind: Kind) -> Row:
             process = contenders[kind]
-            alone = kind in _ENGINES and process.ask(bench_contender.predictions_here)
+            answers = kind not in ("naive", "worker") and process.ask(bench_contender.predictions_here)
             return Row(
                 kind=kind,
                 precision=opened[kind].identity.precision,
                 rates=rates[kind],
                 of_naive=_ratio(rates[kind], rates["naive"]),
                 of_roofline=_ratio(rates[kind], matrix_rates) * work_of_one,
-                of_engine=_ratio(rates[kind], rates[ENGINE_OF_WORKER]) if kind == "worker" else None,
-                gate=compare(reference, alone) if alone else None,
+                of_engine=_ratio(rates[kind], rates[best]) if kind == "worker" else None,
+                gate=compare(reference, answers) if answers else None,
                 peak_memory=process.ask(bench_contender.peak_memory),
                 load_seconds=opened[kind].seconds,
             )
 
         return BenchSummary(
-            model=preset_name or model.name,
-            processor=opened[ENGINE_OF_WORKER].identity.device,
+            model=preset_name or project.model_folder().name,
+            processor=opened[best].identity.device,
             threads=setup.threads,
             listings=frame.height,
             work=work_of_one,
             matrix_rates=matrix_rates,
-            rows=[row(kind) for kind in KINDS],
+            rows=[row(kind) for kind in kinds],
         )
 
 

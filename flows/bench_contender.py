@@ -1,5 +1,6 @@
 """One way to run the network, in a process of its own: opened once, then asked to take turns."""
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,17 @@ from catalog_io.atomic import write_atomically
 from models.ablation import use_threads
 from models.allocator import keep_freed_memory
 from models.bench import MatrixProduct, NaiveEngine, work_of
-from models.card import read_card
+from models.card import ModelCard, read_card
 from models.checkpoint import load_network
 from models.cma_clip import CmaClip
 from models.engines import EngineIdentity, InferenceEngine
-from models.engines.openvino_engine import OpenVinoEngine
+from models.engines.compiled import compiled_engine, make_engine
+from models.engines.tensorrt.options import Options
 from models.engines.torch_engine import TorchEngine
-from models.export import export_onnx
 from models.features import Predictions, classify, encode
 from models.tagger import Tagger
 
-Kind = Literal["naive", "torch", "openvino", "worker"]
+Kind = Literal["naive", "torch", "openvino", "tensorrt", "worker"]
 
 _BATCH = 64
 _SECONDS = 2.0  # that a turn takes at least
@@ -30,11 +31,10 @@ _SECONDS = 2.0  # that a turn takes at least
 
 @dataclass(frozen=True)
 class Setup:
-    """A model's folder, a WORK file of listings, and the exported network."""
+    """A model's folder, in which engines are built, and a WORK file of listings."""
 
     model: Path
     work: Path
-    onnx: Path
     threads: int
 
 
@@ -46,15 +46,15 @@ class Opened(NamedTuple):
 
 
 class Contender:
-    """`worker` does what a worker of `cma tag` does with a partition: stored pictures in, tags out, by OpenVINO."""
+    """`worker` does what a worker of `cma tag` does with a partition: stored pictures in, tags out, by `engine`."""
 
-    def __init__(self, setup: Setup, kind: Kind) -> None:
+    def __init__(self, setup: Setup, kind: Kind, engine: str) -> None:
         began = time.perf_counter()
         keep_freed_memory()
         use_threads(setup.threads)
         card = read_card(setup.model)
         self._network = load_network(setup.model, card)
-        self._engine = _engine(setup, kind, self._network)
+        self._engine = _engine(setup, engine, self._network, card)
         self._tagger = Tagger(self._network, card, self._engine, card.certificates)
         self._work, self._tags = setup.work, setup.work.with_name("tags.parquet")
         self._whole = kind == "worker"
@@ -63,7 +63,7 @@ class Contender:
         if kind == "naive":  # every listing costs it the same
             self._examples = self._examples.take(np.arange(_BATCH))
         began = time.perf_counter()
-        encode(self._engine, self._examples.take(np.arange(_BATCH)), batch=_BATCH)
+        encode(self._engine, self._examples.take(np.arange(_BATCH)))
         self.opened = Opened(self._engine.identity, opened + time.perf_counter() - began)
 
     def turn(self) -> float:
@@ -73,12 +73,12 @@ class Contender:
             if self._whole:
                 write_atomically(self._tags, self._tagger.tag(pl.read_parquet(self._work)))
             else:
-                encode(self._engine, self._examples, batch=_BATCH)
+                encode(self._engine, self._examples)
             passes += 1
         return passes * len(self._examples) / seconds
 
     def predictions(self) -> Predictions:
-        features = encode(self._engine, self._examples, batch=_BATCH)
+        features = encode(self._engine, self._examples)
         return classify(self._network, features, self._examples.present)
 
     def work(self) -> float:
@@ -86,26 +86,33 @@ class Contender:
         return work_of(self._network, self._examples, batch=_BATCH)
 
 
-def _engine(setup: Setup, kind: Kind, network: CmaClip) -> InferenceEngine:
-    if kind == "naive":
+def _engine(setup: Setup, name: str, network: CmaClip, card: ModelCard) -> InferenceEngine:
+    if name == "naive":
         return NaiveEngine(network)
-    if kind == "torch":
+    if name == "torch":
         return TorchEngine(network)
-    return OpenVinoEngine(setup.onnx, threads=setup.threads)
+    built = EngineIdentity(**json.loads(_built(setup, name).read_text(encoding="utf-8")))
+    return compiled_engine(name, setup.model, card, built, threads=setup.threads)[1]()
+
+
+def _built(setup: Setup, backend: str) -> Path:
+    return setup.model / f"{backend}.json"
 
 
 # What follows runs in the process of one contender, or of the matrix product that tells how fast the machine is.
 _here: list[Contender] = []
 
 
-def prepare(setup: Setup) -> None:
-    """Exports the network, and lets OpenVINO cache what it makes of it: that is `cma compile`'s time."""
-    export_onnx(load_network(setup.model, read_card(setup.model)), setup.onnx)
-    OpenVinoEngine(setup.onnx, threads=setup.threads)
+def prepare(setup: Setup, backend: str) -> None:
+    """What `cma compile` does, without the gate."""
+    card = read_card(setup.model)
+    network = load_network(setup.model, card)
+    engine = make_engine(backend, network, setup.model, card, threads=setup.threads, options=Options())
+    _built(setup, backend).write_text(json.dumps(engine.identity.to_dict()), encoding="utf-8")
 
 
-def open_here(setup: Setup, kind: Kind) -> Opened:
-    _here[:] = [Contender(setup, kind)]
+def open_here(setup: Setup, kind: Kind, engine: str) -> Opened:
+    _here[:] = [Contender(setup, kind, engine)]
     return _here[0].opened
 
 

@@ -11,7 +11,8 @@ _NAMES = {
     "naive": "naive PyTorch: eager, titles padded",
     "torch": "torch",
     "openvino": "openvino",
-    "worker": "a worker of cma tag, on openvino",
+    "tensorrt": "tensorrt",
+    "worker": "a worker of cma tag, on the best of these",
 }
 
 

@@ -7,6 +7,7 @@ from flows.project import Project, cores
 from models.card import read_card
 from models.engines.build import compile_engine
 from models.engines.card import EngineCard
+from models.engines.tensorrt.options import Options
 
 
 def compile_champion(project: Project) -> EngineCard:
@@ -23,6 +24,7 @@ def compile_champion(project: Project) -> EngineCard:
             test=held_out(project, card, "test"),
             promise=promise_of(project),
             threads=cores(),
+            tensorrt=Options(**project.settings.tag.tensorrt.model_dump()),
         )
         run.summary.update(model_version=card.version, engine=built.identity.to_dict(), gate=built.gate.to_dict())
         evaluate_model(project)  # writes the card of the engine that tags now

@@ -4,7 +4,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -63,11 +63,24 @@ class ModelSettings(_Section):
     promotion_margin: float = Field(default=0.02, ge=0, lt=1)  # of accuracy and recall, that need not be ruled out
 
 
+class TensorRtSettings(_Section):
+    """Of the plan that `cma compile` builds for an NVIDIA card."""
+
+    precision: Literal["bf16", "fp16", "tf32", "float32"] = "bf16"  # of matrix products
+    lengths: tuple[Annotated[int, Field(ge=2)], ...] = (
+        16,
+        32,
+    )  # title lengths in tokens, besides the model's own, that are padded to
+    batch: int = Field(default=128, ge=1)  # listings computed at once
+    version_compatible: bool = False  # runs under later TensorRTs and the lean runtime, somewhat slower
+
+
 class TagSettings(_Section):
     target_precision: float = Field(default=0.90, gt=0, lt=1)
     confidence: float = Field(default=0.95, gt=0, lt=1)
     certify: Literal["attribute", "value"] = "attribute"  # what has a threshold of its own
     engine: Literal["auto", "tensorrt", "openvino", "torch"] = "auto"
+    tensorrt: TensorRtSettings = TensorRtSettings()
     dask: str = ""  # a scheduler's address; empty: a local cluster
     workers: int = Field(default=0, ge=0)  # of the local cluster; 0: one for every two cores
     partition_rows: int = Field(default=512, ge=1)

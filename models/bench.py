@@ -36,6 +36,8 @@ class NaiveEngine:
     """What a straightforward open_clip program does: float32, every title padded to the context length, every row of
     every layer computed. The numbers are the reference's."""
 
+    batch = 64
+
     def __init__(self, network: CmaClip) -> None:
         network.sequence_attention = AllRows(network.sequence_attention)
         self._length = network.backbone.context_length

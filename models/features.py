@@ -31,11 +31,12 @@ def encode(
     engine: InferenceEngine,
     examples: Examples,
     *,
-    batch: int = 64,
+    batch: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Features:
-    """Runs an engine over listings, batch by batch; order is kept."""
-    parts, batches = [], in_batches(examples, batch)
+    """Runs an engine over listings, batch by batch (of as many as the engine wants, unless said otherwise); order is
+    kept."""
+    parts, batches = [], in_batches(examples, batch or engine.batch)
     for rows in batches:
         chunk = examples.take(rows)
         parts.append(engine(chunk.pictures, trim(chunk.tokens), chunk.present))

@@ -12,7 +12,7 @@ import pytest
 
 TENSOR_FILES = [
     *("attention", "backbone", "cma_clip", "convnet", "losses", "augmentation", "processor"),
-    *("engines.torch_engine", "engines.openvino_engine"),
+    *("engines.torch_engine", "engines.openvino_engine", "engines.tensorrt.engine", "engines.tensorrt.slot"),
 ]
 jaxtyping.install_import_hook([f"models.{name}" for name in TENSOR_FILES], "beartype.beartype")
 

@@ -17,17 +17,15 @@ from models.engines.card import (
     store_certificates,
     trouble_with,
 )
+from models.engines.compiled import compiled_engine, make_engine
 from models.engines.gate import compare
-from models.engines.openvino_engine import OpenVinoEngine
 from models.engines.protocol import InferenceEngine
+from models.engines.tensorrt.options import Options
 from models.engines.torch_engine import TorchEngine
 from models.examples import Examples
-from models.export import export_onnx
 from models.features import classify, encode
 from models.fitting import metrics_of
 from schemas.errors import ConfigurationError, UserError
-
-ONNX = "encoder.onnx"
 
 
 def compile_engine(
@@ -40,17 +38,15 @@ def compile_engine(
     test: Examples,
     promise: Promise,
     threads: int,
+    tensorrt: Options | None = None,
 ) -> EngineCard:
     """Exports, builds, gates and certifies an engine of the model in `folder`; its card says whether it passed."""
     network = load_network(folder, card)
     reference = TorchEngine(network)
     backend = choose_backend(name)
-    if backend == "openvino":
-        onnx = folder / "engines" / ONNX
-        export_onnx(network, onnx)
-        engine: InferenceEngine = OpenVinoEngine(onnx, threads=threads)
-    else:
-        engine = reference
+    engine: InferenceEngine = reference
+    if backend != "torch":
+        engine = make_engine(backend, network, folder, card, threads=threads, options=tensorrt or Options())
     outputs = {
         split: _predict(network, engine, examples)
         for split, examples in (("validation", validation), ("calibration", calibration), ("test", test))
@@ -107,10 +103,10 @@ def open_engine(
     built = EngineCard.read(folder, backend)
     trouble = trouble_with(built, card)
     if trouble is None and built is not None:
-        engine = OpenVinoEngine(folder / "engines" / ONNX, threads=threads)
-        if engine.identity == built.identity:
-            return engine, built.certificates
-        trouble = f"was compiled and certified as {built.identity}, but this is {engine.identity}"
+        here, opened = compiled_engine(backend, folder, card, built.identity, threads=threads)
+        if here == built.identity:
+            return opened(), built.certificates
+        trouble = f"was compiled and certified as {built.identity}, but this is {here}"
     if name != "auto":
         raise UserError(f"the {backend} engine of model {card.version} {trouble}: run `cma compile`, or set tag.engine")
     return TorchEngine(network), certificates_on(folder, card, "torch")

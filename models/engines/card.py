@@ -1,4 +1,4 @@
-"""What is known of a model's engines without opening one. Reading it loads no PyTorch."""
+"""What is known of a model's engines without opening one. Reading it loads no PyTorch, but where TensorRT is there."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -9,6 +9,7 @@ from models.calibration import Certificates
 from models.card import ModelCard, write_card, write_whole
 from models.engines.gate import Gate
 from models.engines.protocol import EngineIdentity
+from models.engines.tensorrt.presence import missing
 from schemas.errors import ConfigurationError
 
 EngineName = Literal["auto", "tensorrt", "openvino", "torch"]
@@ -78,11 +79,12 @@ def store_certificates(folder: Path, card: ModelCard, backend: str, certificates
 
 
 def choose_backend(name: EngineName) -> str:
-    if name == "tensorrt":
-        raise ConfigurationError(
-            "tag.engine: the TensorRT engine is not part of this version yet; set tag.engine to auto, openvino or torch"
-        )
-    return "openvino" if name == "auto" else name
+    """What `tag.engine` means on this machine: `auto` is TensorRT where it can run, else OpenVINO."""
+    if name == "auto":
+        return "openvino" if missing() else "tensorrt"
+    if name == "tensorrt" and (trouble := missing()):
+        raise ConfigurationError(f"tag.engine: {trouble}; or set tag.engine to auto, openvino or torch")
+    return name
 
 
 def trouble_with(built: EngineCard | None, card: ModelCard) -> str | None:

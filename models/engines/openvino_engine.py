@@ -15,6 +15,8 @@ from schemas.errors import UserError
 class OpenVinoEngine:
     """bf16 where the processor has it, else float32; the compiled form is cached beside the ONNX file."""
 
+    batch = 64
+
     def __init__(self, onnx: Path, *, threads: int) -> None:
         core = ov.Core()
         precision = "bf16" if "BF16" in core.get_property("CPU", properties.device.capabilities) else "f32"

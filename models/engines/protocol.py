@@ -24,9 +24,11 @@ class EngineIdentity:
     version: str
     device: str
     precision: str
+    shapes: str = ""  # that it was built for; empty: any
 
     def __str__(self) -> str:
-        return f"{self.backend} {self.version} {self.precision} on {self.device}"
+        shapes = f" for {self.shapes}" if self.shapes else ""
+        return f"{self.backend} {self.version} {self.precision} on {self.device}{shapes}"
 
     def to_dict(self) -> dict[str, str]:
         return asdict(self)
@@ -37,6 +39,11 @@ class InferenceEngine(Protocol):
 
     @property
     def identity(self) -> EngineIdentity: ...
+
+    @property
+    def batch(self) -> int:
+        """The listings that it wants at once; it takes any number."""
+        ...
 
     def __call__(
         self,

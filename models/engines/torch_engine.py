@@ -11,6 +11,8 @@ from models.engines.protocol import EngineIdentity, Features
 class TorchEngine:
     """Runs on the device that the network is on."""
 
+    batch = 64
+
     def __init__(self, network: CmaClip) -> None:
         self._network = network
         self._device = next(network.parameters()).device

@@ -14,8 +14,9 @@ from models.card import CARD, ModelCard, read_card
 from models.checkpoint import load_network
 from models.cma_clip import CmaClip
 from models.engines import Features, InferenceEngine
-from models.engines.build import ONNX, certify_feeds, compile_engine, open_engine
+from models.engines.build import certify_feeds, compile_engine, open_engine
 from models.engines.card import EngineCard, chosen_backend
+from models.engines.compiled import ONNX
 from models.engines.gate import Gate, compare
 from models.engines.openvino_engine import OpenVinoEngine
 from models.engines.torch_engine import TorchEngine
@@ -137,6 +138,8 @@ def test_engines_keep_the_order_of_listings_whatever_the_batch(compiled: Compile
 class Faulty:
     """The reference with errors put into I′."""
 
+    batch = 64
+
     def __init__(self, network: CmaClip, error: float) -> None:
         self._engine = TorchEngine(network)
         self._error = error
@@ -225,11 +228,6 @@ def test_a_damaged_engine_card_is_as_good_as_none(fresh: Compiled, damage: str) 
     (fresh.folder / "engines" / "openvino.json").write_text(damage)
     engine, _ = open_engine(fresh.folder, fresh.card, fresh.network, "auto", threads=1)
     assert engine.identity.backend == "torch"
-
-
-def test_tensorrt_is_not_there_yet(fresh: Compiled) -> None:
-    with pytest.raises(ConfigurationError, match="TensorRT"):
-        open_engine(fresh.folder, fresh.card, fresh.network, "tensorrt", threads=1)
 
 
 @pytest.mark.parametrize("damage", [b"", b"no network", None])

@@ -1,0 +1,66 @@
+"""The engines that are built ahead of use: made from the network by `cma compile`, and opened by whoever tags."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from models.card import ModelCard
+from models.cma_clip import CmaClip
+from models.engines.openvino_engine import OpenVinoEngine
+from models.engines.protocol import EngineIdentity, InferenceEngine
+from models.engines.tensorrt.options import Options
+from models.engines.tensorrt.shapes import Shapes
+from models.export import export_onnx
+from models.precision import write_lowered
+
+ONNX = "encoder.onnx"
+
+
+def make_engine(
+    backend: str, network: CmaClip, folder: Path, card: ModelCard, *, threads: int, options: Options
+) -> InferenceEngine:
+    """Exports the network to `folder` and builds its engine; `options` are TensorRT's."""
+    onnx = folder / "engines" / ONNX
+    export_onnx(network, onnx)
+    if backend == "openvino":
+        return OpenVinoEngine(onnx, threads=threads)
+    from models.engines.tensorrt.builder import build
+    from models.engines.tensorrt.engine import RefusedPlan, TensorRtEngine
+
+    precision = options.precision
+    built = partial(
+        build,
+        write_lowered(onnx, precision) if precision in ("bf16", "fp16") else onnx,
+        Shapes.of(card.context_length, trims_titles=card.trims_titles, lengths=options.lengths, batch=options.batch),
+        _plans(folder),
+        weights=card.weights,
+        precision=precision,
+        version_compatible=options.version_compatible,
+        timing=folder.parent / ".tensorrt-timing",  # the next model of this shape builds faster
+    )
+    plan = built()
+    try:
+        return TensorRtEngine(plan)
+    except RefusedPlan:  # kept from before, and since then a driver may have changed
+        plan.discard()
+        return TensorRtEngine(built())
+
+
+def compiled_engine(
+    backend: str, folder: Path, card: ModelCard, built: EngineIdentity, *, threads: int
+) -> tuple[EngineIdentity, Callable[[], InferenceEngine]]:
+    """The identity that the engine of `built` has on this machine, and what opens it where that is the same."""
+    if backend == "openvino":
+        engine = OpenVinoEngine(folder / "engines" / ONNX, threads=threads)
+        return engine.identity, lambda: engine
+    from models.engines.tensorrt.engine import TensorRtEngine
+    from models.engines.tensorrt.identity import device_name, here
+    from models.engines.tensorrt.library import version
+    from models.engines.tensorrt.plan import Plan
+
+    plan = Plan(_plans(folder), built, card.weights)
+    return here(built, version=version(), device=device_name()), lambda: TensorRtEngine(plan)
+
+
+def _plans(folder: Path) -> Path:
+    return folder / "engines" / "tensorrt"
