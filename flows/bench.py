@@ -9,11 +9,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from catalog_io.partitions import write_partitions
-from flows import bench_contender
-from flows.bench_contender import Kind, Setup
+from flows import bench_contender as contender
+from flows.bench_contender import Setup
 from flows.progress import bar
 from flows.project import Project, cores
 from models.bench import untrained_model
@@ -33,7 +33,7 @@ T = TypeVar("T")
 class Row:
     """One contender. Rates are listings a second, one a round; the ratios are medians of those within rounds."""
 
-    kind: Kind
+    kind: str  # naive, torch, openvino, tensorrt or worker
     precision: str
     rates: list[float]
     of_naive: float
@@ -68,64 +68,61 @@ def bench(project: Project, *, preset_name: str | None = None, listings: int = 5
     if frame.height < FEWEST:
         raise UserError(f"the catalogue has {frame.height} listings, {FEWEST} are needed: run `cma ingest` first")
     frame = frame.sample(min(listings, frame.height), seed=0)
+    best = choose_backend("auto")
+    compiled = dict.fromkeys(("openvino", best))
+    engines = {kind: kind for kind in ("naive", "torch", *compiled)} | {"worker": best}
     with TemporaryDirectory(prefix="cma-bench-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
-        model = folder / "model" if preset_name else project.model_folder()
-        model.mkdir()
-        if preset_name:
-            untrained_model(model, preset(preset_name), project.taxonomy)
-        else:
-            champion = project.model_folder()
-            for name in (CARD, WEIGHTS):
-                (model / name).symlink_to(champion / name)
         (work,) = write_partitions(frame, project.shards, folder, rows_per_partition=frame.height)
-        setup = Setup(model, work, cores())
-        best = cast(Kind, choose_backend("auto"))
-        engines: dict[Kind, str] = {kind: kind for kind in ("naive", "torch", *dict.fromkeys(("openvino", best)))}
-        engines["worker"] = best
-        kinds = tuple(engines)
-        advance = stack.enter_context(bar("bench", (1 + rounds) * len(kinds)))
-        matrix = Process(stack, "matrix products", advance)
-        contenders = {kind: Process(stack, kind, advance) for kind in kinds}
-        for backend in kinds[2:-1]:
-            matrix.ask(bench_contender.prepare, setup, backend)
-        opened = {
-            kind: process.do(bench_contender.open_here, setup, kind, engines[kind])
-            for kind, process in contenders.items()
-        }
+        setup = Setup(_model(project, preset_name, folder / "model"), work, cores())
+        advance = stack.enter_context(bar("bench", (1 + rounds) * len(engines)))
+        machine = Process(stack, "building", advance)
+        contenders = {kind: Process(stack, kind, advance) for kind in engines}
+        for backend in compiled:
+            machine.ask(contender.build, setup, backend)
+        opened = {kind: contenders[kind].do(contender.open_here, setup, kind, engines[kind]) for kind in engines}
         matrix_rates: list[float] = []
-        rates: dict[Kind, list[float]] = {kind: [] for kind in kinds}
+        rates: dict[str, list[float]] = {kind: [] for kind in engines}
         for number in range(rounds):
-            matrix_rates.append(matrix.ask(bench_contender.matrix_rate, setup.threads))
-            for kind in kinds if number % 2 == 0 else reversed(kinds):
-                rates[kind].append(contenders[kind].do(bench_contender.turn_here))
-        reference = contenders["torch"].ask(bench_contender.predictions_here)
-        work_of_one = contenders["torch"].ask(bench_contender.work_here)
-
-        def row(kind: Kind) -> Row:
-            process = contenders[kind]
-            answers = kind not in ("naive", "worker") and process.ask(bench_contender.predictions_here)
-            return Row(
+            matrix_rates.append(machine.ask(contender.matrix_rate, setup.threads))
+            for kind in engines if number % 2 == 0 else reversed(engines):
+                rates[kind].append(contenders[kind].do(contender.turn_here))
+        memory = {kind: process.ask(contender.peak_memory) for kind, process in contenders.items()}
+        answers = {kind: contenders[kind].ask(contender.predictions_here) for kind in ("torch", *compiled)}
+        work_of_one = contenders["torch"].ask(contender.work_here)
+    return BenchSummary(
+        model=preset_name or project.model_folder().name,
+        processor=opened[best].identity.device,
+        threads=setup.threads,
+        listings=frame.height,
+        work=work_of_one,
+        matrix_rates=matrix_rates,
+        rows=[
+            Row(
                 kind=kind,
                 precision=opened[kind].identity.precision,
                 rates=rates[kind],
                 of_naive=_ratio(rates[kind], rates["naive"]),
                 of_roofline=_ratio(rates[kind], matrix_rates) * work_of_one,
                 of_engine=_ratio(rates[kind], rates[best]) if kind == "worker" else None,
-                gate=compare(reference, answers) if answers else None,
-                peak_memory=process.ask(bench_contender.peak_memory),
+                gate=compare(answers["torch"], answers[kind]) if kind in answers else None,
+                peak_memory=memory[kind],
                 load_seconds=opened[kind].seconds,
             )
+            for kind in engines
+        ],
+    )
 
-        return BenchSummary(
-            model=preset_name or project.model_folder().name,
-            processor=opened[best].identity.device,
-            threads=setup.threads,
-            listings=frame.height,
-            work=work_of_one,
-            matrix_rates=matrix_rates,
-            rows=[row(kind) for kind in kinds],
-        )
+
+def _model(project: Project, preset_name: str | None, folder: Path) -> Path:
+    """What is measured, in a folder where engines may be built."""
+    if preset_name:
+        untrained_model(folder, preset(preset_name), project.taxonomy)
+    else:
+        folder.mkdir()
+        for name in (CARD, WEIGHTS):
+            (folder / name).symlink_to(project.model_folder() / name)
+    return folder
 
 
 class Process:

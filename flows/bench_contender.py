@@ -4,7 +4,7 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,8 +22,6 @@ from models.engines.tensorrt.options import Options
 from models.engines.torch_engine import TorchEngine
 from models.features import Predictions, classify, encode
 from models.tagger import Tagger
-
-Kind = Literal["naive", "torch", "openvino", "tensorrt", "worker"]
 
 _BATCH = 64
 _SECONDS = 2.0  # that a turn takes at least
@@ -48,7 +46,7 @@ class Opened(NamedTuple):
 class Contender:
     """`worker` does what a worker of `cma tag` does with a partition: stored pictures in, tags out, by `engine`."""
 
-    def __init__(self, setup: Setup, kind: Kind, engine: str) -> None:
+    def __init__(self, setup: Setup, kind: str, engine: str) -> None:
         began = time.perf_counter()
         keep_freed_memory()
         use_threads(setup.threads)
@@ -103,7 +101,7 @@ def _built(setup: Setup, backend: str) -> Path:
 _here: list[Contender] = []
 
 
-def prepare(setup: Setup, backend: str) -> None:
+def build(setup: Setup, backend: str) -> None:
     """What `cma compile` does, without the gate."""
     card = read_card(setup.model)
     network = load_network(setup.model, card)
@@ -111,7 +109,7 @@ def prepare(setup: Setup, backend: str) -> None:
     _built(setup, backend).write_text(json.dumps(engine.identity.to_dict()), encoding="utf-8")
 
 
-def open_here(setup: Setup, kind: Kind, engine: str) -> Opened:
+def open_here(setup: Setup, kind: str, engine: str) -> Opened:
     _here[:] = [Contender(setup, kind, engine)]
     return _here[0].opened
 
