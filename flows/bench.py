@@ -130,6 +130,7 @@ class Process:
 
     def __init__(self, stack: ExitStack, name: str, advance: Callable[..., None]) -> None:
         self._pool = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
+        self._pool.submit(contender.ready)  # all start at once
         self._name, self._advance = name, advance
 
     def do(self, task: Callable[..., T], *arguments: Any) -> T:
