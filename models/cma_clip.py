@@ -29,7 +29,9 @@ class Classified(NamedTuple):
 
 
 class CmaClip(nn.Module):
-    """`encode` is what engines run; `classify` is what remains when I′ and T′ are kept."""
+    """`encode` is what engines run; `classify`, `probe` and `pooled` are what remains when their outputs are kept."""
+
+    pool: Tensor
 
     def __init__(
         self,
@@ -67,6 +69,8 @@ class CmaClip(nn.Module):
         # evidence of noise, and supervises towers that start from random weights.
         self.image_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
         self.title_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
+        # How much head, image probe and title probe count, per task: the heads alone, until pooling.py says otherwise.
+        self.register_buffer("pool", torch.eye(3)[0].repeat(len(classes), 1))
 
     def encode(
         self,
@@ -103,3 +107,19 @@ class CmaClip(nn.Module):
             [probe(image_embedding) for probe in self.image_probes],
             [probe(title_embedding) for probe in self.title_probes],
         )
+
+    def pooled(
+        self,
+        logits: list[Tensor],
+        image_logits: list[Tensor],
+        title_logits: list[Tensor],
+        present: Bool[Tensor, "B 2"],
+    ) -> list[Tensor]:
+        """Per task, the logits of heads and probes together; a probe whose modality is missing says nothing."""
+        image, title = present.T[..., None]
+        return [
+            of_head * head + of_image * by_image.log_softmax(1) * image + of_title * by_title.log_softmax(1) * title
+            for (of_head, of_image, of_title), head, by_image, by_title in zip(
+                self.pool, logits, image_logits, title_logits, strict=True
+            )
+        ]

@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Predictions:
-    """Per task: the fused logits, and those of the picture alone and the title alone, each (N, C_k); λ is (N, K)."""
+    """Per task: the pooled logits, and those of the picture alone and the title alone, each (N, C_k); λ is (N, K)."""
 
     logits: list[Floats]
     image_weight: Floats
@@ -58,11 +58,13 @@ def classify(network: CmaClip, features: Features, present: NDArray[np.bool_]) -
     network.eval()
     with torch.inference_mode():
         image_out, title_out, image, title = (torch.from_numpy(part).to(device) for part in features)
-        fused = network.classify(image_out, title_out, torch.from_numpy(present).to(device))
+        here = torch.from_numpy(present).to(device)
+        fused = network.classify(image_out, title_out, here)
         image_logits, title_logits = network.probe(image, title)
+        logits = network.pooled(fused.logits, image_logits, title_logits, here)
         similarity = torch.nn.functional.cosine_similarity(image, title)
     return Predictions(
-        logits=[part.cpu().numpy() for part in fused.logits],
+        logits=[part.cpu().numpy() for part in logits],
         image_weight=fused.image_weight.cpu().numpy(),
         image_logits=[part.cpu().numpy() for part in image_logits],
         title_logits=[part.cpu().numpy() for part in title_logits],

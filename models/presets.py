@@ -80,6 +80,7 @@ class Preset:
     ema: float = 0.0  # decay of the moving average of the weights; 0: none
     text_rate: float = 1.0  # the title tower's learning rate, as a multiple of the stage's
     probes_train_towers: bool = False
+    pools_probes: bool = False  # tags are what heads and probes say together (pooling.py), not the heads alone
     seed: int = 0
 
     def varies_listings(self, stage: Stage) -> bool:
@@ -153,6 +154,7 @@ PRESETS = {
         ema=0.998,
         text_rate=0.3,
         probes_train_towers=True,
+        pools_probes=True,
     ),
 }
 

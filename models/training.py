@@ -10,6 +10,7 @@ import torch
 from models.cma_clip import CmaClip
 from models.data_parallel import rank, wait_for_all
 from models.examples import Examples
+from models.pooling import fit_pool
 from models.presets import Preset
 from models.resumption import load, load_required, save
 from models.stage import Progress, StageRun
@@ -40,7 +41,8 @@ def train(
     """Trains in place. Each stage's best checkpoint is kept as `<folder>/<stage>.safetensors`; a training that finds
     some there, or a stage's partial one, goes on after them, to the same result as if it had never been stopped.
 
-    Outputs of frozen parts are cached below `folder` up to `cache_bytes`, and removed with their stage's end.
+    Outputs of frozen parts are cached below `folder` up to `cache_bytes`, and removed with their stage's end. Last
+    the pool of heads and probes is fitted, where a preset has one.
     """
     network.to(device)
     network.backbone.visual.to(memory_format=torch.channels_last)
@@ -72,4 +74,6 @@ def train(
         weights, note = load_required(checkpoint)
         network.load_state_dict(weights)
         history.accuracy[stage.name], history.loss[stage.name] = note["accuracy"], note["loss"]
+    if preset.pools_probes and any("heads" in stage.parts for stage in preset.stages if stage.epochs):
+        fit_pool(network, validation, swapped=preset.swapped)
     return history

@@ -67,7 +67,7 @@ VARIANTS = {
     "full": Variant("CMA-CLIP", "network"),
 }
 FUSED = ("title-only", "picture-only")
-OPTIONS = tuple(option.name for option in fields(Preset) if option.type is float)
+OPTIONS = tuple(option.name for option in fields(Preset) if option.type in (float, bool))
 
 
 def variant_of(name: str) -> Variant:

@@ -6,13 +6,12 @@ from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.optimize import minimize
-from scipy.special import log_softmax
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from models.baselines.picture_kernel import PictureKernel
 from models.examples import Examples
+from models.pooling import pooling_weights
 
 _INVERSE_REGULARISATION = 10.0  # scikit-learn's C
 _LEAST = 1e-9  # of a probability, so that its logarithm stays a number
@@ -93,20 +92,6 @@ def log_prior(labels: Int[np.ndarray, " N"], classes: int) -> Float[np.ndarray, 
     """Of values as frequent as in `labels` (−1: none), one listing of each added."""
     counts = np.bincount(labels[labels >= 0], minlength=classes) + 1
     return np.asarray(np.log(counts / counts.sum()))
-
-
-def pooling_weights(evidence: Float[np.ndarray, "S N C"], labels: Int[np.ndarray, " N"]) -> Float[np.ndarray, " S"]:
-    """The weights of the log-linear pool (Genest and Zidek 1986) under which the labels are most likely; 1 each where
-    there are no labels."""
-    start = np.ones(len(evidence))
-    if not len(labels):
-        return start
-    rows = np.arange(len(labels))
-
-    def loss(weights: Float[np.ndarray, " S"]) -> float:
-        return float(-log_softmax(np.tensordot(weights, evidence, axes=1), axis=1)[rows, labels].mean())
-
-    return np.asarray(minimize(loss, start, method="L-BFGS-B", bounds=[(-5.0, 5.0)] * len(start)).x)
 
 
 def title_vectorizer() -> TfidfVectorizer:

@@ -11,9 +11,10 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from scipy.special import softmax
 
-from models.baselines.classical import Classifier, Logs, log_prior, pooling_weights, title_vectorizer
+from models.baselines.classical import Classifier, Logs, log_prior, title_vectorizer
 from models.baselines.picture_kernel import PictureKernel
 from models.examples import Examples
+from models.pooling import pooling_weights
 from models.presets import Preset
 from models.resumption import load, save
 from models.stage import Progress

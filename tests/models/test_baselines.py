@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny import TAXONOMY, examples, tiny_network
 
-from models.baselines.classical import ClassicalBaseline, Classifier, pooling_weights
+from models.baselines.classical import ClassicalBaseline, Classifier
 from models.baselines.picture_features import (
     foreground,
     local_binary_patterns,
@@ -78,15 +78,6 @@ def test_mirrored_pictures_have_the_same_colours_and_textures() -> None:
     assert np.allclose(features["textures"][:, :30], mirrored["textures"][:, :30])  # those at full size
     assert np.allclose(features["statistics"], mirrored["statistics"], atol=1e-4)
     assert not np.allclose(features["edges"], mirrored["edges"])
-
-
-def test_pooling_trusts_who_is_right() -> None:
-    labels = np.array([0, 1, 2] * 20)
-    knows = np.log(np.where(np.eye(3)[labels] > 0, 0.8, 0.1))
-    says_nothing = np.log(np.random.default_rng(0).dirichlet(np.ones(3), len(labels)))
-    weights = pooling_weights(np.stack([knows, says_nothing]), labels)
-    assert weights[0] > 2 and abs(weights[1]) < 0.5
-    assert pooling_weights(np.zeros((2, 0, 3)), np.array([], dtype=int)).tolist() == [1.0, 1.0]
 
 
 def test_values_that_were_never_seen() -> None:
