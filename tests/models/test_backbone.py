@@ -204,11 +204,11 @@ def test_the_order_of_a_batch_does_not_matter(preset: Preset) -> None:
 
 
 @torch.no_grad()
-def test_small_has_one_class_and_forty_patch_positions() -> None:
+def test_small_has_a_class_position_and_96_patches() -> None:
     network = build_network(PRESETS["small"], TAXONOMY, load_pretrained=True).eval()
     assert network.backbone.image_size == (192, 120)
     image = network.backbone.images(torch.zeros(2, 192, 120, 3, dtype=torch.uint8))
-    assert image.sequence.shape == (2, 41, 128)
+    assert image.sequence.shape == (2, 97, 128)
     torch.testing.assert_close(image.embedding, image.sequence[:, 1:].mean(dim=1))  # both are the same projection
 
 
