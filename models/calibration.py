@@ -155,7 +155,7 @@ class Certificates:
 
     def _borrowed_thresholds(self, attribute: str, feed: str) -> list[float | None]:
         own = self.feeds.get(feed, {}).get(attribute)
-        enough = own is not None and own.certificate.worth >= self.promise.fewest(self.promise.risk)
+        enough = own is not None and own.certificate.listings >= self.promise.fewest(self.promise.risk)
         return self._none(attribute) if enough else self.pooled[attribute].thresholds
 
     def _none(self, attribute: str) -> list[float | None]:

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -63,14 +62,6 @@ def test_provisional_is_what_a_feed_without_labels_enough_borrows() -> None:
     """A feed whose own labels say that nothing can be certified borrows nothing."""
     assert CERTIFICATES.provisional("color", SCORES, FEEDS).tolist() == [False, False, False, True, True, False]
     assert not CERTIFICATES.provisional("style", SCORES, FEEDS).any()
-
-
-@pytest.mark.parametrize(("design_effect", "borrows"), [(1.0, False), (60 / 29, False), (60 / 28, True)])
-def test_labels_are_enough_when_they_are_worth_29_listings(design_effect: float, borrows: bool) -> None:
-    sisters = replace(NOTHING, design_effect=design_effect)
-    feeds = {"sisters": {"color": calibration([None, None], sisters)}}
-    certificates = replace(CERTIFICATES, feeds=feeds)
-    assert certificates.provisional("color", SCORES[2:3], np.array(["sisters"])).tolist() == [borrows]
 
 
 def test_no_listing_at_all() -> None:
