@@ -34,11 +34,12 @@ def labelled_data(project: Project) -> DataLineage:
 
 
 def register_twin(project: Project, version: str, *, heads: float = 1.0, compiled: bool = True) -> Path:
-    """Registers a copy of the champion whose heads' numbers are multiplied by `heads`; returns its folder."""
+    """Registers a copy of the champion whose heads' and pool's numbers are multiplied by `heads`; returns its folder."""
     folder = project.home / "models" / version
     shutil.copytree(project.model_folder(), folder, ignore=None if compiled else shutil.ignore_patterns("engines"))
     weights = load_file(folder / WEIGHTS)
-    save_file({name: w * heads if name.startswith("heads.") else w for name, w in weights.items()}, folder / WEIGHTS)
+    says = ("heads.", "pool")
+    save_file({name: w * heads if name.startswith(says) else w for name, w in weights.items()}, folder / WEIGHTS)
     change_card(folder, version=version, weights=sha256((folder / WEIGHTS).read_bytes()).hexdigest())
     project.catalog.register_model(registration(project, read_card(folder), labelled_data(project), seconds=1.0))
     return folder
