@@ -34,7 +34,7 @@ def labelled_data(project: Project) -> DataLineage:
 
 
 def register_twin(project: Project, version: str, *, heads: float = 1.0, compiled: bool = True) -> Path:
-    """Registers a copy of the champion; its heads' and its pool's numbers are multiplied by `heads`. Returns its folder."""
+    """Registers a copy of the champion, heads and pool multiplied by `heads`; returns its folder."""
     folder = project.home / "models" / version
     shutil.copytree(project.model_folder(), folder, ignore=None if compiled else shutil.ignore_patterns("engines"))
     weights = load_file(folder / WEIGHTS)
