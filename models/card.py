@@ -75,10 +75,10 @@ def write_card(card: ModelCard, folder: Path) -> None:
     write_whole(folder / CARD, json.dumps(card.to_dict(), indent=1))
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Whoever reads at the same time, or after a kill, finds the old text or the new one."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Whoever reads at the same time, or after a kill, finds the old content or the new one."""
     whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    whole.write_text(text, encoding="utf-8")
+    whole.write_bytes(content.encode() if isinstance(content, str) else content)
     os.replace(whole, path)
 
 

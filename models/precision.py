@@ -2,7 +2,6 @@
 builder wants it. Norms, softmaxes, residuals, convolutions (ONNX knows none in bf16 before opset 22) and outputs stay
 float32."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -12,6 +11,8 @@ import numpy as np
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
+from models.card import write_whole
+
 PRODUCTS = ("MatMul", "Gemm")
 Half = Literal["bf16", "fp16"]
 _TYPES = {"bf16": (TensorProto.BFLOAT16, ml_dtypes.bfloat16), "fp16": (TensorProto.FLOAT16, np.float16)}
@@ -20,9 +21,7 @@ _TYPES = {"bf16": (TensorProto.BFLOAT16, ml_dtypes.bfloat16), "fp16": (TensorPro
 def write_lowered(onnx_file: Path, half: Half) -> Path:
     """Writes `encoder.bf16.onnx` beside `encoder.onnx`, whole or not at all; returns its path."""
     path = onnx_file.with_suffix(f".{half}.onnx")
-    whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    whole.write_bytes(lowered(onnx.load(onnx_file), half).SerializeToString())
-    os.replace(whole, path)
+    write_whole(path, lowered(onnx.load(onnx_file), half).SerializeToString())
     return path
 
 

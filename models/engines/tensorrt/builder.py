@@ -1,8 +1,8 @@
 """ONNX → plan. TensorRT 11 is strongly typed: the precision of every product is the one that the graph says."""
 
-import os
 from pathlib import Path
 
+from models.card import write_whole
 from models.engines.protocol import EngineIdentity
 from models.engines.tensorrt.identity import device_name
 from models.engines.tensorrt.library import builds, log, trt, version
@@ -59,7 +59,8 @@ def _serialized(onnx: Path, shapes: Shapes, precision: Precision, *, version_com
             "another precision, or tag.engine to torch"
         )
     if timings is not None:
-        _write(timing, bytes(memoryview(timings.serialize())))
+        timing.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(timing, bytes(memoryview(timings.serialize())))
     return bytes(memoryview(content))
 
 
@@ -84,10 +85,3 @@ def _timings(config: "trt.IBuilderConfig", timing: Path) -> "trt.ITimingCache | 
         if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
             return cache
     return None
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    whole.write_bytes(content)
-    os.replace(whole, path)

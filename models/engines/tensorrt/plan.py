@@ -1,7 +1,6 @@
 """A plan on disk: what TensorRT built, beside a card of what it is. One for each identity and checkpoint."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -36,9 +35,7 @@ class Plan:
     def write(self, content: bytes, shapes: Shapes) -> None:
         """The card last: a plan without one was not finished."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        whole = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        whole.write_bytes(content)
-        os.replace(whole, self.path)
+        write_whole(self.path, content)
         card = {
             "identity": self.identity.to_dict(),
             "weights": self.weights,
