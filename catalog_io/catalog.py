@@ -157,6 +157,12 @@ class Catalog:
         }
         return self._listings(f"l.inactive_since is null and not {done}", parameters)
 
+    def input_hashes(self) -> pl.Series:
+        """Of all active listings, each once."""
+        sql = "select distinct input_hash from listings where inactive_since is null"
+        with self._database.transaction() as connection:
+            return fetch(connection, sql)["input_hash"]
+
     def _listings(self, where: str, parameters: Mapping[str, Any]) -> pl.DataFrame:
         with self._database.transaction() as connection:
             attributes = _attributes(connection)

@@ -17,8 +17,7 @@ from flows.bench_contender import Setup
 from flows.progress import bar
 from flows.project import Project, cores
 from models.bench import untrained_model
-from models.card import CARD
-from models.checkpoint import WEIGHTS
+from models.card import CARD, WEIGHTS
 from models.engines.card import choose_backend
 from models.engines.gate import Gate, compare
 from models.presets import preset

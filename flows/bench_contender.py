@@ -21,6 +21,7 @@ from models.engines.compiled import compiled_engine, make_engine
 from models.engines.tensorrt.options import Options
 from models.engines.torch_engine import TorchEngine
 from models.features import Predictions, classify, encode
+from models.tag_rules import TagRules
 from models.tagger import Tagger
 
 _BATCH = 64
@@ -53,7 +54,7 @@ class Contender:
         card = read_card(setup.model)
         self._network = load_network(setup.model, card)
         self._engine = _engine(setup, engine, self._network, card)
-        self._tagger = Tagger(self._network, card, self._engine, card.certificates)
+        self._tagger = Tagger(card, self._engine, TagRules(self._network, card, card.certificates))
         self._work, self._tags = setup.work, setup.work.with_name("tags.parquet")
         self._whole = kind == "worker"
         opened = time.perf_counter() - began

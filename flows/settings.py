@@ -84,6 +84,7 @@ class TagSettings(_Section):
     dask: str = ""  # a scheduler's address; empty: a local cluster
     workers: int = Field(default=0, ge=0)  # of the local cluster; 0: one for every two cores
     partition_rows: int = Field(default=512, ge=1)
+    features: bool = True  # are kept on disk, so that new certificates, heads or rules for noise need no engine
 
 
 class Settings(BaseSettings):

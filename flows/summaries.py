@@ -169,10 +169,11 @@ def tags(out: Console, summary: TagSummary) -> None:
             f"[bold]tags[/bold]  nothing to tag: every listing is tagged by {summary.model_version} ({summary.engine})"
         )
         return
+    kept = f"{summary.from_features} of them from kept features; " if summary.from_features else ""
     out.print(
         f"[bold]tags[/bold]  {summary.selected} listings selected = {summary.tagged} tagged + "
         f"{summary.rejected} rejected; {summary.accepted_tags} tags accepted, {summary.flags} noise flags\n"
-        f"  by {summary.model_version} on {summary.engine}; published {summary.snapshot}"
+        f"  {kept}by {summary.model_version} on {summary.engine}; published {summary.snapshot}"
     )
     for feed, names in summary.uncertified.items():
         out.print(f"  feed {feed}: {', '.join(names)} not certified, so none of their tags is accepted")

@@ -4,41 +4,40 @@ Dask and PyTorch are loaded where there is something to tag.
 """
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from hashlib import blake2b
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from catalog_io.atomic import write_atomically
-from catalog_io.partitions import write_partitions
+from catalog_io.features import FeatureStore
 from catalog_io.publication import publish
+from catalog_io.tagged import Collected
 from flows.cluster import dask_client
 from flows.drift import FeedDrift, watch
 from flows.progress import bar, console
 from flows.project import Project, conserve, cores
+from flows.tag_work import Champion, Unit, cut, tag_unit
+from flows.unfinished import unfinished
 from models.calibration import Certificates
-from models.card import read_card
-from models.engines.card import EngineName, certificates_on, chosen_backend
-
-if TYPE_CHECKING:
-    from models.tagger import Tagger
+from models.card import ModelCard, read_card
+from models.engines.card import certificates_on, chosen_backend, identity_of
 
 
 @dataclass
 class TagSummary:
-    """Listings of one run: `selected` = `tagged` + `rejected`; the tags and flags that they got. `uncertified` names
-    the attributes that each feed of theirs has no certificate for, `drift` what became of its confidences."""
+    """Listings of one run: `selected` = `tagged` + `rejected`, of which `from_features` needed no engine; the tags and
+    flags that they got. `uncertified` names the attributes that each feed of theirs has no certificate for, `drift`
+    what became of its confidences."""
 
     model_version: str
     engine: str
     selected: int = 0
     tagged: int = 0
     rejected: int = 0
+    from_features: int = 0
     accepted_tags: int = 0
     provisional_tags: int = 0
     flags: int = 0
@@ -51,8 +50,7 @@ def tag(project: Project) -> TagSummary:
     """Everything that the champion and its engine have not tagged as it is now; then publishes."""
     folder = project.model_folder()
     card = read_card(folder)
-    settings = project.settings.tag
-    backend, fallback = chosen_backend(folder, card, settings.engine)
+    backend, fallback = chosen_backend(folder, card, project.settings.tag.engine)
     if fallback:
         console.print(f"[yellow]tagging with the torch engine: {fallback}; `cma compile` builds it[/yellow]")
     with project.run("tag-catalog") as run:
@@ -62,16 +60,8 @@ def tag(project: Project) -> TagSummary:
         untagged = project.catalog.untagged(card.version, backend, certificates=ids, pooled=certificates.pooled_id)
         summary.selected = untagged.height
         if untagged.height:
-            made = "-".join([certificates.pooled_id, *ids.values()])
-            work = project.home / "partitions" / _plan(untagged, card.version, backend, made)
-            outputs = _tag_partitions(project, untagged, folder, backend, made, work)
-            collected = project.catalog.store_tagged(
-                outputs,
-                model_version=card.version,
-                engine=backend,
-                run_id=run.run_id,
-                tagged_at=datetime.now(UTC),
-            )
+            champion = Champion(folder, backend, "-".join([certificates.pooled_id, *ids.values()]))
+            collected = _tag(project, card, champion, untagged, run.run_id, summary)
             summary.tagged, summary.rejected = collected.tagged, collected.rejected
             summary.accepted_tags, summary.provisional_tags = collected.accepted_tags, collected.provisional_tags
             summary.flags = collected.flags
@@ -80,7 +70,6 @@ def tag(project: Project) -> TagSummary:
                 summary.selected,
                 {"tagged": summary.tagged, "rejected": summary.rejected},
             )
-            shutil.rmtree(work)
             feeds = sorted(untagged["feed"].unique())
             summary.uncertified = _uncertified(certificates, feeds)
             certified = [feed for feed in feeds if feed in certificates.feeds]
@@ -98,47 +87,51 @@ def _uncertified(certificates: Certificates, feeds: list[str]) -> dict[str, list
     return {feed: names for feed, names in missing.items() if names}
 
 
-def _plan(untagged: pl.DataFrame, version: str, backend: str, certificates: str) -> str:
-    """The same work has the same name, so a run that was killed goes on where it was."""
-    digest = blake2b(f"{version}\0{backend}\0{certificates}".encode(), digest_size=8)
+def _tag(
+    project: Project, card: ModelCard, champion: Champion, untagged: pl.DataFrame, run_id: str, summary: TagSummary
+) -> Collected:
+    """The same work has the same folder, so a run that was killed goes on where it was."""
+    settings = project.settings.tag
+    store = None
+    if settings.features:
+        from models.kept import encoder_key
+
+        engine = identity_of(champion.folder, champion.backend)
+        store = FeatureStore(project.home, encoder_key(champion.folder, card, engine))
+    plan = (card.version, champion.backend, champion.certificates, str(settings.partition_rows), _digest(untagged))
+    with unfinished(project.home / "partitions", *plan, what="tagging") as work:
+        units = cut(untagged, project.shards, store, work, rows=settings.partition_rows)
+        summary.from_features = sum(unit.rows for unit in units if unit.known)
+        _compute(project, champion, units)
+        collected = project.catalog.store_tagged(
+            [unit.out for unit in units],
+            model_version=card.version,
+            engine=champion.backend,
+            run_id=run_id,
+            tagged_at=datetime.now(UTC),
+        )
+        shutil.rmtree(work)
+        if store:
+            store.tidy(project.catalog.input_hashes())
+    return collected
+
+
+def _digest(untagged: pl.DataFrame) -> str:
+    digest = blake2b(digest_size=8)
     for row in untagged.select("feed", "listing_id", "input_hash").sort("feed", "listing_id").iter_rows():
         digest.update("\0".join(row).encode())
     return digest.hexdigest()
 
 
-def _tag_partitions(
-    project: Project, untagged: pl.DataFrame, model: Path, backend: str, certificates: str, work: Path
-) -> list[Path]:
+def _compute(project: Project, champion: Champion, units: Sequence[Unit]) -> None:
     from distributed import as_completed
 
     settings = project.settings.tag
-    inputs = write_partitions(untagged, project.shards, work / "in", rows_per_partition=settings.partition_rows)
-    outputs = [work / "out" / path.name for path in inputs]
-    todo = [(path, out) for path, out in zip(inputs, outputs, strict=True) if not out.exists()]
-    (work / "out").mkdir(exist_ok=True)
-    workers = settings.workers or max(1, cores() // 2)
-    with bar("tag", untagged.height) as advance, dask_client(settings.dask, workers) as client:
-        # An engine uses all threads of a user's worker, or its share of this machine.
+    todo = [unit for unit in units if not unit.out.exists()]
+    # An engine uses all threads of a user's worker, or its share of this machine; what needs none, one.
+    workers = settings.workers or max(1, cores() if all(unit.known for unit in todo) else cores() // 2)
+    with bar("tag", sum(unit.rows for unit in units)) as advance, dask_client(settings.dask, workers) as client:
         threads = max(1, min(client.nthreads().values(), default=1) if settings.dask else cores() // workers)
-        futures = [
-            client.submit(tag_partition, path, out, model, backend, certificates, threads, pure=False, retries=2)
-            for path, out in todo
-        ]
+        futures = [client.submit(tag_unit, unit, champion, threads, pure=False, retries=2) for unit in todo]
         for future in as_completed(futures):
             advance(future.result())
-    return outputs
-
-
-def tag_partition(path: Path, out: Path, model: Path, backend: EngineName, certificates: str, threads: int) -> int:
-    """Runs in a Dask worker: one partition in, one partition out, whole or not at all. Returns its listings."""
-    tagged = _tagger(model, backend, certificates, threads).tag(pl.read_parquet(path))
-    write_atomically(out, tagged)
-    return tagged.height
-
-
-@lru_cache(maxsize=1)
-def _tagger(model: Path, backend: EngineName, certificates: str, threads: int) -> "Tagger":
-    """Once a process; a restarted worker loads it again, and one that was started before `cma certify`."""
-    from models.tagger import Tagger
-
-    return Tagger.load(model, engine=backend, threads=threads)

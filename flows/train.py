@@ -34,7 +34,7 @@ def train(project: Project) -> TrainSummary:
     frame = labelled_frame(project)
     listings, data = listings_of(project, frame), data_lineage(frame, project.taxonomy.names)
     identity = json.dumps(chosen.to_dict()), taxonomy_hash(project.taxonomy), data.hash
-    with project.run("train-cma") as run, unfinished(project.home / "models", *identity) as folder:
+    with project.run("train-cma") as run, unfinished(project.home / "models", *identity, what="training") as folder:
         began = time.monotonic()
         card = _fit(project, chosen, listings, folder)
         os.replace(folder, folder.with_name(card.version))  # a model's folder appears when it is whole

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from models.processor import Processor
 
 CARD = "model.json"
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)

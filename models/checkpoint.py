@@ -8,13 +8,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from models.backbone import build_backbone
-from models.card import CARD, ModelCard
+from models.card import CARD, WEIGHTS, ModelCard
 from models.cma_clip import CmaClip
 from models.presets import Preset
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
-
-WEIGHTS = "model.safetensors"
 
 
 def build_network(preset: Preset, taxonomy: Taxonomy, *, load_pretrained: bool) -> CmaClip:

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from models.cma_clip import CmaClip
 from models.engines import Features, InferenceEngine
 from models.examples import Examples
+from models.kept import rounded
 from models.processor import trim
 
 Floats = NDArray[np.float32]
+
+_BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -53,21 +56,50 @@ def in_batches(examples: Examples, batch: int) -> list[NDArray[np.intp]]:
 
 
 def classify(network: CmaClip, features: Features, present: NDArray[np.bool_]) -> Predictions:
-    """The heads, on the device of the network; no picture is needed."""
-    device = next(network.parameters()).device
+    """The heads, on the device of the network; no picture is needed.
+
+    They read features as they are kept, and always `_BLOCK` listings at once: a matrix product of another size may
+    round otherwise, and a listing's numbers are to be the same bits in whatever company.
+    """
     network.eval()
+    blocks = [
+        _classify(network, Features(*(part[start : start + _BLOCK] for part in features)), present[start:][:_BLOCK])
+        for start in range(0, max(1, len(present)), _BLOCK)
+    ]
+    return Predictions(
+        logits=_joined([block.logits for block in blocks]),
+        image_weight=np.concatenate([block.image_weight for block in blocks]),
+        image_logits=_joined([block.image_logits for block in blocks]),
+        title_logits=_joined([block.title_logits for block in blocks]),
+        similarity=np.concatenate([block.similarity for block in blocks]),
+        match=np.concatenate([block.match for block in blocks]),
+    )
+
+
+def _joined(blocks: list[list[Floats]]) -> list[Floats]:
+    return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
+
+
+def _classify(network: CmaClip, features: Features, present: NDArray[np.bool_]) -> Predictions:
+    count, device = len(present), next(network.parameters()).device
+
+    def block(part: NDArray[np.generic]) -> torch.Tensor:
+        padding = np.ones((_BLOCK - count, *part.shape[1:]), part.dtype)
+        return torch.from_numpy(np.concatenate([part, padding])).to(device)
+
+    def numpy(tensor: torch.Tensor) -> Floats:
+        return tensor[:count].cpu().numpy()
+
     with torch.inference_mode():
-        image_out, title_out, image, title = (torch.from_numpy(part).to(device) for part in features)
-        here = torch.from_numpy(present).to(device)
+        image_out, title_out, image, title = (block(part) for part in rounded(features))
+        here = block(present)
         fused = network.classify(image_out, title_out, here)
         image_logits, title_logits = network.probe(image, title)
-        logits = network.pooled(fused.logits, image_logits, title_logits, here)
-        similarity = torch.nn.functional.cosine_similarity(image, title)
-    return Predictions(
-        logits=[part.cpu().numpy() for part in logits],
-        image_weight=fused.image_weight.cpu().numpy(),
-        image_logits=[part.cpu().numpy() for part in image_logits],
-        title_logits=[part.cpu().numpy() for part in title_logits],
-        similarity=similarity.cpu().numpy(),
-        match=fused.match.mean(dim=1).cpu().numpy(),
-    )
+        return Predictions(
+            logits=[numpy(part) for part in network.pooled(fused.logits, image_logits, title_logits, here)],
+            image_weight=numpy(fused.image_weight),
+            image_logits=[numpy(part) for part in image_logits],
+            title_logits=[numpy(part) for part in title_logits],
+            similarity=numpy(torch.nn.functional.cosine_similarity(image, title)),
+            match=numpy(fused.match.mean(dim=1)),
+        )

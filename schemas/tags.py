@@ -15,6 +15,21 @@ WORK = pl.Schema(
     }
 )
 
+# A listing once it has been through the engine: what is kept of it, by `input_hash`, for the next time. A
+# `label_<attribute>` column an attribute follows.
+ENCODED = pl.Schema(
+    {
+        "feed": pl.String(),
+        "listing_id": pl.String(),
+        "input_hash": pl.String(),
+        "has_picture": pl.Boolean(),
+        "has_title": pl.Boolean(),
+        "features": pl.Binary(),  # I′, T′ and the towers' embeddings, in bf16
+        "error": pl.String(),  # why there are none
+    }
+)
+KEPT = pl.Schema({name: ENCODED[name] for name in ("input_hash", "has_picture", "has_title", "features")})
+
 TAG = pl.Struct(
     {
         "attribute": pl.String(),

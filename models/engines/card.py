@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,11 +57,19 @@ class EngineCard:
             return None
 
 
-def chosen_backend(folder: Path, card: ModelCard, name: EngineName) -> tuple[str, str | None]:
+def chosen_backend(folder: Path, card: ModelCard, name: EngineName) -> tuple[EngineName, str | None]:
     """The backend that `open_engine` would use, and why it is not the first choice (None: it is)."""
     backend = choose_backend(name)
     trouble = None if backend == "torch" else trouble_with(EngineCard.read(folder, backend), card)
     return ("torch", f"the {backend} engine {trouble}") if trouble and name == "auto" else (backend, None)
+
+
+def identity_of(folder: Path, backend: str) -> EngineIdentity:
+    """Of the engine that `open_engine` opens for a chosen backend."""
+    built = EngineCard.read(folder, backend)
+    if backend == "torch" or built is None:
+        return EngineIdentity("torch", version("torch"), "cpu", "float32")
+    return built.identity
 
 
 def certificates_on(folder: Path, card: ModelCard, backend: str) -> Certificates:
@@ -78,7 +87,7 @@ def store_certificates(folder: Path, card: ModelCard, backend: str, certificates
         write_card(replace(card, certificates=certificates), folder)
 
 
-def choose_backend(name: EngineName) -> str:
+def choose_backend(name: EngineName) -> EngineName:
     """What `tag.engine` means on this machine: `auto` is TensorRT where it can run, else OpenVINO."""
     if name == "auto":
         return "openvino" if missing() else "tensorrt"

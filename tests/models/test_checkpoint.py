@@ -8,8 +8,8 @@ import pytest
 import torch
 from tiny import TAXONOMY, examples, model_folder, tiny_network
 
-from models.card import CARD, ModelCard, read_card, write_card
-from models.checkpoint import WEIGHTS, build_network, load_network, save_weights
+from models.card import CARD, WEIGHTS, ModelCard, read_card, write_card
+from models.checkpoint import build_network, load_network, save_weights
 from models.engines.torch_engine import TorchEngine
 from models.presets import Preset
 from schemas.errors import UserError

@@ -1,0 +1,125 @@
+"""The units of a tagging run, and what a Dask worker does with one: pictures and titles in, or features of before."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from catalog_io.atomic import write_atomically
+from catalog_io.features import FILE_ROWS, FeatureStore, read_features, write_features
+from catalog_io.partitions import write_partitions
+from catalog_io.pictures.shards import PictureShards
+from models.engines.card import EngineName
+from schemas.tags import ENCODED, LABEL_PREFIX
+
+if TYPE_CHECKING:
+    from models.tag_rules import TagRules
+    from models.tagger import Tagger
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A model, certified on a backend; `certificates` names what is certified."""
+
+    folder: Path
+    backend: EngineName
+    certificates: str
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Listings whose tags go to `out`. They are a WORK file, and their features go to `keep`; or, where `known` names
+    the file that has their features already, keys and labels alone."""
+
+    listings: Path
+    rows: int
+    out: Path
+    known: Path | None = None
+    keep: Path | None = None
+
+
+def cut(
+    untagged: pl.DataFrame, shards: PictureShards, store: FeatureStore | None, folder: Path, *, rows: int
+) -> list[Unit]:
+    """Writes the listings of a run to `folder`, cut into units: the same ones again where the run was interrupted."""
+    known = _known(untagged, store, folder)
+    new = untagged.join(known, on="input_hash", how="anti")
+    paths = write_partitions(new, shards, folder / "in", rows_per_partition=rows)
+    units = [
+        Unit(
+            path,
+            min(rows, new.height - number * rows),
+            folder / "out" / path.name,
+            keep=store.folder / f"{folder.name.lstrip('.')}-{path.name}" if store else None,
+        )
+        for number, path in enumerate(paths)
+    ]
+    if store:
+        units += _of_known(untagged.join(known, on="input_hash"), store, folder)
+    return units
+
+
+def _known(untagged: pl.DataFrame, store: FeatureStore | None, folder: Path) -> pl.DataFrame:
+    """input_hash, file: what the features of before serve for. Said once and for all, since the run makes more."""
+    path = folder / "known.parquet"
+    if path.exists():
+        known = pl.read_parquet(path)
+        if store and all((store.folder / file).exists() for file in known["file"].unique()):
+            return known
+        shutil.rmtree(folder)
+        folder.mkdir()
+    found = store.index() if store else pl.DataFrame(schema={"input_hash": pl.String, "file": pl.String})
+    return pl.read_parquet(write_atomically(path, found.join(untagged, on="input_hash", how="semi")))
+
+
+def _of_known(listings: pl.DataFrame, store: FeatureStore, folder: Path) -> Iterator[Unit]:
+    labels = [name for name in listings.columns if name.startswith(LABEL_PREFIX)]
+    parts = (
+        (str(file), part)
+        for (file,), of_file in listings.sort("file", "feed", "listing_id").group_by("file", maintain_order=True)
+        for part in of_file.select("feed", "listing_id", "input_hash", *labels).iter_slices(FILE_ROWS)
+    )
+    for number, (file, part) in enumerate(parts):
+        name = f"known-{number:05d}.parquet"
+        path = write_atomically(folder / "in" / name, part)
+        yield Unit(path, part.height, folder / "out" / name, known=store.folder / file)
+
+
+def tag_unit(unit: Unit, champion: Champion, threads: int) -> int:
+    """Runs in a Dask worker: one unit in, its features and tags out, each whole or not at all. Returns its listings."""
+    listings = pl.read_parquet(unit.listings)
+    if unit.known:
+        tagged = _rules(champion).tag(_with_features(listings, unit.known))
+    else:
+        tagger = _tagger(champion, threads)
+        encoded = tagger.encode(listings)
+        if unit.keep:
+            write_features(unit.keep, encoded)
+        tagged = tagger.tag_encoded(encoded)
+    write_atomically(unit.out, tagged)
+    return tagged.height
+
+
+def _with_features(listings: pl.DataFrame, known: Path) -> pl.DataFrame:
+    return listings.join(read_features(known), on="input_hash", how="left", maintain_order="left").with_columns(
+        error=pl.lit(None, ENCODED["error"])
+    )
+
+
+# Once a process; a restarted worker loads them again, and one that was started before `cma certify`.
+@lru_cache(maxsize=1)
+def _tagger(champion: Champion, threads: int) -> "Tagger":
+    from models.tagger import Tagger
+
+    return Tagger.load(champion.folder, engine=champion.backend, threads=threads)
+
+
+@lru_cache(maxsize=1)
+def _rules(champion: Champion) -> "TagRules":
+    from models.tag_rules import TagRules
+
+    return TagRules.load(champion.folder, champion.backend)
