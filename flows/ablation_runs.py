@@ -13,11 +13,11 @@ from queue import Empty, Queue
 from flows.labelled import labelled_listings
 from flows.progress import bar
 from flows.project import Project, cores
-from models.ablation import Outcome, Splits, run_variant, use_threads
-from models.allocator import keep_freed_memory
+from models.ablation import Outcome, Splits, run_variant
 from models.checkpoint import build_network
 from models.device import best_device
 from models.presets import Preset
+from models.process import keep_freed_memory, use_threads
 from models.processor import Processor
 from models.training import Progress
 from models.variants import Lesson, make_towers, variant_of

@@ -10,8 +10,6 @@ import numpy as np
 import polars as pl
 
 from catalog_io.atomic import write_atomically
-from models.ablation import use_threads
-from models.allocator import keep_freed_memory
 from models.bench import MatrixProduct, NaiveEngine, work_of
 from models.card import ModelCard, read_card
 from models.checkpoint import load_network
@@ -21,6 +19,7 @@ from models.engines.compiled import compiled_engine, make_engine
 from models.engines.tensorrt.options import Options
 from models.engines.torch_engine import TorchEngine
 from models.features import Predictions, classify, encode
+from models.process import keep_freed_memory, use_threads
 from models.tag_rules import TagRules
 from models.tagger import Tagger
 

@@ -113,13 +113,18 @@ def _with_features(listings: pl.DataFrame, known: Path) -> pl.DataFrame:
 # Once a process; a restarted worker loads them again, and one that was started before `cma certify`.
 @lru_cache(maxsize=1)
 def _tagger(champion: Champion, threads: int) -> "Tagger":
+    from models.process import keep_freed_memory, use_threads
     from models.tagger import Tagger
 
+    keep_freed_memory()
+    use_threads(threads)
     return Tagger.load(champion.folder, engine=champion.backend, threads=threads)
 
 
 @lru_cache(maxsize=1)
 def _rules(champion: Champion) -> "TagRules":
+    from models.process import use_threads
     from models.tag_rules import TagRules
 
+    use_threads(1)  # there are as many workers as cores
     return TagRules.load(champion.folder, champion.backend)

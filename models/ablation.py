@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -138,8 +137,3 @@ def late_fusion(outcomes: Sequence[Outcome]) -> Outcome:
             for condition in first.probabilities
         },
     )
-
-
-def use_threads(threads: int) -> None:
-    """In a process that trains beside others."""
-    torch.set_num_threads(threads)

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.allocator import keep_freed_memory
 from models.baselines.teacher import taught
 from models.calibration import By, Certificates, Promise
 from models.card import ModelCard, write_card
@@ -24,6 +23,7 @@ from models.metrics import evaluate
 from models.noise import NoiseRules
 from models.noise_fitting import fit_noise_rules
 from models.presets import Preset
+from models.process import keep_freed_memory
 from models.processor import Processor
 from models.together import train_together
 from models.training import Progress, train

@@ -13,11 +13,11 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
 
-from models.allocator import keep_freed_memory
 from models.checkpoint import build_network
 from models.cma_clip import CmaClip
 from models.examples import Examples
 from models.presets import Preset
+from models.process import keep_freed_memory
 from models.resumption import save
 from models.training import train
 from schemas.errors import UserError
