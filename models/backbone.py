@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, NamedTuple, cast
@@ -42,11 +43,23 @@ class TitleSequence(NamedTuple):
     valid: Bool[Tensor, "B T"]
 
 
-class ClipBackbone(nn.Module):
-    """Any open_clip model whose text tower is a `TextTransformer`; its own projections lead into the joint space."""
+class Normalisation(nn.Module):
+    """Pixels of 0–255 with the mean and deviation that the tower was trained on, given as shares of 255."""
 
     mean: Tensor
     std: Tensor
+
+    def __init__(self, *, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        for name, values in (("mean", mean), ("std", std)):
+            self.register_buffer(name, torch.tensor(values) * 255.0, persistent=False)
+
+    def forward(self, pictures: Num[Tensor, "B H W 3"]) -> Float[Tensor, "B H W 3"]:
+        return (pictures - self.mean) / self.std
+
+
+class ClipBackbone(nn.Module):
+    """Any open_clip model whose text tower is a `TextTransformer`; its own projections lead into the joint space."""
 
     def __init__(self, clip: open_clip.CustomTextCLIP) -> None:
         super().__init__()
@@ -69,13 +82,12 @@ class ClipBackbone(nn.Module):
         # Behind a causal mask, padding after the end changes nothing.
         self.trims_titles: bool = clip.text.attn_mask is not None and clip.text.pool_type != "last"
         preprocess = open_clip.get_model_preprocess_cfg(clip)
-        for name in ("mean", "std"):
-            self.register_buffer(name, torch.tensor(preprocess[name]) * 255.0, persistent=False)
+        self.normalise: nn.Module = Normalisation(mean=preprocess["mean"], std=preprocess["std"])
 
     def images(self, pictures: Num[Tensor, "B H W 3"]) -> ImageSequence:
         """Pictures as they were decoded (0–255, RGB; uint8, or floats where they were mixed); the normalisation is part
         of the network."""
-        normal = ((pictures - self.mean) / self.std).permute(0, 3, 1, 2)
+        normal = self.normalise(pictures).permute(0, 3, 1, 2)
         if isinstance(self.visual, VisionTransformer):
             pooled, patches = self.visual(normal)
             if self.visual.final_ln_after_pool:

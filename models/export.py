@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int, UInt8
 from torch import Tensor, nn
 
 from models.cma_clip import CmaClip, Encoded
+from models.folding import folded_normalisation
 
 INPUTS = ("pictures", "tokens", "present")
 OUTPUTS = Encoded._fields
@@ -39,7 +40,11 @@ def export_onnx(network: CmaClip, path: Path) -> None:
     batch = torch.export.Dim("batch", min=1)
     length = torch.export.Dim("length", min=2, max=network.backbone.context_length)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings():
+    with (
+        TemporaryDirectory(dir=path.parent) as folder,
+        warnings.catch_warnings(),
+        folded_normalisation(network.backbone),
+    ):
         warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
         whole = Path(folder) / path.name
         program = torch.onnx.export(

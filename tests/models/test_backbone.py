@@ -296,7 +296,7 @@ def test_pictures_are_normalised_as_those_the_weights_were_trained_on(monkeypatc
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "cma-small", {"half": {"url": "", **half}})
     for pretrained in ("half", None):
         backbone = build_backbone("cma-small", pretrained=pretrained, random_weights=True)
-        assert backbone.mean.tolist() == backbone.std.tolist() == [127.5] * 3
+        assert backbone.normalise.mean.tolist() == backbone.normalise.std.tolist() == [127.5] * 3
 
 
 def test_a_tokenizer_that_cannot_be_had_is_named(tmp_path: Path) -> None:
