@@ -72,8 +72,8 @@ def bench(project: Project, *, preset_name: str | None = None, listings: int = 5
     engines = {kind: kind for kind in ("naive", "torch", *compiled)} | {"worker": best}
     with TemporaryDirectory(prefix="cma-bench-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
-        (work,) = write_partitions(frame, project.shards, folder, rows_per_partition=frame.height)
-        setup = Setup(_model(project, preset_name, folder / "model"), work, cores())
+        parts = write_partitions(frame, project.shards, folder, rows_per_partition=FEWEST)
+        setup = Setup(_model(project, preset_name, folder / "model"), tuple(parts), cores())
         advance = stack.enter_context(bar("bench", (1 + rounds) * len(engines)))
         machine = Process(stack, "building", advance)
         contenders = {kind: Process(stack, kind, advance) for kind in engines}

@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,8 @@ import numpy as np
 import polars as pl
 
 from catalog_io.atomic import write_atomically
+from catalog_io.features import write_features
+from flows.tag_work import AT_ONCE
 from models.bench import MatrixProduct, NaiveEngine, work_of
 from models.card import ModelCard, read_card
 from models.checkpoint import load_network
@@ -25,14 +28,15 @@ from models.tagger import Tagger
 
 _BATCH = 64
 _SECONDS = 2.0  # that a turn takes at least
+_ROUNDS = 2  # of all parts that a worker's turn takes at least: it needs some to get going
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A model's folder, in which engines are built, and a WORK file of listings."""
+    """A model's folder, in which engines are built, and WORK files of listings."""
 
     model: Path
-    work: Path
+    work: tuple[Path, ...]
     threads: int
 
 
@@ -54,10 +58,10 @@ class Contender:
         self._network = load_network(setup.model, card)
         self._engine = _engine(setup, engine, self._network, card)
         self._tagger = Tagger(card, self._engine, TagRules(self._network, card, card.certificates))
-        self._work, self._tags = setup.work, setup.work.with_name("tags.parquet")
+        self._work = setup.work
         self._whole = kind == "worker"
         opened = time.perf_counter() - began
-        self._examples, _ = self._tagger.examples(pl.read_parquet(setup.work))
+        self._examples, _ = self._tagger.examples(pl.read_parquet(list(setup.work)))
         if kind == "naive":  # every listing costs it the same
             self._examples = self._examples.take(np.arange(_BATCH))
         began = time.perf_counter()
@@ -69,11 +73,17 @@ class Contender:
         began, passes = time.perf_counter(), 0
         while (seconds := time.perf_counter() - began) < _SECONDS:
             if self._whole:
-                write_atomically(self._tags, self._tagger.tag(pl.read_parquet(self._work)))
+                with ThreadPoolExecutor(AT_ONCE) as pool:
+                    list(pool.map(self._tag, _ROUNDS * self._work))
             else:
                 encode(self._engine, self._examples)
-            passes += 1
+            passes += _ROUNDS if self._whole else 1
         return passes * len(self._examples) / seconds
+
+    def _tag(self, part: Path) -> None:
+        encoded = self._tagger.encode(pl.read_parquet(part))
+        write_features(part.with_suffix(".features"), encoded)
+        write_atomically(part.with_suffix(".tags"), self._tagger.tag_encoded(encoded))
 
     def predictions(self) -> Predictions:
         features = encode(self._engine, self._examples)

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def dask_client(address: str, workers: int) -> Iterator["Client"]:
-    """A client of the scheduler at `address`; where that is empty, of so many single-threaded local processes."""
+def dask_client(address: str, workers: int, *, at_once: int = 1) -> Iterator["Client"]:
+    """A client of the scheduler at `address`; where that is empty, of so many local processes, each with so many tasks
+    at once."""
     import dask
     from distributed import Client, LocalCluster
 
@@ -24,7 +25,7 @@ def dask_client(address: str, workers: int) -> Iterator["Client"]:
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs="ERROR"
+            n_workers=workers, threads_per_worker=at_once, dashboard_address="127.0.0.1:0", silence_logs="ERROR"
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -19,7 +19,7 @@ from flows.cluster import dask_client
 from flows.drift import FeedDrift, watch
 from flows.progress import bar, console
 from flows.project import Project, conserve, cores
-from flows.tag_work import Champion, Unit, cut, tag_unit
+from flows.tag_work import AT_ONCE, Champion, Unit, cut, tag_unit
 from flows.unfinished import unfinished
 from models.calibration import Certificates
 from models.card import ModelCard, read_card
@@ -128,9 +128,13 @@ def _compute(project: Project, champion: Champion, units: Sequence[Unit]) -> Non
 
     settings = project.settings.tag
     todo = [unit for unit in units if not unit.out.exists()]
+    needs_engine = any(unit.known is None for unit in todo)
     # An engine uses all threads of a user's worker, or its share of this machine; what needs none, one.
-    workers = settings.workers or max(1, cores() if all(unit.known for unit in todo) else cores() // 2)
-    with bar("tag", sum(unit.rows for unit in units)) as advance, dask_client(settings.dask, workers) as client:
+    workers = settings.workers or max(1, cores() // 2 if needs_engine else cores())
+    with (
+        bar("tag", sum(unit.rows for unit in units)) as advance,
+        dask_client(settings.dask, workers, at_once=AT_ONCE if needs_engine else 1) as client,
+    ):
         threads = max(1, min(client.nthreads().values(), default=1) if settings.dask else cores() // workers)
         futures = [client.submit(tag_unit, unit, champion, threads, pure=False, retries=2) for unit in todo]
         for future in as_completed(futures):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -19,6 +20,9 @@ from schemas.tags import ENCODED, LABEL_PREFIX
 if TYPE_CHECKING:
     from models.tag_rules import TagRules
     from models.tagger import Tagger
+
+AT_ONCE = 2  # units in a worker: while one is in the engine, pictures of the other are decoded
+_loading = Lock()
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,12 @@ def tag_unit(unit: Unit, champion: Champion, threads: int) -> int:
     """Runs in a Dask worker: one unit in, its features and tags out, each whole or not at all. Returns its listings."""
     listings = pl.read_parquet(unit.listings)
     if unit.known:
-        tagged = _rules(champion).tag(_with_features(listings, unit.known))
+        with _loading:
+            rules = _rules(champion)
+        tagged = rules.tag(_with_features(listings, unit.known))
     else:
-        tagger = _tagger(champion, threads)
+        with _loading:
+            tagger = _tagger(champion, threads)
         encoded = tagger.encode(listings)
         if unit.keep:
             write_features(unit.keep, encoded)

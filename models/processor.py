@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 from jaxtyping import Int64, UInt8
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from models.backbone import ClipBackbone, title_tokenizer
 from schemas.errors import ConfigurationError
@@ -36,7 +36,11 @@ class Processor:
         """A stored JPEG, decoded and scaled to the network's size. Portrait networks keep the whole picture, square
         ones its centre (as CLIP was trained). Raises `OSError` or `ValueError` on bytes that are no picture."""
         height, width = self.image_size
-        with Image.open(BytesIO(jpeg), formats=("JPEG",)) as image:
+        try:
+            image = Image.open(BytesIO(jpeg), formats=("JPEG",))
+        except UnidentifiedImageError as fault:
+            raise ValueError("it is no JPEG") from fault
+        with image:
             image.draft("RGB", (width, height))
             box: tuple[float, float, float, float] | None = None
             if height == width:

@@ -1,6 +1,7 @@
 """What a worker holds: a model, its engine and its rules. Partitions of listings in, features, tags and flags out."""
 
 from pathlib import Path
+from threading import Lock
 from typing import Self
 
 import numpy as np
@@ -20,13 +21,15 @@ from schemas.tags import ENCODED, LABEL_PREFIX
 
 
 class Tagger:
-    """Load once per process; it keeps nothing between calls."""
+    """Load once per process; it keeps nothing between calls. Threads may share it: the engine runs for one at a time,
+    while others decode pictures."""
 
     def __init__(self, card: ModelCard, engine: InferenceEngine, rules: TagRules) -> None:
         self._card = card
         self._engine = engine
         self._rules = rules
         self._processor = card.processor()
+        self._engine_is_free = Lock()
 
     @classmethod
     def load(cls, folder: Path, *, engine: EngineName, threads: int) -> Self:
@@ -53,7 +56,7 @@ class Tagger:
         """A WORK frame → an ENCODED frame of the same listings in the same order. A listing whose picture cannot be
         decoded, or that has neither picture nor title, has `error` set and no features."""
         examples, errors = self.examples(work)
-        made = iter(packed(encode(self._engine, examples)) if len(examples) else ())
+        made = iter(self._features(examples) if len(examples) else ())
         labels = [name for name in work.columns if name.startswith(LABEL_PREFIX)]
         return work.with_columns(
             has_picture=pl.col("picture").is_not_null(),
@@ -61,6 +64,10 @@ class Tagger:
             features=pl.Series([None if error else next(made) for error in errors], dtype=pl.Binary),
             error=pl.Series(errors, dtype=pl.String),
         ).select(*ENCODED.names(), *labels)
+
+    def _features(self, examples: Examples) -> pl.Series:
+        with self._engine_is_free:
+            return packed(encode(self._engine, examples))
 
     def examples(self, work: pl.DataFrame) -> tuple[Examples, list[str | None]]:
         """The listings of a WORK frame that can be read, as the network reads them; and what is wrong with each (None:

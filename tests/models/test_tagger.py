@@ -1,10 +1,19 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import polars as pl
 import pytest
 from tiny import TAXONOMY, jpeg, model_folder
 
+from models.card import read_card
+from models.checkpoint import load_network
+from models.engines import Features
+from models.engines.torch_engine import TorchEngine
 from models.presets import Preset
+from models.tag_rules import TagRules
 from models.tagger import Tagger
 from schemas.tags import FLAG_KINDS, TAGGED, work_schema
 
@@ -51,7 +60,7 @@ def test_every_listing_comes_back_in_its_place(tagged: pl.DataFrame) -> None:
 def test_what_cannot_be_tagged_says_why(tagged: pl.DataFrame) -> None:
     errors = dict(tagged.select("listing_id", "error").iter_rows())
     assert {id_ for id_, error in errors.items() if error} == {"broken", "nothing"}
-    assert errors["broken"].startswith("the stored picture cannot be decoded (")
+    assert errors["broken"].== "the stored picture cannot be decoded (it is no JPEG)"
     assert errors["nothing"] == "the listing has neither a picture nor a title"
     for row in tagged.filter(pl.col("error").is_not_null()).iter_rows(named=True):
         assert row["tags"] == [] and row["flags"] == []
@@ -121,3 +130,24 @@ def test_frames_without_anything_to_tag(folder: Path) -> None:
     hopeless = tagger.tag(work("nothing", "broken"))
     assert hopeless.schema == TAGGED and hopeless["listing_id"].to_list() == ["nothing", "broken"]
     assert hopeless["error"].null_count() == 0
+
+
+def test_threads_wait_for_the_engine(folder: Path, tagged: pl.DataFrame) -> None:
+    card, running = read_card(folder), Lock()
+    network = load_network(folder, card)
+
+    class OneAtATime(TorchEngine):
+        """As OpenVINO's requests are: another call meanwhile is an error."""
+
+        def __call__(self, *arrays: Any) -> Features:
+            assert running.acquire(blocking=False), "the engine is busy"
+            try:
+                time.sleep(0.02)
+                return super().__call__(*arrays)
+            finally:
+                running.release()
+
+    tagger = Tagger(card, OneAtATime(network), TagRules(network, card, card.certificates))
+    with ThreadPoolExecutor(4) as pool:
+        for again in pool.map(tagger.tag, [work(*ROWS)] * 8):
+            assert again.equals(tagged)
