@@ -60,7 +60,7 @@ def test_every_listing_comes_back_in_its_place(tagged: pl.DataFrame) -> None:
 def test_what_cannot_be_tagged_says_why(tagged: pl.DataFrame) -> None:
     errors = dict(tagged.select("listing_id", "error").iter_rows())
     assert {id_ for id_, error in errors.items() if error} == {"broken", "nothing"}
-    assert errors["broken"].== "the stored picture cannot be decoded (it is no JPEG)"
+    assert errors["broken"] == "the stored picture cannot be decoded (it is no JPEG)"
     assert errors["nothing"] == "the listing has neither a picture nor a title"
     for row in tagged.filter(pl.col("error").is_not_null()).iter_rows(named=True):
         assert row["tags"] == [] and row["flags"] == []
