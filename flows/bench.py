@@ -18,7 +18,7 @@ from flows.progress import bar
 from flows.project import Project, cores
 from models.bench import untrained_model
 from models.card import CARD, WEIGHTS
-from models.engines.card import choose_backend
+from models.engines.choice import candidates
 from models.engines.gate import Gate, compare
 from models.presets import preset
 from schemas.errors import UserError
@@ -67,7 +67,7 @@ def bench(project: Project, *, preset_name: str | None = None, listings: int = 5
     if frame.height < FEWEST:
         raise UserError(f"the catalogue has {frame.height} listings, {FEWEST} are needed: run `cma ingest` first")
     frame = frame.sample(min(listings, frame.height), seed=0)
-    best = choose_backend("auto")
+    best = candidates("auto")[0]
     compiled = dict.fromkeys(("openvino", best))
     engines = {kind: kind for kind in ("naive", "torch", *compiled)} | {"worker": best}
     with TemporaryDirectory(prefix="cma-bench-") as temporary, ExitStack() as stack:

@@ -100,7 +100,7 @@ def _engine(setup: Setup, name: str, network: CmaClip, card: ModelCard) -> Infer
     if name == "torch":
         return TorchEngine(network)
     built = EngineIdentity(**json.loads(_built(setup, name).read_text(encoding="utf-8")))
-    return compiled_engine(name, setup.model, card, built, threads=setup.threads)[1]()
+    return compiled_engine(name, setup.model, card, built, threads=setup.threads)
 
 
 def _built(setup: Setup, backend: str) -> Path:

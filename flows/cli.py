@@ -52,7 +52,7 @@ def demo(
     from flows.demo import make_demo, score_demo
     from flows.project import Project
     from models.card import read_card
-    from models.engines.card import chosen_backend
+    from models.engines.choice import chosen_backend
 
     config, sample = make_demo(folder, listings=listings, seed=seed)
     out.print(f"[bold]sample catalogue[/bold] {sample.feed}")
@@ -63,7 +63,7 @@ def demo(
     folder = project.model_folder()
     _, not_compiled = chosen_backend(folder, read_card(folder), project.settings.tag.engine)
     if not_compiled:
-        summaries.engine(out, flows.compile_engine(config))
+        summaries.engines(out, flows.compile_engine(config))
     summaries.tags(out, flows.tag_catalog(config))
     report = flows.noise_report(config)
     summaries.demo(out, score_demo(project, sample))
@@ -150,16 +150,19 @@ def train(
 def compile_(config: Config = None) -> None:
     """Builds the champion's engine and checks it against the reference (flow compile-engine).
 
+    Under tag.engine = "auto", one that fails gives way to the next: tensorrt, openvino, torch.
+
     The model card is written anew: it speaks of the engine that tags.
     """
     flows = _flows()
     from flows import summaries
 
     built = flows.compile_engine(_config(config))
-    summaries.engine(out, built)
-    if not built.gate.passed:
+    summaries.engines(out, built)
+    if not built[-1].gate.passed:
         raise UserError(
-            f"the {built.backend} engine failed its gate and will not be used; `cma tag` falls back to torch"
+            f'the {built[-1].backend} engine failed its gate and will not be used; with tag.engine = "auto" the next '
+            "best that passes does its work"
         )
 
 

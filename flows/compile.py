@@ -7,25 +7,33 @@ from flows.project import Project, cores
 from models.card import read_card
 from models.engines.build import compile_engine
 from models.engines.card import EngineCard
+from models.engines.choice import candidates
 from models.engines.tensorrt.options import Options
 
 
-def compile_champion(project: Project) -> EngineCard:
-    """The champion's engine by `tag.engine`. One that fails its gate is kept for study and never used."""
+def compile_champion(project: Project) -> list[EngineCard]:
+    """The champion's engine by `tag.engine`: the first candidate that passes its gate. One that fails is kept for study
+    and never used. Returns all that were tried."""
     with project.run("compile-engine") as run:
         folder = project.model_folder()
         card = read_card(folder)
-        built = compile_engine(
-            folder,
-            card,
-            project.settings.tag.engine,
-            validation=held_out(project, card, "validation"),
-            calibration=held_out(project, card, "calibration"),
-            test=held_out(project, card, "test"),
-            promise=promise_of(project),
-            threads=cores(),
-            tensorrt=Options(**project.settings.tag.tensorrt.model_dump()),
-        )
+        splits = {name: held_out(project, card, name) for name in ("validation", "calibration", "test")}
+        tried: list[EngineCard] = []
+        for backend in candidates(project.settings.tag.engine):
+            tried.append(
+                compile_engine(
+                    folder,
+                    card,
+                    backend,
+                    **splits,
+                    promise=promise_of(project),
+                    threads=cores(),
+                    tensorrt=Options(**project.settings.tag.tensorrt.model_dump()),
+                )
+            )
+            if tried[-1].gate.passed:
+                break
+        built = tried[-1]
         run.summary.update(model_version=card.version, engine=built.identity.to_dict(), gate=built.gate.to_dict())
         evaluate_model(project)  # writes the card of the engine that tags now
-    return built
+    return tried

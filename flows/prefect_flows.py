@@ -31,7 +31,7 @@ def train_cma(config: Path | None = None) -> Any:
 
 @flow(name="compile-engine")
 def compile_engine(config: Path | None = None) -> Any:
-    """Exports, builds and gates the champion's engine; returns its `EngineCard`."""
+    """Exports, builds and gates the champion's engine; returns an `EngineCard` of each that was tried."""
     from flows.compile import compile_champion
 
     return compile_champion(_project(config))

@@ -9,7 +9,7 @@ from models.card import ModelCard, read_card
 from models.checkpoint import load_network
 from models.comparison import Answers, Comparison, compare
 from models.device import best_device
-from models.engines.card import EngineCard, choose_backend, trouble_with
+from models.engines.choice import candidates, trouble_with
 from models.engines.torch_engine import TorchEngine
 from models.examples import Examples
 from models.features import classify, encode
@@ -132,9 +132,8 @@ def _usable(project: Project, version: str) -> Switched:
     folder = project.model_folder(version)
     card = read_card(folder)
     load_network(folder, card)
-    backend = choose_backend(project.settings.tag.engine)
-    trouble = None if backend == "torch" else trouble_with(EngineCard.read(folder, backend), card)
-    return Switched(version, backend, trouble)
+    first = candidates(project.settings.tag.engine)[0]
+    return Switched(version, first, trouble_with(folder, card, first))
 
 
 def _classes(taxonomy: Taxonomy) -> list[tuple[str, tuple[str, ...]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -118,10 +118,11 @@ def switched(out: Console, now: Switched) -> None:
         out.print(f"  it tags on the {now.backend} engine")
 
 
-def engine(out: Console, built: EngineCard) -> None:
-    verdict = "[green]passed[/green]" if built.gate.passed else "[red]refused[/red]"
-    out.print(f"[bold]engine {built.identity}[/bold]  gate {verdict}: {built.gate}")
-    _certificates(out, built.certificates, built.certificates.feeds)
+def engines(out: Console, tried: Sequence[EngineCard]) -> None:
+    for built in tried:
+        verdict = "[green]passed[/green]" if built.gate.passed else "[red]refused[/red]"
+        out.print(f"[bold]engine {built.identity}[/bold]  gate {verdict}: {built.gate}")
+    _certificates(out, tried[-1].certificates, tried[-1].certificates.feeds)
 
 
 def certified(out: Console, done: CertifySummary) -> None:

@@ -23,7 +23,8 @@ from flows.tag_work import AT_ONCE, Champion, Unit, cut, tag_unit
 from flows.unfinished import unfinished
 from models.calibration import Certificates
 from models.card import ModelCard, read_card
-from models.engines.card import certificates_on, chosen_backend, identity_of
+from models.engines.card import certificates_on
+from models.engines.choice import chosen_backend, identity_of
 
 
 @dataclass
@@ -52,7 +53,7 @@ def tag(project: Project) -> TagSummary:
     card = read_card(folder)
     backend, fallback = chosen_backend(folder, card, project.settings.tag.engine)
     if fallback:
-        console.print(f"[yellow]tagging with the torch engine: {fallback}; `cma compile` builds it[/yellow]")
+        console.print(f"[yellow]tagging with the {backend} engine: {fallback}; run `cma compile`[/yellow]")
     with project.run("tag-catalog") as run:
         summary = TagSummary(card.version, backend)
         certificates = certificates_on(folder, card, backend)

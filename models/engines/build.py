@@ -9,14 +9,8 @@ from models.card import ModelCard
 from models.certification import Labelled, certificates_of
 from models.checkpoint import load_network
 from models.cma_clip import CmaClip
-from models.engines.card import (
-    EngineCard,
-    EngineName,
-    certificates_on,
-    choose_backend,
-    store_certificates,
-    trouble_with,
-)
+from models.engines.card import EngineCard, EngineName, certificates_on, store_certificates
+from models.engines.choice import chosen_backend, identity_of, trouble_with
 from models.engines.compiled import compiled_engine, make_engine
 from models.engines.gate import compare
 from models.engines.protocol import InferenceEngine
@@ -31,7 +25,7 @@ from schemas.errors import ConfigurationError, UserError
 def compile_engine(
     folder: Path,
     card: ModelCard,
-    name: EngineName,
+    backend: EngineName,
     *,
     validation: Examples,
     calibration: Examples,
@@ -43,7 +37,6 @@ def compile_engine(
     """Exports, builds, gates and certifies an engine of the model in `folder`; its card says whether it passed."""
     network = load_network(folder, card)
     reference = TorchEngine(network)
-    backend = choose_backend(name)
     engine: InferenceEngine = reference
     if backend != "torch":
         engine = make_engine(backend, network, folder, card, threads=threads, options=tensorrt or Options())
@@ -96,20 +89,14 @@ def open_engine(
     folder: Path, card: ModelCard, network: CmaClip, name: EngineName, *, threads: int
 ) -> tuple[InferenceEngine, Certificates]:
     """The engine to tag with, and its certificates. A compiled engine that is missing, stale, foreign or failed its
-    gate gives way to the reference under `auto`, and is an error where it was asked for by name."""
-    backend = choose_backend(name)
-    if backend == "torch":
-        return TorchEngine(network), certificates_on(folder, card, "torch")
-    built = EngineCard.read(folder, backend)
-    trouble = trouble_with(built, card)
-    if trouble is None and built is not None:
-        here, opened = compiled_engine(backend, folder, card, built.identity, threads=threads)
-        if here == built.identity:
-            return opened(), built.certificates
-        trouble = f"was compiled and certified as {built.identity}, but this is {here}"
-    if name != "auto":
+    gate gives way to the next under `auto`, and is an error where it was asked for by name."""
+    backend, _ = chosen_backend(folder, card, name)
+    if trouble := trouble_with(folder, card, backend):
         raise UserError(f"the {backend} engine of model {card.version} {trouble}: run `cma compile`, or set tag.engine")
-    return TorchEngine(network), certificates_on(folder, card, "torch")
+    if backend == "torch":
+        return TorchEngine(network), certificates_on(folder, card, backend)
+    engine = compiled_engine(backend, folder, card, identity_of(folder, backend), threads=threads)
+    return engine, certificates_on(folder, card, backend)
 
 
 def _predict(network: CmaClip, engine: InferenceEngine, examples: Examples) -> Labelled:

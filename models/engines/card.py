@@ -1,8 +1,7 @@
-"""What is known of a model's engines without opening one. Reading it loads no PyTorch, but where TensorRT is there."""
+"""What is known of a model's engines, beside the model. Reading it loads no PyTorch."""
 
 import json
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,8 +9,6 @@ from models.calibration import Certificates
 from models.card import ModelCard, write_card, write_whole
 from models.engines.gate import Gate
 from models.engines.protocol import EngineIdentity
-from models.engines.tensorrt.presence import missing
-from schemas.errors import ConfigurationError
 
 EngineName = Literal["auto", "tensorrt", "openvino", "torch"]
 
@@ -57,21 +54,6 @@ class EngineCard:
             return None
 
 
-def chosen_backend(folder: Path, card: ModelCard, name: EngineName) -> tuple[EngineName, str | None]:
-    """The backend that `open_engine` would use, and why it is not the first choice (None: it is)."""
-    backend = choose_backend(name)
-    trouble = None if backend == "torch" else trouble_with(EngineCard.read(folder, backend), card)
-    return ("torch", f"the {backend} engine {trouble}") if trouble and name == "auto" else (backend, None)
-
-
-def identity_of(folder: Path, backend: str) -> EngineIdentity:
-    """Of the engine that `open_engine` opens for a chosen backend."""
-    built = EngineCard.read(folder, backend)
-    if backend == "torch" or built is None:
-        return EngineIdentity("torch", version("torch"), "cpu", "float32")
-    return built.identity
-
-
 def certificates_on(folder: Path, card: ModelCard, backend: str) -> Certificates:
     """What is certified on the outputs of this backend; the reference's are the model's own until it is compiled."""
     built = EngineCard.read(folder, backend)
@@ -85,25 +67,6 @@ def store_certificates(folder: Path, card: ModelCard, backend: str, certificates
         replace(built, certificates=certificates).write(folder)
     else:
         write_card(replace(card, certificates=certificates), folder)
-
-
-def choose_backend(name: EngineName) -> EngineName:
-    """What `tag.engine` means on this machine: `auto` is TensorRT where it can run, else OpenVINO."""
-    if name == "auto":
-        return "openvino" if missing() else "tensorrt"
-    if name == "tensorrt" and (trouble := missing()):
-        raise ConfigurationError(f"tag.engine: {trouble}; or set tag.engine to auto, openvino or torch")
-    return name
-
-
-def trouble_with(built: EngineCard | None, card: ModelCard) -> str | None:
-    if built is None:
-        return "has not been compiled"
-    if built.weights != card.weights:
-        return "was compiled from other weights"
-    if not built.gate.passed:
-        return f"failed its gate ({built.gate})"
-    return None
 
 
 def _card_path(folder: Path, backend: str) -> Path:

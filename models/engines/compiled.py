@@ -1,6 +1,5 @@
 """The engines that are built ahead of use: made from the network by `cma compile`, and opened by whoever tags."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -48,18 +47,14 @@ def make_engine(
 
 def compiled_engine(
     backend: str, folder: Path, card: ModelCard, built: EngineIdentity, *, threads: int
-) -> tuple[EngineIdentity, Callable[[], InferenceEngine]]:
-    """The identity that the engine of `built` has on this machine, and what opens it where that is the same."""
+) -> InferenceEngine:
+    """Opens the engine that was built under this identity, which is this machine's."""
     if backend == "openvino":
-        engine = OpenVinoEngine(folder / "engines" / ONNX, threads=threads)
-        return engine.identity, lambda: engine
+        return OpenVinoEngine(folder / "engines" / ONNX, threads=threads)
     from models.engines.tensorrt.engine import TensorRtEngine
-    from models.engines.tensorrt.identity import device_name, here
-    from models.engines.tensorrt.library import version
     from models.engines.tensorrt.plan import Plan
 
-    plan = Plan(_plans(folder), built, card.weights)
-    return here(built, version=version(), device=device_name()), lambda: TensorRtEngine(plan)
+    return TensorRtEngine(Plan(_plans(folder), built, card.weights))
 
 
 def _plans(folder: Path) -> Path:

@@ -18,21 +18,18 @@ class OpenVinoEngine:
     batch = 64
 
     def __init__(self, onnx: Path, *, threads: int) -> None:
-        core = ov.Core()
-        precision = "bf16" if "BF16" in core.get_property("CPU", properties.device.capabilities) else "f32"
+        self.identity = identity()
         settings = {
-            hints.inference_precision: ov.Type.bf16 if precision == "bf16" else ov.Type.f32,
+            hints.inference_precision: ov.Type.bf16 if self.identity.precision == "bf16" else ov.Type.f32,
             hints.performance_mode: hints.PerformanceMode.LATENCY,
             properties.inference_num_threads: threads,
             properties.cache_dir: str(onnx.parent / "openvino-cache"),
         }
         try:
-            self._compiled = core.compile_model(onnx, "CPU", settings)
+            self._compiled = ov.Core().compile_model(onnx, "CPU", settings)
         except RuntimeError as error:
             raise UserError(f"OpenVINO cannot read {onnx}: build it again with `cma compile` ({error})") from error
         self._request = self._compiled.create_infer_request()
-        name = str(core.get_property("CPU", properties.device.full_name)).strip()
-        self.identity = EngineIdentity("openvino", ov.get_version().split("-")[0], name, precision)
 
     def __call__(
         self,
@@ -42,3 +39,11 @@ class OpenVinoEngine:
     ) -> Features:
         results = self._request.infer({"pictures": pictures, "tokens": tokens, "present": present})
         return Features(*(np.array(results[name], dtype=np.float32) for name in Features._fields))
+
+
+def identity() -> EngineIdentity:
+    """Of every engine that OpenVINO compiles here."""
+    core = ov.Core()
+    precision = "bf16" if "BF16" in core.get_property("CPU", properties.device.capabilities) else "f32"
+    name = str(core.get_property("CPU", properties.device.full_name)).strip()
+    return EngineIdentity("openvino", ov.get_version().split("-")[0], name, precision)

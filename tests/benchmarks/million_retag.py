@@ -24,7 +24,7 @@ from models.bench import untrained_model
 from models.card import read_card, write_card
 from models.checkpoint import load_network
 from models.engines import Features
-from models.engines.card import identity_of
+from models.engines.choice import identity_of
 from models.kept import encoder_key, packed
 from models.presets import PRESETS
 from schemas.tags import KEPT

@@ -15,10 +15,11 @@ from models.checkpoint import load_network
 from models.cma_clip import CmaClip
 from models.engines import Features, InferenceEngine
 from models.engines.build import certify_feeds, compile_engine, open_engine
-from models.engines.card import EngineCard, chosen_backend
+from models.engines.card import EngineCard
+from models.engines.choice import chosen_backend
 from models.engines.compiled import ONNX
 from models.engines.gate import Gate, compare
-from models.engines.openvino_engine import OpenVinoEngine
+from models.engines.openvino_engine import OpenVinoEngine, identity
 from models.engines.torch_engine import TorchEngine
 from models.examples import Examples
 from models.export import INPUTS, OUTPUTS, export_onnx
@@ -60,9 +61,8 @@ def compiled(backbone_name: str, tmp_path_factory: pytest.TempPathFactory) -> Co
 def fresh(preset: Preset, tmp_path: Path) -> Compiled:
     """A model that was never compiled, with an engine card that a test may write."""
     card = model_folder(tmp_path, preset, threshold=0.75)
-    identity = TorchEngine(tiny_network(preset)).identity
     passed = Gate(40, 1.0, 0.0)
-    return Compiled(tmp_path, card, EngineCard("openvino", identity, card.weights, passed, certificates(0.5), {}))
+    return Compiled(tmp_path, card, EngineCard("openvino", identity(), card.weights, passed, certificates(0.5), {}))
 
 
 def batch(listings: int, length: int) -> Examples:

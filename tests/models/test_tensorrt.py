@@ -17,7 +17,7 @@ from tiny import clip_folder, model_folder, tiny_network, tiny_preset
 
 from models.engines import EngineIdentity, Features
 from models.engines.build import open_engine
-from models.engines.card import choose_backend
+from models.engines.choice import candidates
 from models.engines.tensorrt.identity import here
 from models.engines.tensorrt.options import Options
 from models.engines.tensorrt.plan import Plan
@@ -118,7 +118,7 @@ def test_without_tensorrt_its_engine_is_refused_with_the_way_out(preset: Preset,
     card = model_folder(tmp_path, preset)
     with pytest.raises(ConfigurationError, match=r"tag\.engine: TensorRT is not installed: .*uv sync --extra tensorrt"):
         open_engine(tmp_path, card, tiny_network(preset), "tensorrt", threads=1)
-    assert choose_backend("auto") == "openvino"
+    assert candidates("auto") == ("openvino", "torch")
 
 
 @pytest.mark.skipif(INSTALLED or torch.cuda.is_available(), reason="TensorRT is installed, or there is a card")
@@ -131,8 +131,8 @@ def test_without_a_card_tensorrt_is_not_even_loaded(
     monkeypatch.syspath_prepend(tmp_path)
     assert "no CUDA device" in (missing() or "")
     with pytest.raises(ConfigurationError, match=r"no CUDA device.*set tag\.engine to auto, openvino or torch"):
-        choose_backend("tensorrt")
-    assert choose_backend("auto") == "openvino"
+        candidates("tensorrt")
+    assert candidates("auto") == ("openvino", "torch")
 
 
 def test_the_project_file_chooses_what_a_plan_is() -> None:

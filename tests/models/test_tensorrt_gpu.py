@@ -16,7 +16,8 @@ from tiny import CONTEXT, clip_folder, examples, model_folder, tiny_network, tin
 from models.card import ModelCard
 from models.checkpoint import load_network
 from models.engines.build import compile_engine, open_engine
-from models.engines.card import EngineCard, choose_backend
+from models.engines.card import EngineCard
+from models.engines.choice import candidates
 from models.engines.tensorrt.options import Options, Precision
 from models.engines.tensorrt.plan import Plan
 from models.engines.tensorrt.presence import installed, missing
@@ -81,7 +82,7 @@ def built_alone(onnx: Path, folder: Path, **options: object) -> Plan:
 
 
 def test_it_is_the_automatic_choice_and_passes_its_gate(built: Built) -> None:
-    assert choose_backend("auto") == "tensorrt"
+    assert candidates("auto")[0] == "tensorrt"
     assert built.engine.gate.passed, built.engine.gate
     identity = built.engine.identity
     assert identity.backend == "tensorrt" and identity.precision == "float32" and identity.shapes == str(SHAPES)

@@ -1,0 +1,69 @@
+"""Which engine may tag on this machine, told without opening one. PyTorch is loaded only where TensorRT is there."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from models.card import ModelCard
+from models.engines.card import EngineCard, EngineName
+from models.engines.protocol import EngineIdentity
+from models.engines.tensorrt.presence import missing
+from schemas.errors import ConfigurationError
+
+
+def candidates(name: EngineName) -> tuple[EngineName, ...]:
+    """What `tag.engine` means here, the first choice first: `auto` is TensorRT where it can run, then OpenVINO, then
+    the reference."""
+    if name == "tensorrt" and (trouble := missing()):
+        raise ConfigurationError(f"tag.engine: {trouble}; or set tag.engine to auto, openvino or torch")
+    if name != "auto":
+        return (name,)
+    return ("openvino", "torch") if missing() else ("tensorrt", "openvino", "torch")
+
+
+def chosen_backend(folder: Path, card: ModelCard, name: EngineName) -> tuple[EngineName, str | None]:
+    """The first candidate that may tag, and why it is not the first of all (None: it is). One that is asked for by name
+    is chosen in any case."""
+    backends = candidates(name)
+    troubles: list[str] = []
+    for backend in backends[:-1]:
+        trouble = trouble_with(folder, card, backend)
+        if trouble is None:
+            return backend, "; ".join(troubles) or None
+        troubles.append(f"the {backend} engine {trouble}")
+    return backends[-1], "; ".join(troubles) or None
+
+
+def trouble_with(folder: Path, card: ModelCard, backend: EngineName) -> str | None:
+    """Why the engine may not tag here; None: it may. The reference always may."""
+    if backend == "torch":
+        return None
+    built = EngineCard.read(folder, backend)
+    if built is None:
+        return "has not been compiled"
+    if built.weights != card.weights:
+        return "was compiled from other weights"
+    if not built.gate.passed:
+        return f"failed its gate ({built.gate})"
+    here = _here(built.identity)
+    if here != built.identity:
+        return f"was compiled and certified as {built.identity}, but this is {here}"
+    return None
+
+
+def identity_of(folder: Path, backend: EngineName) -> EngineIdentity:
+    """Of a chosen engine."""
+    built = EngineCard.read(folder, backend)
+    if backend == "torch" or built is None:
+        return EngineIdentity("torch", version("torch"), "cpu", "float32")
+    return built.identity
+
+
+def _here(built: EngineIdentity) -> EngineIdentity:
+    """The identity that this engine has on this machine."""
+    if built.backend == "openvino":
+        from models.engines import openvino_engine
+
+        return openvino_engine.identity()
+    from models.engines.tensorrt import identity, library
+
+    return identity.here(built, version=library.version(), device=identity.device_name())
