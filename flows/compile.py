@@ -35,5 +35,6 @@ def compile_champion(project: Project) -> list[EngineCard]:
                 break
         built = tried[-1]
         run.summary.update(model_version=card.version, engine=built.identity.to_dict(), gate=built.gate.to_dict())
-        evaluate_model(project)  # writes the card of the engine that tags now
+        if built.gate.passed:
+            evaluate_model(project)  # writes the card of the engine that tags now
     return tried

@@ -32,7 +32,7 @@ class Faulty:
 
 def cma(*command: object) -> tuple[int, str]:
     done = CliRunner().invoke(app, [str(part) for part in command])
-    return done.exit_code, " ".join(done.output.split())
+    return done.exit_code, " ".join([*done.output.split(), str(done.exception or "")])
 
 
 def chosen(config: Path) -> tuple[str, str | None]:
