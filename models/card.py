@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import dataclass
+from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -81,6 +82,11 @@ def write_whole(path: Path, content: str | bytes) -> None:
     whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     whole.write_bytes(content.encode() if isinstance(content, str) else content)
     os.replace(whole, path)
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def read_card(folder: Path) -> ModelCard:

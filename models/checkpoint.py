@@ -1,6 +1,5 @@
 """A model's weights on disk: safetensors, checked against the card. Nothing is ever unpickled."""
 
-from hashlib import file_digest
 from pathlib import Path
 
 import torch
@@ -8,7 +7,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from models.backbone import build_backbone
-from models.card import CARD, WEIGHTS, ModelCard
+from models.card import CARD, WEIGHTS, ModelCard, sha256_of
 from models.cma_clip import CmaClip
 from models.presets import Preset
 from schemas.errors import UserError
@@ -41,13 +40,13 @@ def save_weights(network: CmaClip, folder: Path) -> str:
     """Writes the weights; returns their SHA-256."""
     path = folder / WEIGHTS
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}, path)
-    return _sha256(path)
+    return sha256_of(path)
 
 
 def load_network(folder: Path, card: ModelCard) -> CmaClip:
     """The network with its trained weights, on the CPU, ready to infer."""
     path = folder / WEIGHTS
-    if not path.exists() or _sha256(path) != card.weights:
+    if not path.exists() or sha256_of(path) != card.weights:
         raise UserError(
             f"{path} is missing or not the file that was trained (its SHA-256 differs from {CARD}): restore it from a "
             "backup, or train again with `cma train`"
@@ -58,8 +57,3 @@ def load_network(folder: Path, card: ModelCard) -> CmaClip:
     except (SafetensorError, RuntimeError) as error:
         raise UserError(f"{path} does not fit the network that {CARD} describes: {error}") from error
     return network.eval()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.calibration import Certificates, Promise
-from models.card import ModelCard
+from models.card import ModelCard, sha256_of
 from models.certification import Labelled, certificates_of
 from models.checkpoint import load_network
 from models.cma_clip import CmaClip
-from models.engines.card import EngineCard, EngineName, certificates_on, store_certificates
+from models.engines.card import ONNX, EngineCard, EngineName, certificates_on, store_certificates
 from models.engines.choice import chosen_backend, identity_of, trouble_with
 from models.engines.compiled import compiled_engine, make_engine
 from models.engines.gate import compare
@@ -47,7 +47,8 @@ def compile_engine(
     gate = compare(_predict(network, reference, calibration).predictions, outputs["calibration"].predictions)
     certificates = certificates_of(outputs["validation"], outputs["calibration"], card.taxonomy.attributes, promise)
     metrics = metrics_of(outputs["test"], certificates)
-    built = EngineCard(backend, engine.identity, card.weights, gate, certificates, metrics)
+    onnx = sha256_of(folder / "engines" / ONNX) if backend == "openvino" else None
+    built = EngineCard(backend, engine.identity, card.weights, gate, certificates, metrics, onnx)
     built.write(folder)
     return built
 

@@ -10,6 +10,7 @@ from models.card import ModelCard, write_card, write_whole
 from models.engines.gate import Gate
 from models.engines.protocol import EngineIdentity
 
+ONNX = "encoder.onnx"
 EngineName = Literal["auto", "tensorrt", "openvino", "torch"]
 
 
@@ -23,6 +24,7 @@ class EngineCard:
     gate: Gate
     certificates: Certificates
     metrics: dict[str, dict[str, float]]
+    onnx: str | None = None  # SHA-256 of the file that the engine is compiled from as it is opened; null: it is not
 
     def write(self, folder: Path) -> None:
         path = _card_path(folder, self.backend)
@@ -44,6 +46,7 @@ class EngineCard:
                 gate=Gate(**data["gate"]),
                 certificates=Certificates.from_dict(data["certificates"]),
                 metrics=data["metrics"],
+                onnx=data.get("onnx"),
             )
         except (
             ValueError,

@@ -3,8 +3,8 @@
 from importlib.metadata import version
 from pathlib import Path
 
-from models.card import ModelCard
-from models.engines.card import EngineCard, EngineName
+from models.card import ModelCard, sha256_of
+from models.engines.card import ONNX, EngineCard, EngineName
 from models.engines.protocol import EngineIdentity
 from models.engines.tensorrt.presence import missing
 from schemas.errors import ConfigurationError
@@ -47,6 +47,9 @@ def trouble_with(folder: Path, card: ModelCard, backend: EngineName) -> str | No
     here = _here(built.identity)
     if here != built.identity:
         return f"was compiled and certified as {built.identity}, but this is {here}"
+    file = folder / "engines" / ONNX
+    if built.onnx and not (file.exists() and sha256_of(file) == built.onnx):
+        return f"has lost its network: {file} is missing, or not the file that was exported"
     return None
 
 

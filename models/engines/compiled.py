@@ -5,14 +5,13 @@ from pathlib import Path
 
 from models.card import ModelCard
 from models.cma_clip import CmaClip
+from models.engines.card import ONNX
 from models.engines.openvino_engine import OpenVinoEngine
 from models.engines.protocol import EngineIdentity, InferenceEngine
 from models.engines.tensorrt.options import Options
 from models.engines.tensorrt.shapes import Shapes
 from models.export import export_onnx
 from models.precision import write_lowered
-
-ONNX = "encoder.onnx"
 
 
 def make_engine(

@@ -15,9 +15,8 @@ from models.checkpoint import load_network
 from models.cma_clip import CmaClip
 from models.engines import Features, InferenceEngine
 from models.engines.build import certify_feeds, compile_engine, open_engine
-from models.engines.card import EngineCard
+from models.engines.card import ONNX, EngineCard
 from models.engines.choice import chosen_backend
-from models.engines.compiled import ONNX
 from models.engines.gate import Gate, compare
 from models.engines.openvino_engine import OpenVinoEngine, identity
 from models.engines.torch_engine import TorchEngine
@@ -230,15 +229,28 @@ def test_a_damaged_engine_card_is_as_good_as_none(fresh: Compiled, damage: str) 
     assert engine.identity.backend == "torch"
 
 
-@pytest.mark.parametrize("damage", [b"", b"no network", None])
-def test_a_damaged_onnx_file_is_named(fresh: Compiled, compiled: Compiled, damage: bytes | None) -> None:
-    fresh.built.write(fresh.folder)
-    (fresh.folder / "engines" / ONNX).write_bytes(compiled.onnx.read_bytes()[:5000] if damage is None else damage)
+@pytest.mark.parametrize("damage", ["gone", "empty", "cut", "one bit"])
+def test_a_damaged_onnx_file_is_named(compiled: Compiled, tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(compiled.folder, folder)
+    file = folder / "engines" / ONNX
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes({"empty": b"", "cut": content[:5000]}.get(damage, content))
+    if damage == "gone":
+        file.unlink()
+    with pytest.raises(UserError, match=rf"has lost its network: .*{ONNX}.* run `cma compile`"):
+        open_engine(folder, compiled.card, compiled.network, "openvino", threads=1)
+    engine, found = open_engine(folder, compiled.card, compiled.network, "auto", threads=1)
+    assert engine.identity.backend == "torch" and found == compiled.card.certificates
+    _, why = chosen_backend(folder, compiled.card, "auto")
+    assert why is not None and why.startswith("the openvino engine has lost its network")
+
+
+def test_a_file_that_is_no_network_is_named(tmp_path: Path) -> None:
+    (tmp_path / ONNX).write_bytes(b"no network")
     with pytest.raises(UserError, match=ONNX):
-        open_engine(fresh.folder, fresh.card, fresh.network, "openvino", threads=1)
-    (fresh.folder / "engines" / ONNX).unlink()
-    with pytest.raises(UserError, match=ONNX):
-        open_engine(fresh.folder, fresh.card, fresh.network, "auto", threads=1)
+        OpenVinoEngine(tmp_path / ONNX, threads=1)
 
 
 def test_an_engine_certified_elsewhere_is_not_used(compiled: Compiled, tmp_path: Path) -> None:
