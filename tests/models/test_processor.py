@@ -41,6 +41,18 @@ def test_portrait_networks_see_the_whole_picture(backbone_name: str) -> None:
         assert (abs(picture[row] - color) < 40).all()
 
 
+@pytest.mark.parametrize("size", [(192, 288), (61, 83), (256, 256), (24, 40)])
+def test_pictures_are_scaled_as_pillow_does(backbone_name: str, size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=90)
+    with Image.open(out) as image:
+        image.draft("RGB", (60, 96))
+        expected = np.asarray(image.convert("RGB").resize((60, 96), Image.Resampling.BICUBIC), dtype=int)
+    picture = processor(backbone_name, (96, 60)).picture(out.getvalue())
+    assert abs(picture - expected).max() <= 1
+
+
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_other_modes_become_rgb(backbone_name: str, mode: str) -> None:
     out = io.BytesIO()
