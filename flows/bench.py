@@ -72,7 +72,7 @@ def bench(project: Project, *, preset_name: str | None = None, listings: int = 5
     engines = {kind: kind for kind in ("naive", "torch", *compiled)} | {"worker": best}
     with TemporaryDirectory(prefix="cma-bench-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
-        parts = write_partitions(frame, project.shards, folder, rows_per_partition=FEWEST)
+        parts = write_partitions(frame, project.shards, folder, rows_per_partition=4 * FEWEST)
         setup = Setup(_model(project, preset_name, folder / "model"), tuple(parts), cores())
         advance = stack.enter_context(bar("bench", (1 + rounds) * len(engines)))
         machine = Process(stack, "building", advance)

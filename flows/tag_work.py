@@ -130,8 +130,9 @@ def _tagger(champion: Champion, threads: int) -> "Tagger":
 
 @lru_cache(maxsize=1)
 def _rules(champion: Champion) -> "TagRules":
-    from models.process import use_threads
+    from models.process import keep_freed_memory, use_threads
     from models.tag_rules import TagRules
 
+    keep_freed_memory()
     use_threads(1)  # there are as many workers as cores
     return TagRules.load(champion.folder, champion.backend)

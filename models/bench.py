@@ -37,6 +37,7 @@ class NaiveEngine:
     every layer computed. The numbers are the reference's."""
 
     batch = 64
+    streams = 1
 
     def __init__(self, network: CmaClip) -> None:
         network.sequence_attention = AllRows(network.sequence_attention)

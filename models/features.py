@@ -1,6 +1,7 @@
 """Many listings through an engine, and what the heads make of the features."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,11 +41,17 @@ def encode(
     """Runs an engine over listings, batch by batch (of as many as the engine wants, unless said otherwise); order is
     kept."""
     parts, batches = [], in_batches(examples, batch or engine.batch)
-    for rows in batches:
+
+    def one(rows: NDArray[np.intp]) -> Features:
         chunk = examples.take(rows)
-        parts.append(engine(chunk.pictures, trim(chunk.tokens), chunk.present))
-        if progress:
-            progress(len(rows))
+        return engine(chunk.pictures, trim(chunk.tokens), chunk.present)
+
+    with ThreadPoolExecutor(engine.streams) as pool:
+        done = pool.map(one, batches) if engine.streams > 1 else map(one, batches)
+        for rows, part in zip(batches, done, strict=True):
+            parts.append(part)
+            if progress:
+                progress(len(rows))
     back = np.argsort(np.concatenate(batches), kind="stable")
     return Features(*(np.concatenate(columns)[back] for columns in zip(*parts, strict=True)))
 

@@ -1,7 +1,8 @@
 """What a worker holds: a model, its engine and its rules. Partitions of listings in, features, tags and flags out."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from threading import Lock
+from threading import Semaphore
 from typing import Self
 
 import numpy as np
@@ -21,15 +22,15 @@ from schemas.tags import ENCODED, LABEL_PREFIX
 
 
 class Tagger:
-    """Load once per process; it keeps nothing between calls. Threads may share it: the engine runs for one at a time,
-    while others decode pictures."""
+    """Load once per process; it keeps nothing between calls. Threads may share it: some decode pictures while others
+    are in the engine, as many as it takes."""
 
     def __init__(self, card: ModelCard, engine: InferenceEngine, rules: TagRules) -> None:
         self._card = card
         self._engine = engine
         self._rules = rules
         self._processor = card.processor()
-        self._engine_is_free = Lock()
+        self._engine_is_free = Semaphore(engine.streams)
 
     @classmethod
     def load(cls, folder: Path, *, engine: EngineName, threads: int) -> Self:
@@ -72,12 +73,17 @@ class Tagger:
     def examples(self, work: pl.DataFrame) -> tuple[Examples, list[str | None]]:
         """The listings of a WORK frame that can be read, as the network reads them; and what is wrong with each (None:
         it can be read)."""
-        pictures, errors = self._decode(work)
+        pictures, errors = [], []
+        blank = np.zeros((*self._card.image_size, 3), dtype=np.uint8)
+        for picture, error in self._decode(work):
+            errors.append(error)
+            if error is None:
+                pictures.append(blank if picture is None else picture)
         readable = np.array([error is None for error in errors], dtype=bool)
         listings = work.filter(readable)
         titles = listings["title"].fill_null("")
         examples = Examples(
-            pictures=pictures[readable],
+            pictures=np.stack(pictures) if pictures else np.zeros((0, *blank.shape), dtype=np.uint8),
             tokens=self._processor.tokens(titles.to_list()),
             present=np.stack([listings["picture"].is_not_null(), titles != ""], axis=1),
             labels=np.zeros((listings.height, 0), dtype=np.int64),
@@ -86,17 +92,13 @@ class Tagger:
         )
         return examples, errors
 
-    def _decode(self, work: pl.DataFrame) -> tuple[NDArray[np.uint8], list[str | None]]:
-        pictures = np.zeros((work.height, *self._card.image_size, 3), dtype=np.uint8)
-        errors: list[str | None] = []
-        for row, (picture, title) in enumerate(zip(work["picture"], work["title"], strict=True)):
-            error = None
+    def _decode(self, work: pl.DataFrame) -> Iterator[tuple[NDArray[np.uint8] | None, str | None]]:
+        """The picture of each listing, if it has one; and what is wrong with the listing, if anything is."""
+        for jpeg, title in zip(work["picture"], work["title"], strict=True):
             try:
-                if picture is not None:
-                    pictures[row] = self._processor.picture(picture)
-                elif not title:
-                    error = "the listing has neither a picture nor a title"
+                if jpeg is not None:
+                    yield self._processor.picture(jpeg), None
+                else:
+                    yield None, None if title else "the listing has neither a picture nor a title"
             except (OSError, ValueError, SyntaxError) as trouble:  # all that Pillow raises for damaged bytes
-                error = f"the stored picture cannot be decoded ({trouble})"
-            errors.append(error)
-        return pictures, errors
+                yield None, f"the stored picture cannot be decoded ({trouble})"

@@ -22,7 +22,7 @@ class Faulty:
 
     def __init__(self, engine: InferenceEngine) -> None:
         self._engine = engine
-        self.identity, self.batch = engine.identity, engine.batch
+        self.identity, self.batch, self.streams = engine.identity, engine.batch, engine.streams
 
     def __call__(self, *arrays: Any) -> Features:
         features = self._engine(*arrays)

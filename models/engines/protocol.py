@@ -45,6 +45,11 @@ class InferenceEngine(Protocol):
         """The listings that it wants at once; it takes any number."""
         ...
 
+    @property
+    def streams(self) -> int:
+        """How many threads may call it at the same time."""
+        ...
+
     def __call__(
         self,
         pictures: UInt8[np.ndarray, "B H W 3"],

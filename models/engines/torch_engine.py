@@ -12,6 +12,7 @@ class TorchEngine:
     """Runs on the device that the network is on."""
 
     batch = 64
+    streams = 1
 
     def __init__(self, network: CmaClip) -> None:
         self._network = network

@@ -34,16 +34,23 @@ HEADING = """\
 | tagging | time | listings/s | peak, main | peak, largest worker | from features | flags |
 |---|---|---|---|---|---|---|"""
 CHILD = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
+from threading import Thread
+import psutil
 from flows.project import Project
 from flows.tag import tag
+me, peak = psutil.Process(), [0.0, 0.0]
+def watch():
+    while True:
+        here = [me.memory_info().rss, max((child.memory_info().rss for child in me.children(True)), default=0)]
+        peak[:] = [max(before, now / 2**20) for before, now in zip(peak, here)]
+        time.sleep(0.2)
+Thread(target=watch, daemon=True).start()
 start = time.perf_counter()
 summary = tag(Project.open(Path(sys.argv[1])))
-took = time.perf_counter() - start
-peak = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(json.dumps({"seconds": took, "peak": peak, "selected": summary.selected, "from_features": summary.from_features,
-                  "flags": summary.flags}))
+print(json.dumps({"seconds": time.perf_counter() - start, "peak": peak, "selected": summary.selected,
+                  "from_features": summary.from_features, "flags": summary.flags}))
 """
 LISTINGS = """
 insert into listings by name
@@ -71,7 +78,7 @@ def make(folder: Path, listings: int, preset: str) -> Project:
             connection.execute(LABELS.format(count=listings, attribute=attribute.name, value=value))
     model = project.home / "models" / "untrained"
     card = untrained_model(model, PRESETS[preset], project.taxonomy)
-    thresholds = dict.fromkeys(card.noise.thresholds, 0.9)
+    thresholds = {"mismatch": 0.9, "modality_conflict": 0.2, "label_conflict": 0.1}
     write_card(replace(card, noise=replace(card.noise, thresholds=thresholds)), model)
     project.catalog.register_model(
         Registration(

@@ -138,6 +138,7 @@ class Faulty:
     """The reference with errors put into I′."""
 
     batch = 64
+    streams = 1
 
     def __init__(self, network: CmaClip, error: float) -> None:
         self._engine = TorchEngine(network)

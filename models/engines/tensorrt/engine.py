@@ -19,6 +19,8 @@ class RefusedPlan(UserError):
 class TensorRtEngine:
     """Opens a plan of this machine's (see `identity.here`). Slots are made when a batch first needs their shape."""
 
+    streams = 1
+
     def __init__(self, plan: Plan) -> None:
         content, self._shapes = plan.read()
         if not builds() and not plan.holds_host_code:
