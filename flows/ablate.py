@@ -12,6 +12,7 @@ import numpy as np
 from catalog_io.atomic import replacing
 from flows.ablation_runs import Recipe, read_splits, train_missing
 from flows.ablation_tables import markdown
+from flows.progress import console
 from flows.project import Project
 from models.ablation import Outcome, Splits, late_fusion
 from models.ablation_scores import behind, image_weights, scores
@@ -51,6 +52,11 @@ def ablate(
     )
     with project.run("ablate") as run:
         splits = read_splits(project, tuple(feeds), asked)
+        for feed in splits.unmeasured:
+            console.print(
+                f"[yellow]feed {feed} is not measured: none of its test listings has both picture and title[/yellow] "
+                f"(`cma sql \"from unusable_pictures where feed = '{feed}'\"` says why)"
+            )
         key = json.dumps([splits.hash, asked.to_dict(), project.taxonomy.to_dict()])
         place = (folder or project.home / "ablation").resolve() / sha256(key.encode()).hexdigest()[:12]
         place.mkdir(parents=True, exist_ok=True)

@@ -30,12 +30,13 @@ FEWEST = 50  # listings with picture and title that a split needs
 @dataclass(frozen=True)
 class Splits:
     """`test` has listings with both picture and title only, so that all variants answer for the same ones; `left_out`
-    counts the others."""
+    counts the others, and `unmeasured` names the feeds that have no such listing."""
 
     train: Examples
     validation: Examples
     test: Examples
     left_out: int
+    unmeasured: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, listings: Listings, processor: Processor, *, threads: int) -> Self:
@@ -50,7 +51,8 @@ class Splits:
                     f"and title, {FEWEST} are needed. Ingest more labelled listings."
                 )
         comparable = with_both(test)
-        return cls(train, validation, comparable, len(test) - len(comparable))
+        unmeasured = tuple(np.setdiff1d(test.feeds, comparable.feeds).tolist())
+        return cls(train, validation, comparable, len(test) - len(comparable), unmeasured)
 
     @property
     def hash(self) -> str:

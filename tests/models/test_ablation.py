@@ -8,12 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from tiny import TAXONOMY, clip_folder, examples, tiny_preset
+from tiny import CONTEXT, SIDE, TAXONOMY, clip_folder, examples, jpeg, tiny_preset
 
-from models.ablation import Outcome, ask, late_fusion, run_variant
+from models.ablation import Outcome, Splits, ask, late_fusion, run_variant
 from models.ablation_scores import MEAN, behind, image_weights, scores
 from models.examples import Examples
+from models.fitting import Listings
 from models.presets import Preset, Stage
+from models.processor import Processor
 from models.swaps import CONDITIONS, shown, swapped_rows
 from models.variants import (
     VARIANTS,
@@ -126,6 +128,23 @@ def test_a_variant_never_looks_at_what_it_is_not_shown(name: str, ignored: str, 
         assert np.allclose(before.logits[k], after.logits[k], atol=1e-5)
         assert not np.allclose(before.logits[k], different.logits[k], atol=1e-3)
     assert np.isnan(before.image_weight).all()
+
+
+def test_a_feed_without_pictures_is_not_measured_and_named(backbone_name: str) -> None:
+    count = 330
+    feeds = np.array(["seen", "unseen"] * (count // 2))
+    listings = Listings(
+        titles=["red dress"] * count,
+        pictures=[jpeg() if feed == "seen" else None for feed in feeds],
+        labels=np.zeros((count, 2), dtype=np.int64),
+        splits=np.repeat(["train", "validation", "test"], count // 3),
+        feeds=feeds,
+        products=np.arange(count).astype(str),
+    )
+    processor = Processor(backbone=backbone_name, image_size=(SIDE, SIDE), context_length=CONTEXT, trims_titles=True)
+    splits = Splits.of(listings, processor, threads=1)
+    assert set(splits.test.feeds) == {"seen"} and splits.left_out == 55
+    assert splits.unmeasured == ("unseen",)
 
 
 def test_masked_listings_that_show_nothing_are_left_out() -> None:
