@@ -58,7 +58,7 @@ def cut(
             path,
             min(rows, new.height - number * rows),
             folder / "out" / path.name,
-            keep=store.folder / f"{folder.name.lstrip('.')}-{path.name}" if store else None,
+            keep=store.folder / f"{folder.name.removeprefix('.unfinished-')}-{path.name}" if store else None,
         )
         for number, path in enumerate(paths)
     ]
