@@ -6,8 +6,7 @@ import numpy as np
 import openvino as ov
 import openvino.properties.hint as hints
 import pytest
-import torch
-from tiny import CONTEXT, certificates, clip_folder, examples, model_folder, tiny_network, tiny_preset, titles
+from tiny import CONTEXT, certificates, examples, model_folder, tiny_preset, titles
 
 from models.calibration import Certificates, Promise
 from models.card import CARD, ModelCard, read_card
@@ -21,7 +20,7 @@ from models.engines.gate import Gate, compare
 from models.engines.openvino_engine import OpenVinoEngine, identity
 from models.engines.torch_engine import TorchEngine
 from models.examples import Examples
-from models.export import INPUTS, OUTPUTS, export_onnx
+from models.export import INPUTS, OUTPUTS
 from models.features import classify, encode
 from models.presets import Preset
 from schemas.errors import ConfigurationError, UserError
@@ -102,16 +101,6 @@ def test_a_missing_modality_is_masked_in_the_onnx_file_too(compiled: Compiled) -
     assert np.array_equal(before.image_out[1], titled.image_out[1])
     assert not np.allclose(before.title_out[2], painted.title_out[2], atol=1e-5)
     assert not np.allclose(before.image_out[2], titled.image_out[2], atol=1e-5)
-
-
-@torch.no_grad()
-def test_a_tower_that_sees_its_padding_exports(tmp_path: Path) -> None:
-    backbone = clip_folder(tmp_path / "clip", no_causal_mask=True, pool_type="last")
-    network = tiny_network(tiny_preset(backbone))
-    export_onnx(network, tmp_path / "encoder.onnx")
-    for given in (batch(1, 2), batch(3, CONTEXT)):
-        expected = TorchEngine(network)(given.pictures, given.tokens, given.present)
-        close(in_float32(tmp_path / "encoder.onnx", given), expected, 1e-4)
 
 
 def test_the_openvino_engine_passes_its_gate(compiled: Compiled) -> None:

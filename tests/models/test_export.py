@@ -79,19 +79,16 @@ def test_pictures_are_seen_as_before(kind: str, left: np.ndarray, tmp_path: Path
     assert torch.equal(backbone.images(pictures).sequence, before.sequence)
 
 
-def test_what_is_exported_reads_pixels(tmp_path: Path) -> None:
-    """Between the pictures and the first convolution nothing but a cast and a transposition is computed."""
-    network = tiny_network(tiny_preset(clip_folder(tmp_path / "clip")))
-    export_onnx(network, tmp_path / "encoder.onnx")
-    graph = onnx.load(tmp_path / "encoder.onnx").graph
-    seen, kinds = {"pictures"}, []
-    for node in graph.node:
+def before_the_first_convolution(path: Path) -> set[str]:
+    """What is computed of the pictures until there."""
+    seen, kinds = {"pictures"}, set[str]()
+    for node in onnx.load(path).graph.node:
         if seen & set(node.input):
-            kinds.append(node.op_type)
             if node.op_type == "Conv":
-                break
+                return kinds
+            kinds.add(node.op_type)
             seen.update(node.output)
-    assert sorted(kinds) == ["Cast", "Conv", "Transpose"]
+    raise AssertionError("there is no convolution")
 
 
 @torch.no_grad()
@@ -99,6 +96,9 @@ def test_what_is_exported_reads_pixels(tmp_path: Path) -> None:
 def test_every_kind_of_tower_at_any_length_and_batch(kind: str, tmp_path: Path) -> None:
     network = tiny_network(tiny_preset(model_of(kind, tmp_path)))
     export_onnx(network, tmp_path / "encoder.onnx")
+    before_it = {"clip": set(), "tiny_siglip": set(), "tiny_swin": set(), "cma_small_convnet": {"Sub"}}
+    if kind in before_it:
+        assert before_the_first_convolution(tmp_path / "encoder.onnx") == {"Cast", "Transpose"} | before_it[kind]
     reference = TorchEngine(network)
     for listings, length in ((1, 2), (2, 5), (7, CONTEXT)):
         given = batch(listings, length)
