@@ -4,7 +4,9 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from zlib import crc32
 
 import polars as pl
 
@@ -47,7 +49,7 @@ class FeatureStore:
             for table in _merged(small, used["input_hash"]):
                 write_atomically(self.folder / f"{uuid.uuid4().hex}.parquet", table)
             for path in small:
-                path.unlink()
+                path.unlink(missing_ok=True)
         if self.folder.exists():
             os.utime(self.folder)
         folders = sorted(self.folder.parent.glob("*/"), key=lambda folder: folder.stat().st_mtime)
@@ -58,24 +60,34 @@ class FeatureStore:
 def read_features(path: Path) -> pl.DataFrame:
     """A file of KEPT rows, each input hash once."""
     try:
-        return pl.read_parquet(path, glob=False).unique("input_hash")
+        rows = pl.read_parquet(path, glob=False)
+        if not rows["crc32"].equals(_sums(rows)):
+            raise OSError("a checksum differs")
     except (pl.exceptions.PolarsError, OSError) as fault:
         path.unlink(missing_ok=True)
         raise UserError(f"{path}: these kept features were damaged, and are removed; run this again") from fault
+    return rows.unique("input_hash")
 
 
 def write_features(path: Path, encoded: pl.DataFrame) -> None:
     """Of the listings of an ENCODED frame that have some."""
-    kept = encoded.filter(pl.col("features").is_not_null()).select(KEPT.names()).unique("input_hash")
+    kept = encoded.filter(pl.col("features").is_not_null()).unique("input_hash")
     if kept.height:
-        write_atomically(path, kept)
+        write_atomically(path, kept.with_columns(crc32=_sums(kept)).select(KEPT.names()))
+
+
+def _sums(rows: pl.DataFrame) -> pl.Series:
+    """Parquet pages have none, and a feature with a flipped bit would be a tag that nobody can explain."""
+    cells = rows.select("features", "input_hash", "has_picture", "has_title").iter_rows()
+    return pl.Series("crc32", [crc32(features, crc32(repr(others).encode())) for features, *others in cells], pl.UInt32)
 
 
 def _merged(paths: Sequence[Path], wanted: pl.Series) -> Iterator[pl.DataFrame]:
     waiting = pl.DataFrame(schema=KEPT)
     for path in paths:
-        rows = read_features(path).filter(pl.col("input_hash").is_in(wanted.implode()))
-        waiting = pl.concat([waiting, rows]).unique("input_hash")
+        with suppress(UserError):  # damaged: gone, and made again when it is needed
+            rows = read_features(path).filter(pl.col("input_hash").is_in(wanted.implode()))
+            waiting = pl.concat([waiting, rows]).unique("input_hash")
         while waiting.height >= FILE_ROWS:
             yield waiting.head(FILE_ROWS)
             waiting = waiting[FILE_ROWS:]

@@ -29,6 +29,7 @@ class _Encoder(nn.Module):
 
 def export_onnx(network: CmaClip, path: Path) -> None:
     """Writes `path` whole or not at all (float32; inputs `INPUTS`, outputs `OUTPUTS`)."""
+    network.eval()
     height, width = network.backbone.image_size
     tokens = torch.zeros(2, 8, dtype=torch.int64)
     tokens[:, :3] = torch.tensor([1, 2, 3])
@@ -48,7 +49,7 @@ def export_onnx(network: CmaClip, path: Path) -> None:
         warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
         whole = Path(folder) / path.name
         program = torch.onnx.export(
-            _Encoder(network).eval(),
+            _Encoder(network),
             example,
             dynamo=True,
             dynamic_shapes=({0: batch}, {0: batch, 1: length}, {0: batch}),

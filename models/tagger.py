@@ -54,17 +54,22 @@ class Tagger:
         return self._rules.tag(encoded)
 
     def encode(self, work: pl.DataFrame) -> pl.DataFrame:
-        """A WORK frame → an ENCODED frame of the same listings in the same order. A listing whose picture cannot be
-        decoded, or that has neither picture nor title, has `error` set and no features."""
-        examples, errors = self.examples(work)
+        """A WORK frame → an ENCODED frame of the same listings in the same order; the same input is encoded once. A
+        listing whose picture cannot be decoded, or that has neither picture nor title, has `error` set and no
+        features."""
+        inputs = work.unique("input_hash", keep="first", maintain_order=True)
+        examples, errors = self.examples(inputs)
         made = iter(self._features(examples) if len(examples) else ())
-        labels = [name for name in work.columns if name.startswith(LABEL_PREFIX)]
-        return work.with_columns(
+        encoded = inputs.select(
+            "input_hash",
             has_picture=pl.col("picture").is_not_null(),
             has_title=pl.col("title").fill_null("") != "",
             features=pl.Series([None if error else next(made) for error in errors], dtype=pl.Binary),
             error=pl.Series(errors, dtype=pl.String),
-        ).select(*ENCODED.names(), *labels)
+        )
+        labels = [name for name in work.columns if name.startswith(LABEL_PREFIX)]
+        listings = work.select("feed", "listing_id", "input_hash", *labels)
+        return listings.join(encoded, on="input_hash", maintain_order="left").select(*ENCODED.names(), *labels)
 
     def _features(self, examples: Examples) -> pl.Series:
         with self._engine_is_free:

@@ -28,7 +28,8 @@ ENCODED = pl.Schema(
         "error": pl.String(),  # why there are none
     }
 )
-KEPT = pl.Schema({name: ENCODED[name] for name in ("input_hash", "has_picture", "has_title", "features")})
+_OF_AN_INPUT = ("input_hash", "has_picture", "has_title", "features")
+KEPT = pl.Schema({**{name: ENCODED[name] for name in _OF_AN_INPUT}, "crc32": pl.UInt32()})  # of all the others
 
 TAG = pl.Struct(
     {

@@ -89,6 +89,21 @@ def test_a_damaged_file_is_forgotten_and_says_what_to_do(tmp_path: Path) -> None
     assert store.index().is_empty() and not path.exists()
 
 
+def test_tidying_goes_round_a_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "FEWEST", 2)
+    store = FeatureStore(tmp_path, "encoder")
+    for name in "abc":
+        write_features(store.folder / f"{name}.parquet", encoded(*(f"{name}{n}" for n in range(400))))
+    path = store.folder / "b.parquet"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"b77")] ^= 1  # one bit of one feature or key
+    path.write_bytes(bytes(content))
+    store.tidy(pl.Series([f"{name}{n}" for name in "abc" for n in range(400)]))
+    assert set(store.index()["input_hash"]) == {f"{name}{n}" for name in "ac" for n in range(400)}
+    (only,) = store.folder.glob("*.parquet")
+    assert read_features(only).height == 800
+
+
 def test_features_of_two_encoders_are_kept(tmp_path: Path) -> None:
     for encoder in ("first", "second", "third", "second"):
         store = FeatureStore(tmp_path, encoder)

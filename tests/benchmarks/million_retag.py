@@ -16,8 +16,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from catalog_io.atomic import write_atomically
-from catalog_io.features import FILE_ROWS, FeatureStore
+from catalog_io.features import FILE_ROWS, FeatureStore, write_features
 from catalog_io.registry import Registration
 from flows.project import Project
 from models.bench import untrained_model
@@ -27,7 +26,6 @@ from models.engines import Features
 from models.engines.choice import identity_of
 from models.kept import encoder_key, packed
 from models.presets import PRESETS
-from schemas.tags import KEPT
 
 CONFIG = 'home = "warehouse"\n\n[tag]\nengine = "torch"\n'
 HEADING = """\
@@ -88,14 +86,12 @@ def make(folder: Path, listings: int, preset: str) -> Project:
         )
     )
     width = load_network(model, card).backbone.width
-    store, random = (
-        FeatureStore(project.home, encoder_key(model, card, identity_of(model, "torch"))),
-        np.random.default_rng(0),
-    )
+    random = np.random.default_rng(0)
+    store = FeatureStore(project.home, encoder_key(model, card, identity_of(model, "torch")))
     for number, hashes in enumerate(project.catalog.input_hashes().to_frame().iter_slices(FILE_ROWS)):
         numbers = random.normal(size=(4, hashes.height, width)).astype(np.float32)
         rows = hashes.with_columns(packed(Features(*numbers)), has_picture=True, has_title=True)
-        write_atomically(store.folder / f"{number:05d}.parquet", rows.select(KEPT.names()).cast(KEPT))
+        write_features(store.folder / f"{number:05d}.parquet", rows)
     return project
 
 

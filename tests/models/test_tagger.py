@@ -132,6 +132,23 @@ def test_frames_without_anything_to_tag(folder: Path) -> None:
     assert hopeless["error"].null_count() == 0
 
 
+def test_the_same_input_is_encoded_once(folder: Path, tagged: pl.DataFrame) -> None:
+    card, given = read_card(folder), list[int]()
+    network = load_network(folder, card)
+
+    class Counting(TorchEngine):
+        def __call__(self, pictures: Any, *others: Any) -> Features:
+            given.append(len(pictures))
+            return super().__call__(pictures, *others)
+
+    tagger = Tagger(card, Counting(network), TagRules(network, card, card.certificates))
+    sisters = work(*ROWS).with_columns(listing_id=pl.lit("sister of ") + pl.col("listing_id"))
+    both = tagger.tag(pl.concat([work(*ROWS), sisters]))
+    assert given == [5]
+    assert both["listing_id"].to_list() == [*ROWS, *sisters["listing_id"]]
+    assert both.head(7).equals(tagged) and both.tail(7).drop("listing_id").equals(tagged.drop("listing_id"))
+
+
 def test_threads_wait_for_the_engine(folder: Path, tagged: pl.DataFrame) -> None:
     card, running = read_card(folder), Lock()
     network = load_network(folder, card)
