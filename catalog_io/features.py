@@ -18,7 +18,7 @@ FILE_ROWS = 16_384  # of a file when many small ones are merged: that much is in
 FEWEST = 16  # small files that make a merge worth its while
 ENCODERS = 2  # whose features are kept: the champion's, and those that a rollback leads to
 
-_INDEX = pl.Schema({"input_hash": pl.String(), "file": pl.String()})
+INDEX = pl.Schema({"input_hash": pl.String(), "file": pl.String()})
 
 
 class FeatureStore:
@@ -29,7 +29,7 @@ class FeatureStore:
 
     def index(self) -> pl.DataFrame:
         """input_hash, file: whose features are where, each once. A file that is no Parquet is removed."""
-        parts = [pl.DataFrame(schema=_INDEX)]
+        parts = [pl.DataFrame(schema=INDEX)]
         for path in sorted(self.folder.glob("*.parquet")):
             try:
                 hashes = pl.read_parquet(path, columns=["input_hash"], glob=False)

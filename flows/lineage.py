@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ import polars as pl
 
 from catalog_io.registry import Registration
 from flows.project import Project
-from models.card import ModelCard
+from models.card import ModelCard, sha256_of
 from models.device import device_name
 from models.presets import Preset
 from schemas.tags import LABEL_PREFIX
@@ -78,8 +78,7 @@ def started_from(preset: Preset) -> str | None:
         return preset.architecture.backbone if ":" in preset.architecture.backbone else None
     if not Path(preset.pretrained).is_file():
         return preset.pretrained
-    with Path(preset.pretrained).open("rb") as file:
-        return f"sha256:{file_digest(file, 'sha256').hexdigest()}"
+    return f"sha256:{sha256_of(Path(preset.pretrained))}"
 
 
 def git_commit(checkout: Path) -> str | None:

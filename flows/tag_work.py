@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from catalog_io.atomic import write_atomically
-from catalog_io.features import FILE_ROWS, FeatureStore, read_features, write_features
+from catalog_io.features import FILE_ROWS, INDEX, FeatureStore, read_features, write_features
 from catalog_io.partitions import write_partitions
 from catalog_io.pictures.shards import PictureShards
 from models.engines.card import EngineName
@@ -76,7 +76,7 @@ def _known(untagged: pl.DataFrame, store: FeatureStore | None, folder: Path) -> 
             return known
         shutil.rmtree(folder)
         folder.mkdir()
-    found = store.index() if store else pl.DataFrame(schema={"input_hash": pl.String, "file": pl.String})
+    found = store.index() if store else pl.DataFrame(schema=INDEX)
     return pl.read_parquet(write_atomically(path, found.join(untagged, on="input_hash", how="semi")))
 
 

@@ -92,7 +92,7 @@ def open_engine(
     """The engine to tag with, and its certificates. A compiled engine that is missing, stale, foreign or failed its
     gate gives way to the next under `auto`, and is an error where it was asked for by name."""
     backend, _ = chosen_backend(folder, card, name)
-    if trouble := trouble_with(folder, card, backend):
+    if name != "auto" and (trouble := trouble_with(folder, card, backend)):
         raise UserError(f"the {backend} engine of model {card.version} {trouble}: run `cma compile`, or set tag.engine")
     if backend == "torch":
         return TorchEngine(network), certificates_on(folder, card, backend)
