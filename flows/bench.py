@@ -18,7 +18,7 @@ from flows.progress import bar
 from flows.project import Project, cores
 from models.bench import untrained_model
 from models.card import CARD, WEIGHTS
-from models.engines.choice import candidates
+from models.engines.choice import candidates, device_of
 from models.engines.gate import Gate, compare
 from models.presets import preset
 from schemas.errors import UserError
@@ -32,11 +32,11 @@ T = TypeVar("T")
 class Row:
     """One contender. Rates are listings a second, one a round; the ratios are medians of those within rounds."""
 
-    kind: str  # naive, torch, openvino, tensorrt or worker
+    kind: str  # naive, worker, or an engine
     precision: str
     rates: list[float]
     of_naive: float
-    of_roofline: float  # were the listing's own work done as fast as large matrix products
+    of_roofline: float  # were the listing's own work done as fast as large matrix products, on the same device
     of_engine: float | None  # of the worker: as fast as its engine alone
     gate: Gate | None  # against torch's answers in float32
     peak_memory: int  # bytes
@@ -54,7 +54,7 @@ class BenchSummary:
     threads: int
     listings: int
     work: float  # floating-point operations a listing
-    matrix_rates: list[float]  # floating-point operations a second, one a round
+    matrix_rates: dict[str, list[float]]  # of cpu and cuda: floating-point operations a second, one a round
     rows: list[Row]
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,9 +67,10 @@ def bench(project: Project, *, preset_name: str | None = None, listings: int = 5
     if frame.height < FEWEST:
         raise UserError(f"the catalogue has {frame.height} listings, {FEWEST} are needed: run `cma ingest` first")
     frame = frame.sample(min(listings, frame.height), seed=0)
-    best = candidates("auto")[0]
-    compiled = dict.fromkeys(("openvino", best))
+    best, *others = candidates("auto")
+    compiled = [*reversed(others[:-1]), best]  # all but torch
     engines = {kind: kind for kind in ("naive", "torch", *compiled)} | {"worker": best}
+    devices = {kind: device_of(engine) for kind, engine in engines.items()}
     with TemporaryDirectory(prefix="cma-bench-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         parts = write_partitions(frame, project.shards, folder, rows_per_partition=4 * FEWEST)
@@ -80,10 +81,11 @@ def bench(project: Project, *, preset_name: str | None = None, listings: int = 5
         for backend in compiled:
             machine.ask(contender.build, setup, backend)
         opened = {kind: contenders[kind].do(contender.open_here, setup, kind, engines[kind]) for kind in engines}
-        matrix_rates: list[float] = []
+        matrix_rates: dict[str, list[float]] = {device: [] for device in set(devices.values())}
         rates: dict[str, list[float]] = {kind: [] for kind in engines}
         for number in range(rounds):
-            matrix_rates.append(machine.ask(contender.matrix_rate, setup.threads))
+            for device, found in matrix_rates.items():
+                found.append(machine.ask(contender.matrix_rate, setup.threads, device))
             for kind in engines if number % 2 == 0 else reversed(engines):
                 rates[kind].append(contenders[kind].do(contender.turn_here))
         memory = {kind: process.ask(contender.peak_memory) for kind, process in contenders.items()}
@@ -102,7 +104,7 @@ def bench(project: Project, *, preset_name: str | None = None, listings: int = 5
                 precision=opened[kind].identity.precision,
                 rates=rates[kind],
                 of_naive=_ratio(rates[kind], rates["naive"]),
-                of_roofline=_ratio(rates[kind], matrix_rates) * work_of_one,
+                of_roofline=_ratio(rates[kind], matrix_rates[devices[kind]]) * work_of_one,
                 of_engine=_ratio(rates[kind], rates[best]) if kind == "worker" else None,
                 gate=compare(answers["torch"], answers[kind]) if kind in answers else None,
                 peak_memory=memory[kind],

@@ -100,7 +100,7 @@ def _engine(setup: Setup, name: str, network: CmaClip, card: ModelCard) -> Infer
     if name == "torch":
         return TorchEngine(network)
     built = EngineIdentity(**json.loads(_built(setup, name).read_text(encoding="utf-8")))
-    return compiled_engine(name, setup.model, card, built, threads=setup.threads)
+    return compiled_engine(name, network, setup.model, card, built, threads=setup.threads)
 
 
 def _built(setup: Setup, backend: str) -> Path:
@@ -140,9 +140,9 @@ def work_here() -> float:
     return _here[0].work()
 
 
-def matrix_rate(threads: int) -> float:
+def matrix_rate(threads: int, device: str) -> float:
     use_threads(threads)
-    return MatrixProduct().rate()
+    return MatrixProduct(device).rate()
 
 
 def peak_memory() -> int:

@@ -11,15 +11,20 @@ _NAMES = {
     "naive": "naive PyTorch: eager, titles padded",
     "torch": "torch",
     "openvino": "openvino",
+    "cuda": "cuda",
     "tensorrt": "tensorrt",
     "worker": "a worker of cma tag, on the best of these",
 }
 
 
 def print_bench(out: Console, summary: BenchSummary) -> None:
+    matrix_rates = " and ".join(
+        f"{median(rates) / 1e12:.2f} TFLOP/s on {'the card' if device == 'cuda' else 'the processor'}"
+        for device, rates in sorted(summary.matrix_rates.items())
+    )
     out.print(
         f"[bold]{summary.model}[/bold] on {summary.processor}, {summary.threads} threads: {summary.listings} listings, "
-        f"{summary.work / 1e9:.2f} GFLOP each; matrix products run at {median(summary.matrix_rates) / 1e12:.2f} TFLOP/s"
+        f"{summary.work / 1e9:.2f} GFLOP each; matrix products run at {matrix_rates}"
     )
     table = new_table("", "listings/s", "× naive", "of matrix rate", "argmax", "mean error", "memory", "loads in")
     for row in summary.rows:

@@ -150,7 +150,7 @@ def train(
 def compile_(config: Config = None) -> None:
     """Builds the champion's engine and checks it against the reference (flow compile-engine).
 
-    Under tag.engine = "auto", one that fails gives way to the next: tensorrt, openvino, torch.
+    Under tag.engine = "auto", one that fails gives way to the next: tensorrt, cuda, openvino, torch.
 
     The model card is written anew: it speaks of the engine that tags.
     """

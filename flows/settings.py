@@ -79,7 +79,7 @@ class TagSettings(_Section):
     target_precision: float = Field(default=0.90, gt=0, lt=1)
     confidence: float = Field(default=0.95, gt=0, lt=1)
     certify: Literal["attribute", "value"] = "attribute"  # what has a threshold of its own
-    engine: Literal["auto", "tensorrt", "openvino", "torch"] = "auto"
+    engine: Literal["auto", "tensorrt", "cuda", "openvino", "torch"] = "auto"
     tensorrt: TensorRtSettings = TensorRtSettings()
     dask: str = ""  # a scheduler's address; empty: a local cluster
     workers: int = Field(default=0, ge=0)  # of the local cluster; 0: one for every two cores

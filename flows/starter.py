@@ -78,7 +78,7 @@ preset = "small"              # trains from scratch on a CPU; "vit-b-32" is the 
 target_precision = 0.90       # accepted tags are right at least this often …
 confidence = 0.95             # … and this sure is the certificate
 certify = "attribute"         # or "value": each value has a threshold of its own
-engine = "auto"               # tensorrt | openvino | torch (auto: the first of them that may tag here)
+engine = "auto"               # tensorrt | cuda | openvino | torch (auto: the first of them that may tag here)
 dask = ""                     # a scheduler's address; empty: a local cluster
 """
 

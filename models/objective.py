@@ -210,6 +210,6 @@ def _stand_ins(has_picture: Bool[Tensor, " B"]) -> Int64[Tensor, " B"]:
 def has_bf16(device: torch.device) -> bool:
     """Whether bf16 products are faster than float32 ones here."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

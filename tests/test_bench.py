@@ -33,7 +33,7 @@ def test_contenders_answer_alike_and_are_measured_against_each_other(
     assert [kind for kind, row in rows.items() if row.of_engine is not None] == ["worker"]
     for row in done.rows:
         assert row.rate > 0 and row.peak_memory > 2**27 and row.load_seconds > 0
-        expected = row.rate * done.work / done.matrix_rates[0]
+        expected = row.rate * done.work / done.matrix_rates["cpu"][0]
         assert row.of_roofline == pytest.approx(expected)
     assert json.loads(json.dumps(done.to_dict()))["rows"][2]["kind"] == "openvino"
     print_bench(Console(width=200), done)

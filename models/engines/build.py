@@ -96,7 +96,7 @@ def open_engine(
         raise UserError(f"the {backend} engine of model {card.version} {trouble}: run `cma compile`, or set tag.engine")
     if backend == "torch":
         return TorchEngine(network), certificates_on(folder, card, backend)
-    engine = compiled_engine(backend, folder, card, identity_of(folder, backend), threads=threads)
+    engine = compiled_engine(backend, network, folder, card, identity_of(folder, backend), threads=threads)
     return engine, certificates_on(folder, card, backend)
 
 

@@ -11,7 +11,7 @@ from models.engines.gate import Gate
 from models.engines.protocol import EngineIdentity
 
 ONNX = "encoder.onnx"
-EngineName = Literal["auto", "tensorrt", "openvino", "torch"]
+EngineName = Literal["auto", "tensorrt", "cuda", "openvino", "torch"]
 
 
 @dataclass(frozen=True)

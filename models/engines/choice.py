@@ -1,23 +1,34 @@
-"""Which engine may tag on this machine, told without opening one. PyTorch is loaded only where TensorRT is there."""
+"""Which engine may tag on this machine, told without opening one. PyTorch is loaded only where there is a card."""
 
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 from models.card import ModelCard, sha256_of
 from models.engines.card import ONNX, EngineCard, EngineName
+from models.engines.cuda import presence as cuda
+from models.engines.cuda.shapes import Shapes
 from models.engines.protocol import EngineIdentity
-from models.engines.tensorrt.presence import missing
+from models.engines.tensorrt import presence as tensorrt
 from schemas.errors import ConfigurationError
+
+_ON_A_CARD: dict[EngineName, Callable[[], str | None]] = {"tensorrt": tensorrt.missing, "cuda": cuda.missing}
 
 
 def candidates(name: EngineName) -> tuple[EngineName, ...]:
-    """What `tag.engine` means here, the first choice first: `auto` is TensorRT where it can run, then OpenVINO, then
-    the reference."""
-    if name == "tensorrt" and (trouble := missing()):
-        raise ConfigurationError(f"tag.engine: {trouble}; or set tag.engine to auto, openvino or torch")
+    """What `tag.engine` means here, the first choice first: `auto` is what an NVIDIA card runs, then OpenVINO, then the
+    reference."""
+    missing = _ON_A_CARD[name]() if name in _ON_A_CARD else None
+    if missing:
+        raise ConfigurationError(f"tag.engine: {missing}; or set tag.engine to auto, openvino or torch")
     if name != "auto":
         return (name,)
-    return ("openvino", "torch") if missing() else ("tensorrt", "openvino", "torch")
+    return *(backend for backend, missing in _ON_A_CARD.items() if missing() is None), "openvino", "torch"
+
+
+def device_of(backend: str) -> str:
+    """`cuda` or `cpu`: where it computes."""
+    return "cuda" if backend in _ON_A_CARD else "cpu"
 
 
 def chosen_backend(folder: Path, card: ModelCard, name: EngineName) -> tuple[EngineName, str | None]:
@@ -44,7 +55,7 @@ def trouble_with(folder: Path, card: ModelCard, backend: EngineName) -> str | No
         return "was compiled from other weights"
     if not built.gate.passed:
         return f"failed its gate ({built.gate})"
-    here = _here(built.identity)
+    here = _here(built.identity, card)
     if here != built.identity:
         return f"was compiled and certified as {built.identity}, but this is {here}"
     file = folder / "engines" / ONNX
@@ -61,12 +72,17 @@ def identity_of(folder: Path, backend: EngineName) -> EngineIdentity:
     return built.identity
 
 
-def _here(built: EngineIdentity) -> EngineIdentity:
+def _here(built: EngineIdentity, card: ModelCard) -> EngineIdentity:
     """The identity that this engine has on this machine."""
     if built.backend == "openvino":
         from models.engines import openvino_engine
 
         return openvino_engine.identity()
+    if built.backend == "cuda":
+        from models.engines.cuda import engine
+
+        return engine.identity(Shapes.of(card.context_length, trims_titles=card.trims_titles))
+    from models.device import card_name
     from models.engines.tensorrt import identity, library
 
-    return identity.here(built, version=library.version(), device=identity.device_name())
+    return identity.here(built, version=library.version(), device=card_name())

@@ -1,4 +1,4 @@
-"""The engines that are built ahead of use: made from the network by `cma compile`, and opened by whoever tags."""
+"""The engines that `cma compile` gates: made from the network then, and opened by whoever tags."""
 
 from functools import partial
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 from models.card import ModelCard
 from models.cma_clip import CmaClip
 from models.engines.card import ONNX
+from models.engines.cuda.shapes import Shapes
 from models.engines.openvino_engine import OpenVinoEngine
 from models.engines.protocol import EngineIdentity, InferenceEngine
 from models.engines.tensorrt.options import Options
-from models.engines.tensorrt.shapes import Shapes
 from models.export import export_onnx
 from models.precision import write_lowered
 
@@ -17,7 +17,11 @@ from models.precision import write_lowered
 def make_engine(
     backend: str, network: CmaClip, folder: Path, card: ModelCard, *, threads: int, options: Options
 ) -> InferenceEngine:
-    """Exports the network to `folder` and builds its engine; `options` are TensorRT's."""
+    """What has to be built goes to `folder`; `options` are TensorRT's."""
+    if backend == "cuda":
+        from models.engines.cuda.engine import CudaEngine
+
+        return CudaEngine(network)
     onnx = folder / "engines" / ONNX
     export_onnx(network, onnx)
     if backend == "openvino":
@@ -45,9 +49,13 @@ def make_engine(
 
 
 def compiled_engine(
-    backend: str, folder: Path, card: ModelCard, built: EngineIdentity, *, threads: int
+    backend: str, network: CmaClip, folder: Path, card: ModelCard, built: EngineIdentity, *, threads: int
 ) -> InferenceEngine:
     """Opens the engine that was built under this identity, which is this machine's."""
+    if backend == "cuda":
+        from models.engines.cuda.engine import CudaEngine
+
+        return CudaEngine(network)
     if backend == "openvino":
         return OpenVinoEngine(folder / "engines" / ONNX, threads=threads)
     from models.engines.tensorrt.engine import TensorRtEngine

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from models.engines import EngineIdentity, Features
+from models.engines.cuda.shapes import Shapes
 from models.engines.tensorrt import builder, engine
 from models.engines.tensorrt.library import trt
 from models.engines.tensorrt.plan import Plan
-from models.engines.tensorrt.shapes import Shapes
 from schemas.errors import UserError
 
 NATIVE = ctypes.CDLL("libnvinfer.so.11")
@@ -137,7 +137,7 @@ def runs(folder: Path) -> None:
     features = running(*arrays)  # three listings of nine tokens: four rows of the second profile
     assert unused() == 0
     assert [part.shape for part in features] == [(3, 6)] * 4
-    (slot,) = running._slots.values()
+    (slot,) = running._turns._slots.values()
     assert slot._inputs["tokens"][1].tolist() == [[5] * 9 + [0] * 7] * 3 + [[0] * 16]
     assert slot._inputs["present"][1].all()  # of padding, too
     running(*arrays)  # a captured graph is replayed without TensorRT

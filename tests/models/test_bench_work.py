@@ -62,5 +62,5 @@ def test_a_model_with_random_weights_certifies_nothing(preset: Preset, tmp_path:
 
 def test_matrix_products_take_time() -> None:
     threads = torch.get_num_threads()
-    assert 1e8 < MatrixProduct().rate() < 1e16
+    assert 1e8 < MatrixProduct("cpu").rate() < 1e16
     assert torch.get_num_threads() == threads

@@ -18,11 +18,11 @@ from tiny import clip_folder, model_folder, tiny_network, tiny_preset
 from models.engines import EngineIdentity, Features
 from models.engines.build import open_engine
 from models.engines.choice import candidates
+from models.engines.cuda.shapes import Shapes
 from models.engines.tensorrt.identity import here
 from models.engines.tensorrt.options import Options
 from models.engines.tensorrt.plan import Plan
 from models.engines.tensorrt.presence import missing
-from models.engines.tensorrt.shapes import Shapes
 from models.export import export_onnx
 from models.precision import lowered
 from models.presets import Preset

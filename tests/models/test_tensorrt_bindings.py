@@ -62,12 +62,12 @@ sys.modules["tensorrt" if package == "tensorrt_lean" else "tensorrt_lean"] = Non
 
 import torch
 from models.engines import EngineIdentity
-from models.engines.tensorrt import engine, library, presence, slot
+from models.engines.tensorrt import engine, execution, library, presence
 
 trt = library.trt
 assert presence.installed() == package and "CUDA" in (presence.missing() or "CUDA")
 assert library.version() == trt.__version__ and library.log() is library.log()
-assert slot.TYPES[trt.DataType.INT64] == torch.int64 and slot.TYPES[trt.DataType.FLOAT] == torch.float32
+assert execution.TYPES[trt.DataType.INT64] == torch.int64 and execution.TYPES[trt.DataType.FLOAT] == torch.float32
 assert trt.TensorIOMode.INPUT == trt.TensorIOMode.INPUT != trt.TensorIOMode.OUTPUT
 assert tuple(trt.Dims((1, -1, 3))) == (1, -1, 3)
 first, *rest = trt.Dims((-1, 32, 32, 3))

@@ -18,10 +18,10 @@ from models.checkpoint import load_network
 from models.engines.build import compile_engine, open_engine
 from models.engines.card import EngineCard
 from models.engines.choice import candidates
+from models.engines.cuda.shapes import Shapes
 from models.engines.tensorrt.options import Options, Precision
 from models.engines.tensorrt.plan import Plan
 from models.engines.tensorrt.presence import installed, missing
-from models.engines.tensorrt.shapes import Shapes
 from models.engines.torch_engine import TorchEngine
 from models.export import export_onnx
 from models.features import encode

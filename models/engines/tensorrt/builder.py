@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from models.card import write_whole
+from models.device import card_name
+from models.engines.cuda.shapes import Shapes
 from models.engines.protocol import EngineIdentity
-from models.engines.tensorrt.identity import device_name
 from models.engines.tensorrt.library import builds, log, trt, version
 from models.engines.tensorrt.options import Precision
 from models.engines.tensorrt.plan import OR_LATER, Plan
 from models.engines.tensorrt.presence import INSTALL
-from models.engines.tensorrt.shapes import Shapes
 from schemas.errors import ConfigurationError, UserError
 
 
@@ -29,7 +29,7 @@ def build(
     if not builds():
         raise ConfigurationError(f"tag.engine: the lean runtime of TensorRT builds no plans: {INSTALL}")
     built_by = version() + (OR_LATER if version_compatible else "")
-    identity = EngineIdentity("tensorrt", built_by, device_name(), precision, str(shapes))
+    identity = EngineIdentity("tensorrt", built_by, card_name(), precision, str(shapes))
     plan = Plan(folder, identity, weights)
     if not plan.is_built():
         content = _serialized(onnx, shapes, precision, version_compatible=version_compatible, timing=timing)

@@ -1,14 +1,15 @@
-"""The GPU engine: a plan, run in slots that take turns, so that one batch is copied while another is computed."""
+"""The GPU engine: a plan of TensorRT's, run in slots that take turns."""
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int64, UInt8
 
+from models.engines.cuda.slot import Slot
+from models.engines.cuda.turns import Turns
 from models.engines.protocol import Features
+from models.engines.tensorrt.execution import Execution
 from models.engines.tensorrt.library import builds, log, trt
 from models.engines.tensorrt.plan import Plan
-from models.engines.tensorrt.slot import Slot
-from models.processor import trim
 from schemas.errors import UserError
 
 
@@ -17,19 +18,18 @@ class RefusedPlan(UserError):
 
 
 class TensorRtEngine:
-    """Opens a plan of this machine's (see `identity.here`). Slots are made when a batch first needs their shape."""
+    """Opens a plan of this machine's (see `identity.here`)."""
 
     streams = 1
 
     def __init__(self, plan: Plan) -> None:
-        content, self._shapes = plan.read()
+        content, shapes = plan.read()
         if not builds() and not plan.holds_host_code:
             raise UserError(
                 f"{plan.path} needs all of TensorRT, and here is its lean runtime only: set "
                 "tag.tensorrt.version_compatible and run `cma compile`, or install TensorRT"
             )
         self.identity = plan.identity
-        self.batch = 4 * self._shapes.batch  # enough pieces to keep copying and computing at the same time
         self._runtime = trt.Runtime(log())
         self._runtime.engine_host_code_allowed = plan.holds_host_code
         engine = self._runtime.deserialize_cuda_engine(content)
@@ -40,7 +40,8 @@ class TensorRtEngine:
         self._engine = engine
         self._compute = torch.cuda.Stream()
         self._memory = torch.empty(max(engine.device_memory_size_v2, 1), dtype=torch.uint8, device="cuda")
-        self._slots: dict[tuple[int, int, int], Slot] = {}
+        self._turns = Turns(shapes, self._slot)
+        self.batch = self._turns.batch
 
     def __call__(
         self,
@@ -48,22 +49,8 @@ class TensorRtEngine:
         tokens: Int64[np.ndarray, "B T"],
         present: Bool[np.ndarray, "B 2"],
     ) -> Features:
-        parts: list[Features] = []
-        waiting: tuple[Slot, int] | None = None
-        for turn, piece in enumerate(self._shapes.pieces(len(tokens))):
-            titles = trim(tokens[piece])
-            slot = self._slot(self._shapes.profile(titles.shape[1]), self._shapes.rows(len(titles)), turn % 2)
-            slot.submit(pictures[piece], titles, present[piece])
-            if waiting:
-                parts.append(waiting[0].take(waiting[1]))
-            waiting = slot, len(titles)
-        if waiting:
-            parts.append(waiting[0].take(waiting[1]))
-        return Features(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        return self._turns(pictures, tokens, present)
 
-    def _slot(self, profile: int, rows: int, side: int) -> Slot:
-        if (profile, rows, side) not in self._slots:
-            torch.cuda.synchronize()  # nothing may use the shared memory while a graph is captured
-            made = Slot(self._engine, profile, rows, compute=self._compute, memory=self._memory)
-            self._slots[profile, rows, side] = made
-        return self._slots[profile, rows, side]
+    def _slot(self, profile: int, rows: int) -> Slot:
+        execution = Execution(self._engine, profile, rows, compute=self._compute, memory=self._memory)
+        return Slot(execution.inputs, execution, compute=self._compute)

@@ -2,15 +2,8 @@
 
 from dataclasses import replace
 
-import torch
-
 from models.engines.protocol import EngineIdentity
 from models.engines.tensorrt.plan import OR_LATER
-
-
-def device_name() -> str:
-    major, minor = torch.cuda.get_device_capability()
-    return f"{torch.cuda.get_device_name()} (compute capability {major}.{minor})"
 
 
 def here(built: EngineIdentity, *, version: str, device: str) -> EngineIdentity:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from models.engines.tensorrt.shapes import BATCH, LENGTHS
+from models.engines.cuda.shapes import BATCH, LENGTHS
 
 Precision = Literal["bf16", "fp16", "tf32", "float32"]
 

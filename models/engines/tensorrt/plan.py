@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from models.card import write_whole
+from models.engines.cuda.shapes import Shapes
 from models.engines.protocol import EngineIdentity
-from models.engines.tensorrt.shapes import Shapes
 from schemas.errors import UserError
 
 OR_LATER = "+"  # ends the version of a plan that later TensorRTs and the lean runtime can run, too

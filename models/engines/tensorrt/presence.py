@@ -2,6 +2,8 @@
 
 from importlib.util import find_spec
 
+from models.engines.cuda import presence as cuda
+
 INSTALL = "install it with `uv sync --extra tensorrt` or `pip install 'cma-tagger[tensorrt]'`"
 
 
@@ -11,12 +13,10 @@ def installed() -> str | None:
 
 
 def missing() -> str | None:
-    """What TensorRT lacks on this machine, and the way out. PyTorch is loaded only where TensorRT is installed."""
+    """What TensorRT lacks on this machine, and the way out."""
     if installed() is None:
         return f"TensorRT is not installed: {INSTALL}"
-    import torch
-
     # Without a driver TensorRT hands out objects that end the process when they are used.
-    if not torch.cuda.is_available():
-        return "TensorRT is installed, but PyTorch finds no CUDA device (see `nvidia-smi`)"
+    if trouble := cuda.missing():
+        return f"TensorRT is installed, but {trouble}"
     return None

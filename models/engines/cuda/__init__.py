@@ -1,0 +1,1 @@
+"""PyTorch on an NVIDIA card, and what TensorRT shares with it: shapes, pinned buffers and captured graphs."""

@@ -1,0 +1,47 @@
+"""A batch in pieces, in slots that take turns: one piece is copied to the card while another is computed."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int64, UInt8
+
+from models.engines.cuda.shapes import Shapes
+from models.engines.cuda.slot import Slot
+from models.engines.protocol import Features
+from models.processor import trim
+
+
+class Turns:
+    """`make` gives a slot for titles of a length (by its index) and a number of listings, when they first occur."""
+
+    def __init__(self, shapes: Shapes, make: Callable[[int, int], Slot]) -> None:
+        self.batch = 4 * shapes.batch  # enough pieces to keep copying and computing at the same time
+        self._shapes = shapes
+        self._make = make
+        self._slots: dict[tuple[int, int, int], Slot] = {}
+
+    def __call__(
+        self,
+        pictures: UInt8[np.ndarray, "B H W 3"],
+        tokens: Int64[np.ndarray, "B T"],
+        present: Bool[np.ndarray, "B 2"],
+    ) -> Features:
+        parts: list[Features] = []
+        waiting: tuple[Slot, int] | None = None
+        for turn, piece in enumerate(self._shapes.pieces(len(tokens))):
+            titles = trim(tokens[piece])
+            slot = self._slot(self._shapes.profile(titles.shape[1]), self._shapes.rows(len(titles)), turn % 2)
+            slot.submit(pictures[piece], titles, present[piece])
+            if waiting:
+                parts.append(waiting[0].take(waiting[1]))
+            waiting = slot, len(titles)
+        if waiting:
+            parts.append(waiting[0].take(waiting[1]))
+        return Features(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+    def _slot(self, profile: int, rows: int, side: int) -> Slot:
+        if (profile, rows, side) not in self._slots:
+            torch.cuda.synchronize()  # slots share memory, which nothing may use while a graph is captured
+            self._slots[profile, rows, side] = self._make(profile, rows)
+        return self._slots[profile, rows, side]
