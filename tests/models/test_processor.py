@@ -3,6 +3,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from simplejpeg import decode_jpeg
 from tiny import CONTEXT, END, SIDE, START, jpeg
 
 from models.processor import Processor, trim
@@ -47,7 +48,6 @@ def test_pictures_are_scaled_as_pillow_does(backbone_name: str, size: tuple[int,
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "JPEG", quality=90)
     with Image.open(out) as image:
-        image.draft("RGB", (60, 96))
         expected = np.asarray(image.convert("RGB").resize((60, 96), Image.Resampling.BICUBIC), dtype=int)
     picture = processor(backbone_name, (96, 60)).picture(out.getvalue())
     assert abs(picture - expected).max() <= 1
@@ -59,6 +59,16 @@ def test_other_modes_become_rgb(backbone_name: str, mode: str) -> None:
     Image.new("RGB", (40, 40), (90, 90, 90)).convert(mode).save(out, "JPEG")
     picture = processor(backbone_name).picture(out.getvalue())
     assert (abs(picture.astype(int) - 90) < 8).all()
+
+
+def test_a_picture_that_is_merely_odd_is_read(backbone_name: str) -> None:
+    """As Pillow reads it, which let it into the catalogue."""
+    whole = flag((96, 96))
+    tables = whole.index(b"\xff\xc4")
+    odd = whole[:tables] + bytes(50) + whole[tables:]
+    with pytest.raises(ValueError, match="extraneous"):
+        decode_jpeg(odd)
+    np.testing.assert_array_equal(*(processor(backbone_name).picture(data) for data in (odd, whole)))
 
 
 @pytest.mark.parametrize("damaged", [b"", b"not a picture", jpeg()[:200], b"\x89PNG\r\n\x1a\n"])
