@@ -137,7 +137,7 @@ def runs(folder: Path) -> None:
     features = running(*arrays)  # three listings of nine tokens: four rows of the second profile
     assert unused() == 0
     assert [part.shape for part in features] == [(3, 6)] * 4
-    (slot,) = running._turns._slots.values()
+    (slot,) = running._slots.values()
     assert slot._inputs["tokens"][1].tolist() == [[5] * 9 + [0] * 7] * 3 + [[0] * 16]
     assert slot._inputs["present"][1].all()  # of padding, too
     running(*arrays)  # a captured graph is replayed without TensorRT

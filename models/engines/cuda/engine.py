@@ -3,48 +3,33 @@
 from collections.abc import Mapping
 from functools import partial
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from models.cma_clip import CmaClip
 from models.device import card_name
 from models.engines.cuda.half import in_half
+from models.engines.cuda.on_card import OnCard
 from models.engines.cuda.shapes import Shapes
 from models.engines.cuda.slot import Slot
-from models.engines.cuda.turns import Turns
-from models.engines.protocol import EngineIdentity, Features
+from models.engines.protocol import EngineIdentity
 
 DEVICE = "cuda"
 _NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
-class CudaEngine:
-    """Nothing is built ahead: shapes are captured when they first occur."""
-
-    streams = 1
+class CudaEngine(OnCard):
+    """Nothing is built ahead."""
 
     def __init__(self, network: CmaClip) -> None:
         backbone = network.backbone
-        self._shapes = Shapes.of(backbone.context_length, trims_titles=backbone.trims_titles)
-        self.identity = identity(self._shapes)
+        shapes = Shapes.of(backbone.context_length, trims_titles=backbone.trims_titles)
+        super().__init__(identity(shapes), shapes)
         self._half = _half()
         self._network = in_half(network, self._half).to(DEVICE)
-        self._compute = torch.cuda.Stream()
         self._memory = torch.cuda.graph_pool_handle()  # graphs run one after another, so they may share it
-        self._turns = Turns(self._shapes, self._slot)
-        self.batch = self._turns.batch
 
-    def __call__(
-        self,
-        pictures: UInt8[np.ndarray, "B H W 3"],
-        tokens: Int64[np.ndarray, "B T"],
-        present: Bool[np.ndarray, "B 2"],
-    ) -> Features:
-        return self._turns(pictures, tokens, present)
-
-    def _slot(self, profile: int, rows: int) -> Slot:
+    def _made(self, profile: int, rows: int) -> Slot:
         zeros = partial(torch.zeros, device=DEVICE)
         inputs = {
             "pictures": zeros((rows, *self._network.backbone.image_size, 3), dtype=torch.uint8),

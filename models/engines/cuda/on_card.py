@@ -1,6 +1,6 @@
-"""A batch in pieces, in slots that take turns: one piece is copied to the card while another is computed."""
+"""What engines on a card share: slots that take turns, so that one piece is copied while another is computed."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
@@ -8,17 +8,20 @@ from jaxtyping import Bool, Int64, UInt8
 
 from models.engines.cuda.shapes import Shapes
 from models.engines.cuda.slot import Slot
-from models.engines.protocol import Features
+from models.engines.protocol import EngineIdentity, Features
 from models.processor import trim
 
 
-class Turns:
-    """`make` gives a slot for titles of a length (by its index) and a number of listings, when they first occur."""
+class OnCard(ABC):
+    """An engine whose slots are made when a batch first needs their shape."""
 
-    def __init__(self, shapes: Shapes, make: Callable[[int, int], Slot]) -> None:
+    streams = 1
+
+    def __init__(self, identity: EngineIdentity, shapes: Shapes) -> None:
+        self.identity = identity
         self.batch = 4 * shapes.batch  # enough pieces to keep copying and computing at the same time
         self._shapes = shapes
-        self._make = make
+        self._compute = torch.cuda.Stream()
         self._slots: dict[tuple[int, int, int], Slot] = {}
 
     def __call__(
@@ -43,5 +46,9 @@ class Turns:
     def _slot(self, profile: int, rows: int, side: int) -> Slot:
         if (profile, rows, side) not in self._slots:
             torch.cuda.synchronize()  # slots share memory, which nothing may use while a graph is captured
-            self._slots[profile, rows, side] = self._make(profile, rows)
+            self._slots[profile, rows, side] = self._made(profile, rows)
         return self._slots[profile, rows, side]
+
+    @abstractmethod
+    def _made(self, profile: int, rows: int) -> Slot:
+        """For titles of a length (by its index in the shapes) and a number of listings; all compute on one stream."""
