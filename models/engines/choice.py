@@ -18,12 +18,11 @@ _ON_A_CARD: dict[EngineName, Callable[[], str | None]] = {"tensorrt": tensorrt.m
 def candidates(name: EngineName) -> tuple[EngineName, ...]:
     """What `tag.engine` means here, the first choice first: `auto` is what an NVIDIA card runs, then OpenVINO, then the
     reference."""
-    missing = _ON_A_CARD[name]() if name in _ON_A_CARD else None
-    if missing:
+    if name in _ON_A_CARD and (missing := _ON_A_CARD[name]()):
         raise ConfigurationError(f"tag.engine: {missing}; or set tag.engine to auto, openvino or torch")
     if name != "auto":
         return (name,)
-    return *(backend for backend, missing in _ON_A_CARD.items() if missing() is None), "openvino", "torch"
+    return *(backend for backend, trouble in _ON_A_CARD.items() if trouble() is None), "openvino", "torch"
 
 
 def device_of(backend: str) -> str:
