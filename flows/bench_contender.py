@@ -77,8 +77,9 @@ class Contender:
         began, done = time.perf_counter(), 0
         if self._whole:
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                turns = [pool.submit(self._work_on, numbers, began) for numbers in AT_ONCE * [count()]]
-                done = sum(turn.result() for turn in turns)
+                numbers = count()
+                threads = [pool.submit(self._work_on, numbers, began) for _ in range(AT_ONCE)]
+                done = sum(thread.result() for thread in threads)
         else:
             while time.perf_counter() - began < _SECONDS:
                 encode(self._engine, self._examples)

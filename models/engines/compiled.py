@@ -6,6 +6,7 @@ from pathlib import Path
 from models.card import ModelCard
 from models.cma_clip import CmaClip
 from models.engines.card import ONNX
+from models.engines.cuda.engine import CudaEngine
 from models.engines.cuda.shapes import Shapes
 from models.engines.openvino_engine import OpenVinoEngine
 from models.engines.protocol import EngineIdentity, InferenceEngine
@@ -19,8 +20,6 @@ def make_engine(
 ) -> InferenceEngine:
     """What has to be built goes to `folder`; `options` are TensorRT's."""
     if backend == "cuda":
-        from models.engines.cuda.engine import CudaEngine
-
         return CudaEngine(network)
     onnx = folder / "engines" / ONNX
     export_onnx(network, onnx)
@@ -53,8 +52,6 @@ def compiled_engine(
 ) -> InferenceEngine:
     """Opens the engine that was built under this identity, which is this machine's."""
     if backend == "cuda":
-        from models.engines.cuda.engine import CudaEngine
-
         return CudaEngine(network)
     if backend == "openvino":
         return OpenVinoEngine(folder / "engines" / ONNX, threads=threads)

@@ -28,7 +28,6 @@ class Idle:
 class Graph(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
-        self.replays = 0
         self._calls: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], list[Any]]] = []
 
     def __torch_dispatch__(
@@ -40,7 +39,6 @@ class Graph(TorchDispatchMode):
         return made
 
     def replay(self) -> None:
-        self.replays += 1
         with torch.inference_mode():
             for operation, arguments, options, before in self._calls:
                 for old, new in zip(before, tree_leaves(operation(*arguments, **options)), strict=True):
@@ -65,12 +63,6 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, name, put)
     monkeypatch.setattr("models.engines.cuda.presence._has_driver", lambda: True)
     monkeypatch.setattr(engine, "DEVICE", "cpu")
-    with_pinned = slot._with_pinned
-
-    def without_pinning(tensors: Any) -> Any:
-        zeros = torch.zeros
-        with pytest.MonkeyPatch.context() as inside:
-            inside.setattr(torch, "zeros", lambda *shape, pin_memory, **options: zeros(*shape, **options))
-            return with_pinned(tensors)
-
-    monkeypatch.setattr(slot, "_with_pinned", without_pinning)
+    monkeypatch.setattr(
+        slot, "_with_pinned", lambda tensors: {name: (torch.zeros_like(t), t) for name, t in tensors.items()}
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import simulated_card
 import torch
 
 from models.engines import EngineIdentity, Features
@@ -96,14 +97,11 @@ def refuses_a_plan(folder: Path) -> None:
     assert unused() == 0
 
 
-class Idle:
-    """In place of a CUDA stream, event or graph: nothing is ever computed."""
+class Idle(simulated_card.Idle):
+    """In place of a CUDA graph, too: nothing is ever computed."""
 
     cuda_stream = 7
 
-    def wait_event(self, event: "Idle") -> None: ...
-    def synchronize(self) -> None: ...
-    def record(self, stream: "Idle") -> None: ...
     def replay(self) -> None: ...
 
 

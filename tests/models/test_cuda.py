@@ -1,6 +1,5 @@
 """The engine that PyTorch runs on a card: on a simulated one everywhere, on a real one with `pytest -m gpu`."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 from simulated_card import NAME, simulate
-from test_backbone import timm_folder
 from test_engines import PROMISE, Compiled, batch, close
+from test_tensorrt import towers
 from tiny import CONTEXT, clip_folder, examples, model_folder, tiny_network, tiny_preset
 from torch import nn
 
@@ -84,20 +83,11 @@ def test_order_is_kept_while_batches_take_turns(network: CmaClip) -> None:
     close(whole, encode(TorchEngine(network), listings), TOLERANCE)
 
 
-def towers(folder: Path) -> dict[str, Callable[[], str]]:
-    padded = {"no_causal_mask": True, "proj_bias": True, "pool_type": "last"}
-    return {
-        "reads its padding": lambda: clip_folder(folder, no_causal_mask=True, pool_type="last"),
-        "SigLIP": lambda: timm_folder(folder, "tiny_siglip", "map", "none", **padded),
-        "ConvNeXt": lambda: timm_folder(folder, "test_convnext", "", "linear", side=160),
-        "small": lambda: timm_folder(folder, "cma_small_convnet", "", "linear"),
-    }
-
-
 @pytest.mark.usefixtures("card")
-@pytest.mark.parametrize("like", ["reads its padding", "SigLIP", "ConvNeXt", "small"])
+@pytest.mark.parametrize("like", ["reads its padding", "OpenAI", "SigLIP", "ConvNeXt", "small"])
 def test_every_kind_of_tower_can_be_captured(tmp_path: Path, like: str) -> None:
-    network = tiny_network(tiny_preset(towers(tmp_path)[like]()))
+    padded = clip_folder(tmp_path / "padded", no_causal_mask=True, pool_type="last")
+    network = tiny_network(tiny_preset({"reads its padding": padded, **towers(tmp_path)}[like]))
     engine, reference = CudaEngine(network), TorchEngine(network)
     height, width = network.backbone.image_size
     for length in (5, 5, 12):  # the first captures, the second replays
