@@ -128,9 +128,9 @@ def compiled(card: str, preset: Preset, tmp_path: Path) -> Compiled:
 def test_it_passes_its_gate_and_is_chosen_before_the_processor(compiled: Compiled, card: str) -> None:
     assert compiled.built.gate.passed, compiled.built.gate
     identity = compiled.built.identity
-    assert (identity.backend, identity.version, identity.precision) == ("cuda", torch.__version__, "bf16")
+    assert (identity.backend, identity.version) == ("cuda", torch.__version__)
     assert identity.shapes == "128 listings, titles of 16 tokens"
-    assert identity.device == NAME or card == "real"
+    assert (identity.device, identity.precision) == (NAME, "bf16") or card == "real"
     assert candidates("auto")[-3:] == ("cuda", "openvino", "torch")
     for name in ("auto", "cuda"):
         engine, found = open_engine(compiled.folder, compiled.card, compiled.network, name, threads=1)
