@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from flows.ablation_tables import markdown
 from flows.progress import console
 from flows.project import Project
 from models.ablation import Outcome, Splits, late_fusion
-from models.ablation_scores import behind, image_weights, scores
+from models.ablation_scores import Measure, behind, image_weights, scores
+from models.bootstrap import weighted_area_under_risk_coverage, weighted_recall_at_precision
 from models.presets import preset
 from models.swaps import CONDITIONS, SHARE
 from models.variants import FUSED, OPTIONS, VARIANTS, variant_of
@@ -129,6 +131,10 @@ def _compare(
     outcomes: Mapping[str, Mapping[int, Outcome]], splits: Splits, attributes: tuple[str, ...], target: float
 ) -> dict[str, Any]:
     variants: dict[str, dict[str, Any]] = {}
+    measures: dict[str, Measure] = {
+        "recall": partial(weighted_recall_at_precision, target=target),
+        "AURC": weighted_area_under_risk_coverage,
+    }
     for name, of_seed in outcomes.items():
         variant = variant_of(name)
         variants[name] = {
@@ -140,6 +146,7 @@ def _compare(
         }
         if "full" in outcomes and name != "full":
             variants[name]["behind_full"] = {
-                condition: behind(outcomes["full"], of_seed, splits.test, condition, target) for condition in CONDITIONS
+                metric: {of: behind(outcomes["full"], of_seed, splits.test, of, measure) for of in CONDITIONS}
+                for metric, measure in measures.items()
             }
     return {"attributes": list(attributes), "target_precision": target, "variants": variants}

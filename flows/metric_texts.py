@@ -20,6 +20,7 @@ METRICS = {
     "ece_raw": "ECE raw",
     "ece": "ECE calibrated",
     "brier": "Brier score",
+    "aurc": "AURC",
     "image_weight": "mean image weight λ",
 }
 

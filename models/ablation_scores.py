@@ -1,21 +1,24 @@
 """Variants of an ablation held against each other: means over seeds, and how far each is behind the full network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from models.ablation import Outcome
-from models.bootstrap import interval, product_weights, weighted_recall_at_precision
+from models.bootstrap import interval, product_weights
 from models.examples import Examples
 from models.metrics import evaluate
 from models.swaps import CONDITIONS, Condition, shown
 
-METRICS = ("accuracy", "macro_f1", "recall_oracle")
+METRICS = ("accuracy", "macro_f1", "recall_oracle", "aurc")
 MEAN = "mean"  # over the attributes that have labels
 
 Outcomes = Mapping[int, Outcome]  # by seed
+
+# Of confidences, what is right and R weightings of N listings: a metric in each weighting, as in `models.bootstrap`.
+Measure = Callable[[Float[np.ndarray, " N"], Bool[np.ndarray, " N"], Float[np.ndarray, "R N"]], Float[np.ndarray, " R"]]
 
 
 def scores(
@@ -32,22 +35,20 @@ def scores(
     return found
 
 
-def behind(
-    full: Outcomes, other: Outcomes, test: Examples, condition: Condition, target_precision: float
-) -> dict[str, float]:
-    """Recall at the target precision, mean over attributes and seeds: full − other, with the 95 % interval of a paired
-    bootstrap over products. Both have the same seeds."""
-    products = [product_recalls(outcomes, test, condition, target_precision) for outcomes in (full, other)]
+def behind(full: Outcomes, other: Outcomes, test: Examples, condition: Condition, measure: Measure) -> dict[str, float]:
+    """The measure's mean over attributes and seeds: full − other, with the 95 % interval of a paired bootstrap over
+    products. Both have the same seeds."""
+    products = [by_products(outcomes, test, condition, measure) for outcomes in (full, other)]
     (value, resamples), (other_value, other_resamples) = products
     low, high = interval(resamples - other_resamples)
     return {"mean": value - other_value, "low": low, "high": high}
 
 
-def product_recalls(
-    outcomes: Outcomes, test: Examples, condition: Condition, target_precision: float
+def by_products(
+    outcomes: Outcomes, test: Examples, condition: Condition, measure: Measure
 ) -> tuple[float, Float[np.ndarray, " R"]]:
-    """Mean recall at the target precision: of the test listings, and of each resample of their products, which are the
-    same resamples in every call."""
+    """The measure's mean: of the test listings, and of each resample of their products, which are the same resamples in
+    every call."""
     once = np.ones((1, len(test)))
     answers = [
         (outcome.probabilities[condition][k], test.labels[:, k])
@@ -56,20 +57,15 @@ def product_recalls(
         if (test.labels[:, k] >= 0).any()
     ]
 
-    def recalls(weights: Float[np.ndarray, "R N"]) -> Float[np.ndarray, " R"]:
+    def means(weights: Float[np.ndarray, "R N"]) -> Float[np.ndarray, " R"]:
         parts = [
-            weighted_recall_at_precision(
-                probabilities.max(axis=1),
-                probabilities.argmax(axis=1) == labels,
-                weights * (labels >= 0),
-                target_precision,
-            )
+            measure(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, weights * (labels >= 0))
             for probabilities, labels in answers
         ]
         return np.asarray(np.nanmean(parts, axis=0))
 
-    resamples = np.concatenate([recalls(weights) for weights in product_weights(test.products)])
-    return float(recalls(once)[0]), resamples
+    resamples = np.concatenate([means(weights) for weights in product_weights(test.products)])
+    return float(means(once)[0]), resamples
 
 
 def image_weights(

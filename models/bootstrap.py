@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Shaped
 
-from models.metrics import BINS, among_two_likeliest, brier_scores, confidence_bins
+from models.metrics import BINS, among_two_likeliest, at_each_threshold, brier_scores, confidence_bins
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -87,6 +87,7 @@ def weighted_metrics(
         "ece_raw": _calibration_error(outcomes.raw_probabilities, outcomes.labels, weights),
         "top2_accuracy": weights @ among_two_likeliest(outcomes.probabilities, outcomes.labels) / total,
         "brier": weights @ brier_scores(outcomes.probabilities, outcomes.labels) / total,
+        "aurc": weighted_area_under_risk_coverage(outcomes.confidence, right, weights),
         "image_weight": weights @ outcomes.image_weight / total,
     }
     return metrics, f1
@@ -99,13 +100,20 @@ def weighted_recall_at_precision(
     target: float,
 ) -> Float64[np.ndarray, " R"]:
     """`models.metrics.recall_at_precision` where listing n counts `weights[r, n]` times; NaN where none counts."""
-    order = np.argsort(-confidence, kind="stable")
-    last_of_tie = np.append(np.diff(confidence[order]) != 0, True)
-    accepted = np.cumsum(weights[:, order], axis=1)
-    hits = np.cumsum(weights[:, order] * right[order], axis=1)
+    hits, accepted = at_each_threshold(confidence, right, weights)
     with np.errstate(invalid="ignore"):
-        reaches = (hits / accepted >= target) & last_of_tie  # 0 / 0: nothing was drawn yet
+        reaches = hits / accepted >= target  # 0 / 0: nothing was drawn yet
         return np.asarray(np.where(reaches, hits, 0.0).max(axis=1) / accepted[:, -1])
+
+
+def weighted_area_under_risk_coverage(
+    confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " N"], weights: Float64[np.ndarray, "R N"]
+) -> Float64[np.ndarray, " R"]:
+    """`models.metrics.area_under_risk_coverage` where listing n counts `weights[r, n]` times; NaN where none counts."""
+    hits, accepted = at_each_threshold(confidence, right, weights)
+    with np.errstate(invalid="ignore"):
+        wrong = 1 - hits / accepted  # 0 / 0: nothing was drawn yet
+        return np.asarray(np.nansum(np.diff(accepted, prepend=0) * wrong, axis=1) / accepted[:, -1])
 
 
 def product_weights(

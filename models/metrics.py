@@ -27,6 +27,7 @@ class AttributeMetrics:
     ece: float
     top2_accuracy: float  # the label is among the two likeliest values: labels are ambiguous
     brier: float  # squared distance of the probabilities from the label, summed over values: 0 to 2
+    aurc: float  # area under the risk–coverage curve: the lower, the better the sure ones are told from the unsure
 
     def to_dict(self) -> dict[str, float]:
         return asdict(self)
@@ -37,7 +38,7 @@ def evaluate(probabilities: Floats, labels: Ints, *, accepted: Bools, target_pre
     known = labels >= 0
     probabilities, labels, accepted = probabilities[known], labels[known], accepted[known]
     if not len(labels):
-        return AttributeMetrics(0, *[float("nan")] * 9)
+        return AttributeMetrics(0, *[float("nan")] * 10)
     predicted, confidence = probabilities.argmax(1), probabilities.max(1)
     right = predicted == labels
     return AttributeMetrics(
@@ -51,16 +52,30 @@ def evaluate(probabilities: Floats, labels: Ints, *, accepted: Bools, target_pre
         ece=expected_calibration_error(confidence, right),
         top2_accuracy=float(among_two_likeliest(probabilities, labels).mean()),
         brier=float(brier_scores(probabilities, labels).mean()),
+        aurc=area_under_risk_coverage(confidence, right),
     )
 
 
 def recall_at_precision(confidence: Floats, right: Bools, target: float) -> float:
     """The largest share of right accepted predictions over all thresholds whose precision reaches the target."""
-    order = np.argsort(-confidence, kind="stable")
-    hits = np.cumsum(right[order])
-    last_of_tie = np.append(np.diff(confidence[order]) != 0, True)
-    reaches = (hits / np.arange(1, len(right) + 1) >= target) & last_of_tie
+    hits, accepted = at_each_threshold(confidence, right, np.ones(len(right)))
+    reaches = hits / accepted >= target
     return float(hits[reaches].max() / len(right)) if reaches.any() else 0.0
+
+
+def area_under_risk_coverage(confidence: Floats, right: Bools) -> float:
+    """Of Geifman et al. (2019): the mean, over predictions, of the share of wrong ones among those at least as sure."""
+    hits, accepted = at_each_threshold(confidence, right, np.ones(len(right)))
+    return float(np.diff(accepted, prepend=0) @ (1 - hits / accepted) / len(right))
+
+
+def at_each_threshold(confidence: Floats, right: Bools, weights: Floats) -> tuple[Floats, Floats]:
+    """(…, T) and (…, T): right predictions, and all, that reach each confidence there is, from the highest down;
+    prediction n counts `weights[…, n]` times. A threshold cannot cut through a tie."""
+    order = np.argsort(-confidence, kind="stable")
+    last_of_tie = np.diff(confidence[order], append=np.nan) != 0
+    hits, accepted = (np.cumsum(counts[..., order], axis=-1)[..., last_of_tie] for counts in (weights * right, weights))
+    return hits, accepted
 
 
 def expected_calibration_error(confidence: Floats, right: Bools, bins: int = BINS) -> float:

@@ -55,11 +55,11 @@ def test_tables_have_every_row_and_column() -> None:
     }
     results = json.loads(json.dumps(results, allow_nan=False))  # what is stored is what is shown
     labels = {name: variant_of(name).label for name in names}
-    compared, ablated, options, accuracy, f1, swaps, behind, weights, times = tables(results)
+    compared, ablated, options, accuracy, f1, aurc, swaps, behind, weights, times = tables(results)
     assert [row[0] for row in compared.rows] == [labels[name] for name in VARIANTS if "without" not in name]
     assert [row[0] for row in ablated.rows] == [labels[name] for name in ("without-ma-sa", "without-ma", "full")]
     assert [row[0] for row in options.rows] == ["CMA-CLIP", "CMA-CLIP, swapped 0"]
-    for whole in (accuracy, f1, swaps, times):
+    for whole in (accuracy, f1, aurc, swaps, times):
         assert [row[0] for row in whole.rows] == list(labels.values())
     assert [row[0] for row in behind.rows] == [label for name, label in labels.items() if name != "full"]
     assert compared.headings == ["", "color", "mean"]  # no listing has a pattern
@@ -68,11 +68,11 @@ def test_tables_have_every_row_and_column() -> None:
     ]
     assert weights.rows[0][3:] == ["0.50 ± 0.00"] * 3
     assert times.rows[0][1] == "10"
-    for table in (compared, ablated, options, accuracy, f1, swaps, behind, weights, times):
+    for table in (compared, ablated, options, accuracy, f1, aurc, swaps, behind, weights, times):
         assert all(len(row) == len(table.headings) for row in table.rows)
     page = markdown(results)
     assert "30 of hm, 30 of myntra (60 products)" in page and "7 test listings lack one" in page
-    assert page.count("\n## ") == 9
+    assert page.count("\n## ") == 10
 
 
 def test_variants_are_in_the_order_of_the_tables() -> None:

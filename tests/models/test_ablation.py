@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tiny import CONTEXT, SIDE, TAXONOMY, clip_folder, examples, jpeg, tiny_pres
 
 from models.ablation import Outcome, Splits, ask, late_fusion, run_variant
 from models.ablation_scores import MEAN, behind, image_weights, scores
+from models.bootstrap import weighted_area_under_risk_coverage, weighted_recall_at_precision
 from models.examples import Examples
 from models.fitting import Listings
 from models.presets import Preset, Stage
@@ -306,14 +308,17 @@ def test_the_full_network_is_compared_in_pairs() -> None:
     test = complete(200, 5)
     test = replace(test, labels=np.abs(test.labels))
     better, worse = (outcome(answers(test, right)) for right in (0.9, 0.6))
-    same = behind({0: better, 1: better}, {0: better, 1: better}, test, "clean", 0.9)
+    recall = partial(weighted_recall_at_precision, target=0.9)
+    same = behind({0: better, 1: better}, {0: better, 1: better}, test, "clean", recall)
     assert same == {"mean": 0.0, "low": 0.0, "high": 0.0}
-    ahead = behind({0: better}, {0: worse}, test, "clean", 0.9)
+    ahead = behind({0: better}, {0: worse}, test, "clean", recall)
     assert 0.2 < ahead["mean"] < 0.4
     assert 0.1 < ahead["low"] < ahead["mean"] < ahead["high"] < 0.5
     expected = scores({0: better}, test, ["color", "pattern"], 0.9)["clean"][MEAN]["recall_oracle"]["mean"]
     expected -= scores({0: worse}, test, ["color", "pattern"], 0.9)["clean"][MEAN]["recall_oracle"]["mean"]
     assert ahead["mean"] == pytest.approx(expected)
+    surer = behind({0: better}, {0: worse}, test, "clean", weighted_area_under_risk_coverage)
+    assert surer["low"] < surer["mean"] < surer["high"] < 0
 
 
 def test_image_weights_by_feed_and_of_swapped_listings() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.metrics import evaluate, expected_calibration_error, recall_at_precision
+from models.metrics import area_under_risk_coverage, evaluate, expected_calibration_error, recall_at_precision
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,13 @@ def test_recall_at_precision_is_the_best_of_all_thresholds(listings: list[tuple[
             best = max(best, sum(accepted) / len(listings))
     confidence, right = (np.array(column) for column in zip(*listings, strict=True))
     assert recall_at_precision(confidence, right, target) == best
+
+
+def test_area_under_risk_coverage_by_hand() -> None:
+    confidence, right = np.array([0.6, 0.9, 0.6, 0.8]), np.array([False, True, True, False])
+    # 0.9: none of 1 is wrong; 0.8: 1 of 2; both of the tie at 0.6: 2 of 4
+    assert area_under_risk_coverage(confidence, right) == pytest.approx((0 + 1 / 2 + 2 / 4 + 2 / 4) / 4)
+    assert area_under_risk_coverage(confidence, np.ones(4, bool)) == 0.0
 
 
 def test_expected_calibration_error_by_hand() -> None:
