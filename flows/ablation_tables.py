@@ -37,7 +37,7 @@ def tables(results: Results) -> list[ResultTable]:
     options = ("full", *changed) if changed else ()
     target = f"{results['target_precision']:.0%}"
     recall = f"Recall at {target} precision, %, at each variant's best threshold on the test listings{_seeds(results)}."
-    aurc = f"Mean share of wrong tags among those at least as sure, %: the lower, the better{_seeds(results)}."
+    aurc = f"Mean share of wrong tags among those at least as sure, %, the lower the better{_seeds(results)}."
     found = [
         _metric_table(results, f"Methods compared (Table 2): recall at {target} precision", _COMPARED, recall),
         _metric_table(results, f"Parts left out (Table 6): recall at {target} precision", _ABLATED, recall),
