@@ -20,7 +20,7 @@ from models.ablation_scores import Measure, behind, image_weights, scores
 from models.bootstrap import weighted_area_under_risk_coverage, weighted_recall_at_precision
 from models.presets import preset
 from models.swaps import CONDITIONS, SHARE
-from models.variants import FUSED, OPTIONS, VARIANTS, variant_of
+from models.variants import FUSED, OPTIONS, VARIANTS, held_against, variant_of
 from schemas.errors import ConfigurationError
 
 
@@ -87,7 +87,7 @@ def _chosen(names: Collection[str]) -> tuple[str, ...]:
         except KeyError:
             raise ConfigurationError(
                 f"--variants: there is no variant {name!r}; there are {', '.join(VARIANTS)}, and OPTION=NUMBER (or "
-                f"several, joined by +) of {', '.join(OPTIONS)}"
+                f"several, joined by +; or VARIANT+OPTION=NUMBER) of {', '.join(OPTIONS)}"
             ) from None
     wanted = dict.fromkeys(names or VARIANTS)
     return (*(name for name in VARIANTS if name in wanted), *(name for name in wanted if name not in VARIANTS))
@@ -144,9 +144,10 @@ def _compare(
             "behind_full": {},
             "image_weight": image_weights(of_seed, splits.test, attributes) if variant.weighs_modalities else {},
         }
-        if "full" in outcomes and name != "full":
+        full = outcomes.get(held_against(name))
+        if full and name != "full":
             variants[name]["behind_full"] = {
-                metric: {of: behind(outcomes["full"], of_seed, splits.test, of, measure) for of in CONDITIONS}
+                metric: {of: behind(full, of_seed, splits.test, of, measure) for of in CONDITIONS}
                 for metric, measure in measures.items()
             }
     return {"attributes": list(attributes), "target_precision": target, "variants": variants}

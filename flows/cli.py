@@ -281,7 +281,8 @@ def ablate(
     """Trains the network without some of its parts, and simpler methods, on this catalogue, and compares them.
 
     Variants: classical, zero-shot, contrastive, title-only, picture-only, late-fusion, without-ma-sa, without-ma, full;
-    and, where asked for, full with an option of the preset changed after the towers, as swapped=0.
+    and, where asked for, full or another network with options of the preset changed after the towers, as swapped=0 or
+    without-ma+swapped=0.
     Takes hours. Run again, it goes on where it was.
     """
     from flows import summaries

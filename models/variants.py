@@ -71,14 +71,25 @@ OPTIONS = tuple(option.name for option in fields(Preset) if option.type in (floa
 
 
 def variant_of(name: str) -> Variant:
-    """One of `VARIANTS`; or the full network with options of its preset changed, as `swapped=0` or `swapped=0+ema=0`.
-    `KeyError` where it is neither."""
-    changes = dict(change.partition("=")[::2] for change in name.split("+"))
-    if all(option in OPTIONS and re.fullmatch(r"\d+(\.\d+)?", value) for option, value in changes.items()):
-        full, said = VARIANTS["full"], ", ".join(f"{option} {value}" for option, value in changes.items())
-        options = {option: float(value) for option, value in changes.items()}
-        return replace(full, label=f"{full.label}, {said}", options=options)
-    return VARIANTS[name]
+    """One of `VARIANTS`; or a network with options of its preset changed, as `without-ma+ema=0`, or `swapped=0+ema=0`
+    for the full one. `KeyError` where it is neither."""
+    if name in VARIANTS:
+        return VARIANTS[name]
+    first, *rest = name.split("+")
+    base, changes = (VARIANTS["full"], [first, *rest]) if "=" in first else (VARIANTS[first], rest)
+    values = dict(change.partition("=")[::2] for change in changes)
+    if base.kind != "network" or not all(
+        option in OPTIONS and re.fullmatch(r"\d+(\.\d+)?", value) for option, value in values.items()
+    ):
+        raise KeyError(name)
+    said = ", ".join(f"{option} {value}" for option, value in values.items())
+    return replace(base, label=f"{base.label}, {said}", options={of: float(value) for of, value in values.items()})
+
+
+def held_against(name: str) -> str:
+    """The full network, under the options of a variant that lacks a part: `ema=0` for `without-ma+ema=0`."""
+    options = "+".join(change for change in name.split("+") if "=" in change)
+    return options if options and options != name else "full"
 
 
 @dataclass(frozen=True, kw_only=True)

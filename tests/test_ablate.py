@@ -37,7 +37,7 @@ def test_tables_have_every_row_and_column() -> None:
             image_weight=dict.fromkeys(CONDITIONS, np.full((count, 2), weight)),
         )
 
-    names = (*VARIANTS, "swapped=0")
+    names = (*VARIANTS, "swapped=0", "without-ma+swapped=0")
     outcomes = {name: {seed: outcome(name) for seed in range(2)} for name in names}
     results = {
         "preset": {"name": "small", "stages": [{"name": "pictures", "epochs": 3}]},
@@ -58,7 +58,7 @@ def test_tables_have_every_row_and_column() -> None:
     compared, ablated, options, accuracy, f1, aurc, swaps, behind, weights, times = tables(results)
     assert [row[0] for row in compared.rows] == [labels[name] for name in VARIANTS if "without" not in name]
     assert [row[0] for row in ablated.rows] == [labels[name] for name in ("without-ma-sa", "without-ma", "full")]
-    assert [row[0] for row in options.rows] == ["CMA-CLIP", "CMA-CLIP, swapped 0"]
+    assert [row[0] for row in options.rows] == ["CMA-CLIP", "CMA-CLIP, swapped 0", "without MA, swapped 0"]
     for whole in (accuracy, f1, aurc, swaps, times):
         assert [row[0] for row in whole.rows] == list(labels.values())
     assert [row[0] for row in behind.rows] == [label for name, label in labels.items() if name != "full"]

@@ -25,6 +25,7 @@ from models.variants import (
     Lesson,
     Model,
     contrastive_preset,
+    held_against,
     make_towers,
     masked,
     teach,
@@ -208,12 +209,24 @@ def test_an_option_of_the_preset_is_changed_after_the_towers(small: Preset, tmp_
         assert not np.allclose(full.logits[k], other.logits[k], atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    "name", ["half", "half=1", "swapped=0+half=1", "swapped=", "swapped=a", "swapped=-1", "seed=1", "optimizer=1"]
-)
-def test_what_is_no_variant(name: str) -> None:
+def test_networks_under_other_options() -> None:
     assert variant_of("swapped=0.25").options == {"swapped": 0.25}
     assert variant_of("swapped=0+ema=0.9").options == {"swapped": 0.0, "ema": 0.9}
+    without = variant_of("without-ma+pools_probes=0+ema=0")
+    assert (without.options, without.modality_attention) == ({"pools_probes": 0.0, "ema": 0.0}, False)
+    assert without.label == "without MA, pools_probes 0, ema 0"
+    names = ("classical", "swapped=0+ema=0", "without-ma+swapped=0+ema=0")
+    assert [held_against(name) for name in names] == ["full", "full", "swapped=0+ema=0"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("half", "half=1", "swapped=0+half=1", "swapped=", "swapped=a", "swapped=-1", "seed=1", "optimizer=1"),
+        *("swapped=0+full", "half+swapped=0", "full+", "classical+swapped=0", "late-fusion+swapped=0"),
+    ],
+)
+def test_what_is_no_variant(name: str) -> None:
     with pytest.raises(KeyError):
         variant_of(name)
 
