@@ -94,7 +94,8 @@ def _behind(results: Results, names: Iterable[str]) -> ResultTable:
             rows.append([variant["label"], *(_interval(gain) for of in gains.values() for gain in of.values())])
     note = (
         "Points of recall (of AURC, where less is better), mean over attributes and seeds: with the 95 % interval of a "
-        "paired bootstrap over the products of the test listings. It does not cover the choice of seeds."
+        "paired bootstrap over the products of the test listings. It does not cover the choice of seeds. A network "
+        "without a part, under other options, is held against the full one under the same."
     )
     return ResultTable("Full network − variant", headings, rows, note)
 
