@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-from catalog_io.atomic import write_atomically
 from catalog_io.pictures.shards import PictureShards
+from schemas.files import write_atomically
 from schemas.tags import LABEL_PREFIX, WORK
 
 __all__ = ["write_atomically", "write_partitions"]

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from catalog_io.atomic import replacing
 from flows.ablation_runs import Recipe, read_splits, train_missing
 from flows.ablation_tables import markdown
 from flows.progress import console
@@ -22,6 +21,7 @@ from models.presets import preset
 from models.swaps import CONDITIONS, SHARE
 from models.variants import FUSED, OPTIONS, VARIANTS, held_against, variant_of
 from schemas.errors import ConfigurationError
+from schemas.files import replacing
 
 
 @dataclass(frozen=True)

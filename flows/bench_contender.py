@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from catalog_io.atomic import write_atomically
-from catalog_io.features import write_features
+from catalog_io.feature_store import write_features
 from flows.tag_work import AT_ONCE
 from models.bench import MatrixProduct, NaiveEngine, work_of
 from models.card import ModelCard, read_card
@@ -27,6 +26,7 @@ from models.features import Predictions, classify, encode
 from models.process import keep_freed_memory, use_threads
 from models.tag_rules import TagRules
 from models.tagger import Tagger
+from schemas.files import write_atomically
 
 _BATCH = 64
 _SECONDS = 2.0  # that a turn takes at least

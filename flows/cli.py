@@ -255,10 +255,10 @@ def evaluate(
 
     Results are stored (table evaluations). The model card is written anew where they are of the whole test split.
     """
-    from catalog_io.atomic import replacing
     from flows import summaries
     from flows.evaluate import evaluate_model
     from flows.project import Project
+    from schemas.files import replacing
 
     done = evaluate_model(Project.open(config), version, split=split, feed=feed)
     summaries.evaluation(out, done, values=values)
@@ -315,10 +315,10 @@ def bench(
 
     All take turns within one run, each in a process of its own, so ratios hold on a busy machine too. Some minutes.
     """
-    from catalog_io.atomic import replacing
     from flows.bench import bench as run_bench
     from flows.bench_table import print_bench
     from flows.project import Project
+    from schemas.files import replacing
 
     done = run_bench(Project.open(config), preset_name=preset, listings=listings, rounds=rounds)
     print_bench(out, done)
@@ -437,7 +437,7 @@ def _flows() -> Any:
 def _print_sql(home: Path, statement: str, format: str) -> None:
     import polars as pl
 
-    from catalog_io.publication import query
+    from catalog_io.catalog.snapshot import query
 
     rows = query(home, statement)
     match format:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from catalog_io.pictures.compaction import compact as merge
-from catalog_io.publication import SNAPSHOT, publish
+from catalog_io.catalog.compaction import compact as merge
+from catalog_io.catalog.snapshot import SNAPSHOT, publish
 from flows.project import Project
 
 FEWEST = 16  # small shards that make a nightly merge worth its while

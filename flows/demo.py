@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from catalog_io.publication import query
+from catalog_io.catalog.snapshot import query
 from catalog_io.sample.catalogue import SampleCatalogue, make_sample
 from flows.progress import bar
 from flows.project import Project

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import polars as pl
 
-from catalog_io.drift import newest_confidences, store_drift
+from catalog_io.catalog.drift import newest_confidences, store_drift
 from flows.project import Project
 from models.calibration import Certificates
 from models.card import ModelCard

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import polars as pl
 
-from catalog_io.feeds.sources import FeedSource, read_feed
-from catalog_io.pictures.fetch import PictureRoot
+from catalog_io.feeds.read import FeedSource, read_feed
+from catalog_io.pictures.fetching.root import PictureRoot
 from catalog_io.pictures.units import write_units
-from catalog_io.settlement import settle
-from catalog_io.staging import Staging
+from catalog_io.staging.settle import settle
+from catalog_io.staging.staging import Staging
 from flows.picture_step import fetch_policy, work_units, write_reference_units
 from flows.progress import bar
 from flows.project import Project, conserve

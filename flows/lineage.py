@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from catalog_io.registry import Registration
+from catalog_io.catalog.models import Registration
 from flows.project import Project
 from models.card import ModelCard, sha256_of
 from models.device import device_name

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from catalog_io.atomic import replacing
-from catalog_io.registry import ModelRow
+from catalog_io.catalog.models import ModelRow
 from flows.card_sections import sections
 from models.calibration import Certificates
 from models.card import ModelCard
 from models.results import Results
+from schemas.files import replacing
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow.parquet as pq
 
-from catalog_io.catalog import now
-from catalog_io.pictures.fetch import TRANSIENT, FetchPolicy, PictureRoot
+from catalog_io.catalog.catalog import now
+from catalog_io.pictures.fetching.root import TRANSIENT, FetchPolicy, PictureRoot
 from catalog_io.pictures.units import done_path, give_up, process_unit, split_unit, write_units
 from catalog_io.pictures.work import PICTURE_WORK
 from flows.cluster import dask_client

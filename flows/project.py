@@ -10,7 +10,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, Self
 
-from catalog_io.catalog import Catalog
+from catalog_io.catalog.catalog import Catalog
 from catalog_io.pictures.shards import PictureShards
 from flows.settings import Settings, find_config, load_settings
 from schemas.errors import UserError

@@ -9,10 +9,10 @@ from pathlib import Path
 import polars as pl
 from jinja2 import Environment, StrictUndefined
 
-from catalog_io.atomic import replacing
-from catalog_io.publication import query
+from catalog_io.catalog.snapshot import query
 from flows.project import Project
 from models.card import ModelCard, read_card
+from schemas.files import replacing
 
 SHOWN = 60  # listings of a kind that the page shows; the CSV has all
 _TITLES = {

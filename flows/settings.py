@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from catalog_io.redaction import redacted
 from schemas.errors import ConfigurationError
+from schemas.secrets import redacted
 
 CONFIG_NAME = "cma.toml"
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import yaml
 
-from catalog_io.feeds.layouts import layout_of
-from catalog_io.feeds.sources import FeedSource, feed_shape, read_feed
-from catalog_io.redaction import redacted
+from catalog_io.feeds.published.layouts import layout_of
+from catalog_io.feeds.read import FeedSource, feed_shape, read_feed
 from schemas.errors import ConfigurationError, UserError
+from schemas.secrets import redacted
 from schemas.taxonomy import Taxonomy
 
 # Usual names, the likeliest first, as `_folded` makes them: of Shopify, Google Merchant, Etsy and public data sets.

@@ -15,7 +15,7 @@ from flows.ablation_tables import tables
 from flows.metric_texts import METRICS, with_interval
 
 if TYPE_CHECKING:  # what is summed up need not be loaded to be printed
-    from catalog_io.registry import ModelRow
+    from catalog_io.catalog.models import ModelRow
     from flows.ablate import AblationSummary
     from flows.certify import CertifySummary
     from flows.compact import CompactSummary

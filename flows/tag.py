@@ -12,9 +12,9 @@ from hashlib import blake2b
 import numpy as np
 import polars as pl
 
-from catalog_io.features import FeatureStore
-from catalog_io.publication import publish
-from catalog_io.tagged import Collected
+from catalog_io.catalog.snapshot import publish
+from catalog_io.catalog.store_tags import Collected
+from catalog_io.feature_store import FeatureStore
 from flows.cluster import dask_client
 from flows.drift import FeedDrift, watch
 from flows.progress import bar, console

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from catalog_io.atomic import write_atomically
-from catalog_io.features import FILE_ROWS, INDEX, FeatureStore, read_features, write_features
+from catalog_io.feature_store import FILE_ROWS, INDEX, FeatureStore, read_features, write_features
 from catalog_io.partitions import write_partitions
 from catalog_io.pictures.shards import PictureShards
 from models.engines.card import EngineName
+from schemas.files import write_atomically
 from schemas.tags import ENCODED, LABEL_PREFIX
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ REASONS = {
     "title_control_character": "the title holds an invisible control character",
     "split_unknown": f"the listing's split is none of {', '.join(SPLIT_WORDS)}",
     "image_too_many": f"the listing names more than {MAX_PICTURES} pictures",
-    # Of the feed as a whole, so found when all of it has been read: see `catalog_io.settlement`.
+    # Of the feed as a whole, so found when all of it has been read: see `catalog_io.staging.settle`.
     "listing_id_duplicate": "an earlier row of the feed has this listing id, and this one adds no picture to it",
 }
 

@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from catalog_io.pictures.images import Picture, PictureError, shrink
+from catalog_io.pictures.decoding.shrink import Picture, PictureError, shrink
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "hm" / "images"
 SECONDS = 10

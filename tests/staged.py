@@ -6,11 +6,11 @@ from typing import Any
 
 import polars as pl
 
-from catalog_io.catalog import Catalog, Stored
+from catalog_io.catalog.catalog import Catalog, Stored
 from catalog_io.feeds.columns import PICTURES
 from catalog_io.pictures.work import PICTURE_DONE
-from catalog_io.settlement import settle
-from catalog_io.staging import Staging
+from catalog_io.staging.settle import settle
+from catalog_io.staging.staging import Staging
 from schemas.taxonomy import Taxonomy
 from schemas.validation import split_valid
 

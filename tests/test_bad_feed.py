@@ -15,8 +15,8 @@ import pytest
 from malformed import BYTES, COLUMNS, FEEDS, FILES, GOOD, HOST, JPEG, MORE_PICTURES, Broken, Feed, Named
 
 import catalog_io
+from catalog_io.catalog.snapshot import publish, query
 from catalog_io.feeds.columns import RAW_CHARACTERS
-from catalog_io.publication import publish, query
 from flows.ingest import FeedSummary, ingest
 from flows.project import Project
 from flows.report import report

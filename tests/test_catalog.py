@@ -12,10 +12,10 @@ import polars as pl
 import pytest
 from staged import TAXONOMY, feed_rows, store_rows
 
-from catalog_io.catalog import Catalog, Stored
-from catalog_io.drift import newest_confidences, store_drift
-from catalog_io.staging import Staging
-from catalog_io.tagged import Collected
+from catalog_io.catalog.catalog import Catalog, Stored
+from catalog_io.catalog.drift import newest_confidences, store_drift
+from catalog_io.catalog.store_tags import Collected
+from catalog_io.staging.staging import Staging
 from schemas.errors import UserError
 from schemas.tags import TAGGED
 from schemas.taxonomy import Taxonomy
@@ -486,7 +486,7 @@ def other_process(code: str, *arguments: object) -> Iterator[subprocess.Popen[st
 def test_a_second_process_is_told_and_a_killed_one_blocks_nobody(catalog: Catalog) -> None:
     code = """
 import pathlib, sys, time
-from catalog_io.database import Database
+from catalog_io.catalog.database import Database
 with Database(pathlib.Path(sys.argv[1]), 1.0).transaction():
     print("open", flush=True)
     time.sleep(60)

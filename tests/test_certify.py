@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from catalog_io.publication import query
+from catalog_io.catalog.snapshot import query
 from catalog_io.sample.catalogue import make_sample
 from flows.certify import certify
 from flows.ingest import ingest

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from staged import TAXONOMY
 
-from catalog_io.catalog import Catalog
-from catalog_io.database import Database, registered
-from catalog_io.pictures.compaction import GRACE_SECONDS, compact
+from catalog_io.catalog.catalog import Catalog
+from catalog_io.catalog.compaction import GRACE_SECONDS, compact
+from catalog_io.catalog.database import Database, registered
 from catalog_io.pictures.shards import PICTURES, PictureShards
 
 NIGHTS = 5
@@ -57,7 +57,7 @@ def test_small_shards_become_one_and_old_files_go_after_a_day(home: Path) -> Non
 
 
 def test_large_shards_stay(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog_io.pictures.compaction.SHARD_BYTES", 10)
+    monkeypatch.setattr("catalog_io.catalog.compaction.SHARD_BYTES", 10)
     assert compact(Catalog(home), PictureShards(home)) == (0, 0, 0)
 
 
@@ -65,8 +65,8 @@ def test_a_killed_compaction_loses_and_doubles_nothing(home: Path) -> None:
     before = stored(home)
     code = """
 import os, pathlib, sys
-from catalog_io.catalog import Catalog
-from catalog_io.pictures.compaction import compact
+from catalog_io.catalog.catalog import Catalog
+from catalog_io.catalog.compaction import compact
 from catalog_io.pictures.shards import PictureShards
 Catalog.move_pictures = lambda *_: os.kill(os.getpid(), 9)  # the merged shard is written, nothing names it
 home = pathlib.Path(sys.argv[1])

@@ -16,11 +16,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from staged import TAXONOMY, feed_rows, store_rows
 
-from catalog_io.catalog import Catalog
-from catalog_io.feeds.sources import FeedSource, read_feed
-from catalog_io.pictures.fetch import picture_key
-from catalog_io.settlement import settle
-from catalog_io.staging import Staging
+from catalog_io.catalog.catalog import Catalog
+from catalog_io.feeds.read import FeedSource, read_feed
+from catalog_io.pictures.fetching.root import picture_key
+from catalog_io.staging.settle import settle
+from catalog_io.staging.staging import Staging
 from schemas.validation import split_valid
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog_io import features
-from catalog_io.features import FeatureStore, read_features, write_features
+from catalog_io import feature_store as features
+from catalog_io.feature_store import FeatureStore, read_features, write_features
 from schemas.errors import UserError
 from schemas.tags import ENCODED
 

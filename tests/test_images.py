@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catalog_io.pictures.images import Picture, PictureError, shrink
+from catalog_io.pictures.decoding.shrink import Picture, PictureError, shrink
 
 HM = Path(__file__).parents[2] / "shared" / "data" / "hm"
 RNG = np.random.default_rng(7)
@@ -386,7 +386,7 @@ def test_the_largest_pictures_are_not_copied(mode: str) -> None:
     code = f"""
 import io, resource
 from PIL import Image
-from catalog_io.pictures.images import shrink
+from catalog_io.pictures.decoding.shrink import shrink
 out = io.BytesIO()
 Image.new({mode!r}, (8000, 8000)).save(out, {"JPEG" if mode == "CMYK" else "PNG"!r})
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from catalog_io.publication import publish, query
+from catalog_io.catalog.snapshot import publish, query
 from flows import plots, summaries
 from flows.evaluate import Evaluation, evaluate_model
 from flows.model_card import write_model_card

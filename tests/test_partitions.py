@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from catalog_io import partitions
-from catalog_io.atomic import replacing
 from catalog_io.partitions import write_atomically, write_partitions
 from catalog_io.pictures import shards as picture_shards
 from catalog_io.pictures.shards import PICTURES, PictureShards
 from schemas.errors import UserError
+from schemas.files import replacing
 from schemas.tags import work_schema
 
 
@@ -123,7 +123,7 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     path = write_atomically(tmp_path / "a.parquet", pl.DataFrame({"a": [1]}))
     code = """
 import os, pathlib, sys
-from catalog_io.atomic import replacing
+from schemas.files import replacing
 with replacing(pathlib.Path(sys.argv[1])) as temporary:
     temporary.write_bytes(b"half")
     os.kill(os.getpid(), 9)

@@ -19,11 +19,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog_io.pictures.addresses import AllowedHosts
-from catalog_io.pictures.fetch import TRANSIENT, Fetched, FetchPolicy, PictureError, PictureRoot, picture_key
-from catalog_io.pictures.host_health import HostHealth
-from catalog_io.pictures.references import below
-from catalog_io.pictures.web import Web
+from catalog_io.pictures.fetching.references import below
+from catalog_io.pictures.fetching.root import TRANSIENT, Fetched, FetchPolicy, PictureError, PictureRoot, picture_key
+from catalog_io.pictures.fetching.web.addresses import AllowedHosts
+from catalog_io.pictures.fetching.web.hosts import HostHealth
+from catalog_io.pictures.fetching.web.web import Web
 from schemas.errors import UserError
 
 OPEN = FetchPolicy(allow_private=("127.0.0.1",), max_bytes=100_000, timeout=5)

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from catalog_io.pictures.fetch import FetchPolicy, PictureRoot
-from catalog_io.pictures.images import shrink
+from catalog_io.pictures.decoding.shrink import shrink
+from catalog_io.pictures.fetching.root import FetchPolicy, PictureRoot
 from catalog_io.pictures.work import PICTURE_DONE, PICTURE_WORK, process_pictures
 
 OPEN = FetchPolicy(allow_private=("127.0.0.1",))

@@ -7,8 +7,8 @@ import duckdb
 import polars as pl
 import pytest
 
-from catalog_io.catalog import Catalog
-from catalog_io.publication import publish, query
+from catalog_io.catalog.catalog import Catalog
+from catalog_io.catalog.snapshot import publish, query
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
@@ -54,7 +54,7 @@ def test_a_killed_publication_leaves_the_old_snapshot_and_its_rest_is_removed(ca
     catalog.start_run("r1", "ingest")
     code = """
 import os, pathlib, sys
-from catalog_io.publication import publish
+from catalog_io.catalog.snapshot import publish
 os.replace = lambda *_: os.kill(os.getpid(), 9)  # dies between copying and replacing
 publish(pathlib.Path(sys.argv[1]))
 """

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from catalog_io.feeds import fashion_gen
-from catalog_io.feeds.sources import FeedSource, read_feed
+from catalog_io.feeds.published import fashion_gen
+from catalog_io.feeds.read import FeedSource, read_feed
 from flows.ingest import FeedSummary, ingest
 from flows.labelled import labelled_listings
 from flows.project import Project

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog_io import registry
-from catalog_io.catalog import Catalog, now
-from catalog_io.registry import Registration
+from catalog_io.catalog.catalog import Catalog, now
+from catalog_io.catalog.catalog import models as registry
+from catalog_io.catalog.models import Registration
 from flows.lineage import data_lineage, git_commit, started_from
 from models.presets import PRESETS
 from schemas.errors import UserError
@@ -160,9 +160,9 @@ def test_promotions_and_rollbacks_are_a_stack(steps: list[str]) -> None:
 
 HALF_WAY = """
 import pathlib, sys, time
-from catalog_io import registry
-from catalog_io.catalog import now
-from catalog_io.database import Database
+from catalog_io.catalog import models as registry
+from catalog_io.catalog.catalog import now
+from catalog_io.catalog.database import Database
 with Database(pathlib.Path(sys.argv[1]), 1.0).transaction() as connection:
     if sys.argv[2] == "promote":
         registry.promote(connection, "m2", "m1", "by hand", now())
@@ -188,7 +188,7 @@ def test_a_switch_that_is_killed_half_way_has_not_happened(catalog: Catalog, wha
 
 RESTLESS = """
 import itertools, pathlib, sys, time
-from catalog_io.catalog import Catalog
+from catalog_io.catalog.catalog import Catalog
 from schemas.errors import UserError
 catalog = Catalog(pathlib.Path(sys.argv[1]), lock_timeout=120)
 for version in itertools.cycle(("m1", "m2", "m3")):

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from catalog_io.publication import publish, query
+from catalog_io.catalog.snapshot import publish, query
 from flows.project import Project
 from flows.report import report
 from schemas.tags import TAGGED

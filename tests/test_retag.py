@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from catalog_io.publication import query
+from catalog_io.catalog.snapshot import query
 from flows.ingest import ingest
 from flows.project import Project
 from flows.tag import tag

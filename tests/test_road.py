@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from catalog_io.publication import query
+from catalog_io.catalog.snapshot import query
 from flows.evaluate import evaluate_model
 from flows.ingest import ingest
 from flows.nightly import nightly

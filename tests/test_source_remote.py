@@ -14,7 +14,7 @@ import fsspec
 import polars as pl
 import pytest
 
-from catalog_io.feeds.sources import FeedSource, feed_columns, feed_shape, read_feed
+from catalog_io.feeds.read import FeedSource, feed_columns, feed_shape, read_feed
 from flows.settings import load_settings
 from flows.starter import write_starter
 from schemas.errors import ConfigurationError, UserError

@@ -19,7 +19,7 @@ import polars as pl
 import psycopg
 import pytest
 
-from catalog_io.feeds.sources import FeedSource, feed_columns, read_feed
+from catalog_io.feeds.read import FeedSource, feed_columns, read_feed
 from schemas.errors import ConfigurationError, UserError
 
 COLUMNS = {"listing_id": "id", "title": "name", "image": "pic"}

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog_io.feeds.columns import PICTURES
-from catalog_io.feeds.sources import FeedSource, read_feed
+from catalog_io.feeds.read import FeedSource, read_feed
 from schemas.errors import ConfigurationError, UserError
 
 COLUMNS = {"listing_id": "id", "title": "name", "image": "pic"}
@@ -288,7 +288,7 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("ending", COMPRESSORS)
 def test_compressed_files(tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog_io.feeds.text.HEAD_BYTES", 1000)
+    monkeypatch.setattr("catalog_io.feeds.formats.text.HEAD_BYTES", 1000)
     compress = COMPRESSORS[ending]
     rows = "".join(f"{n},{n * 7919 % 10007},p\n" for n in range(300_000)).encode()
     whole = compress(b"id,name,pic\n" + rows)
@@ -304,7 +304,7 @@ def test_compressed_files(tmp_path: Path, ending: str, monkeypatch: pytest.Monke
 
 
 def test_an_endless_line_is_one_unreadable_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog_io.feeds.text.LONGEST_ROW", 300_000)
+    monkeypatch.setattr("catalog_io.feeds.formats.text.LONGEST_ROW", 300_000)
     endless = "1,B," * 100_000
     body = f'id,name,pic\n1,A,a\n{endless}\n2,C,c\n3,"D{endless}'
     frame = read(write(tmp_path / "a.csv", body))
@@ -325,7 +325,7 @@ def test_memory_does_not_grow_with_a_file_without_line_breaks(tmp_path: Path) ->
             file.write(b"x" * 10_000_000)
     code = f"""
 import resource
-from catalog_io.feeds.sources import FeedSource, read_feed
+from catalog_io.feeds.read import FeedSource, read_feed
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 rows = sum(f.height for f in read_feed(FeedSource("m", {str(path)!r}, {COLUMNS!r}, {{}})))
 print(rows, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
@@ -492,7 +492,7 @@ def test_every_line_is_in_one_row_wherever_quotes_stand(
 
 
 def test_quotes_that_never_close_take_time_in_proportion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("catalog_io.feeds.text.MOST_READ_TWICE", 1_000_000)
+    monkeypatch.setattr("catalog_io.feeds.formats.text.MOST_READ_TWICE", 1_000_000)
     path = write(tmp_path / "a.csv", "id,name,pic\n" + 'a"b,"c\n' * 20_000)
     began = time.monotonic()
     assert read(path)["fault"].null_count() == 0

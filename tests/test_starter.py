@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from catalog_io.feeds.sources import FeedSource, read_feed
+from catalog_io.feeds.read import FeedSource, read_feed
 from flows.settings import FeedSettings, load_settings
 from flows.starter import guess_columns, guess_separator, write_starter
 from schemas.errors import ConfigurationError, UserError

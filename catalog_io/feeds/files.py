@@ -18,8 +18,8 @@ import fsspec
 import pyarrow as pa
 
 from catalog_io.feeds.columns import FeedSource
-from catalog_io.redaction import redacted
 from schemas.errors import ConfigurationError, UserError
+from schemas.secrets import redacted
 
 _COMPRESSED: dict[str, Callable[[Any], Any]] = {
     ".gz": lambda stream: gzip.GzipFile(fileobj=stream),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
-from catalog_io.atomic import write_atomically
 from schemas.errors import UserError
+from schemas.files import write_atomically
 
 # Small row groups of sorted hashes: a reader of some pictures skips the others.
 ROW_GROUP_ROWS = 256

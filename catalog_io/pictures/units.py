@@ -9,9 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
-from catalog_io.atomic import write_atomically
-from catalog_io.pictures.fetch import FetchPolicy
+from catalog_io.pictures.fetching.root import FetchPolicy
 from catalog_io.pictures.work import PICTURE_DONE, PICTURE_WORK, process_pictures
+from schemas.files import write_atomically
 
 UNIT_ROWS = 256  # pictures: some seconds of work
 UNIT_BYTES = 64_000_000  # of embedded pictures

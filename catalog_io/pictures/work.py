@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from catalog_io.pictures.fetch import PictureRoot
-from catalog_io.pictures.fetch_policy import FetchPolicy, PictureError
-from catalog_io.pictures.images import shrink
-from catalog_io.redaction import redacted
+from catalog_io.pictures.decoding.shrink import shrink
+from catalog_io.pictures.fetching.policy import FetchPolicy, PictureError
+from catalog_io.pictures.fetching.root import PictureRoot
+from schemas.secrets import redacted
 
 __all__ = ["PICTURE_DONE", "PICTURE_WORK", "process_pictures"]
 

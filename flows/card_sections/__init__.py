@@ -1,6 +1,6 @@
 """What a model card says: sections of plain text, tables and plots. How they look is the templates' matter."""
 
-from catalog_io.registry import ModelRow
+from catalog_io.catalog.models import ModelRow
 from flows.card_sections.limits import limits, noise
 from flows.card_sections.origin import data, identity, training
 from flows.card_sections.parts import Plot, Section, Table

@@ -1,6 +1,6 @@
 """What a model is, what it learned from, and how."""
 
-from catalog_io.registry import ModelRow
+from catalog_io.catalog.models import ModelRow
 from flows import plots
 from flows.card_sections.parts import Plot, Section, Table
 from models.card import ModelCard

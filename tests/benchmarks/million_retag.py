@@ -16,8 +16,8 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from catalog_io.features import FILE_ROWS, FeatureStore, write_features
-from catalog_io.registry import Registration
+from catalog_io.catalog.models import Registration
+from catalog_io.feature_store import FILE_ROWS, FeatureStore, write_features
 from flows.project import Project
 from models.bench import untrained_model
 from models.card import read_card, write_card

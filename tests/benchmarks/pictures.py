@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from catalog_io.pictures import images
+from catalog_io.pictures.decoding import shrink as images
 
 Way = Callable[[bytes], object]
 

@@ -1,0 +1,58 @@
+"""The analysts' snapshot: a read-only copy of the catalogue that is replaced in one step."""
+
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from catalog_io.catalog.database import Database, quoted
+from schemas.errors import UserError
+from schemas.files import replacing
+
+SNAPSHOT = "catalog.duckdb"
+
+
+def publish(home: Path, *, lock_timeout: float = 60.0) -> Path:
+    """Copies the catalogue to `<home>/catalog.duckdb`. Who has the old snapshot open keeps reading that."""
+    database = Database(Path(home), lock_timeout)
+    snapshot = Path(home) / SNAPSHOT
+    with database.exclusive():
+        if not database.path.exists():
+            raise UserError(f"{database.path}: there is no catalogue to publish; run `cma ingest` first")
+        for leftover in snapshot.parent.glob(f".{SNAPSHOT}.*.tmp*"):  # of a run that was killed
+            leftover.unlink()
+        # `replacing` inside the lock: of two runs, the one that copied last also replaces last.
+        with replacing(snapshot) as temporary, duckdb.connect() as connection:
+            connection.execute(f"attach {_quoted(database.path)} as work")
+            connection.execute(f"attach {_quoted(temporary)} as snapshot")
+            connection.execute("copy from database work to snapshot")
+            connection.execute("detach snapshot")
+            connection.execute("checkpoint work")  # an empty log has nothing to replay after a kill
+    return snapshot
+
+
+def query(home: Path, sql: str) -> pl.DataFrame:
+    """Rows of one SQL query on the published snapshot; it can read nothing else and change nothing."""
+    snapshot = Path(home) / SNAPSHOT
+    if not snapshot.is_file():
+        raise UserError(f"{snapshot}: nothing is published yet; run `cma tag` first")
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "autoload_known_extensions": False,
+        "autoinstall_known_extensions": False,
+    }
+    # Attached to a fresh instance: by path, a process that still reads the old snapshot gets that again.
+    with duckdb.connect(":memory:", config=settings) as connection:
+        try:
+            connection.execute(f"attach {_quoted(snapshot)} as catalog (read_only)")
+            connection.execute("use catalog")
+            connection.execute("set enable_external_access = false")
+            connection.execute("set lock_configuration = true")
+            if len(connection.extract_statements(sql)) != 1:
+                raise UserError("write one SQL statement, such as: select * from tagged_listings limit 10")
+            return connection.execute(sql).pl()
+        except duckdb.Error as fault:
+            raise UserError(f"the query failed: {fault}") from fault
+
+
+def _quoted(path: Path) -> str:
+    return f"'{quoted(path)}'"

@@ -1,0 +1,214 @@
+"""Brings a settled feed into the catalogue, all or nothing."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+import sqlalchemy as sa
+
+from catalog_io.catalog.database import as_pattern, fetch, quoted, registered
+from catalog_io.feeds.columns import LABEL_WORD_PREFIX
+from catalog_io.pictures.fetching.root import TRANSIENT
+from catalog_io.staging.staging import Staging
+from schemas.errors import UserError
+from schemas.taxonomy import Taxonomy
+
+FEW = 100  # so many listings may always go
+
+
+class Stored(NamedTuple):
+    """Rows rejected; listings of the feed: added, changed, as they were; come back after being gone (some of those
+    that changed); gone now; without any usable picture."""
+
+    rejected: int
+    inserted: int
+    updated: int
+    unchanged: int
+    returned: int
+    gone: int
+    without_picture: int
+
+
+def store(
+    connection: sa.Connection,
+    staging: Staging,
+    done: Sequence[Path],
+    images: pl.DataFrame,
+    *,
+    taxonomy: Taxonomy,
+    most_gone: float,
+    values: Mapping[str, Any],
+) -> Stored:
+    """`done`: results of picture units; `images`: the new ones among them, with their shard; `values`: feed, full,
+    run_id, now, picture_size. UserError where more than the share `most_gone` of the listings went at once."""
+
+    def run(statement: str) -> sa.CursorResult[Any]:
+        used = {name: value for name, value in values.items() if f":{name}" in statement}
+        return connection.execute(sa.text(statement), used)
+
+    for name in ("listings", "pictures", "rejections"):
+        run(f"create or replace temp view new_{name} as select * from read_parquet({_literal(staging.settled(name))})")
+    if done:
+        files = ", ".join(map(_literal, done))
+        run(f"create or replace temp view done as select * from read_parquet([{files}])")
+        run(_REMEMBER_SOURCES)
+    for statement in _PREPARE:
+        run(statement)
+    if run(_COUNT_LOST).scalar_one():
+        raise AssertionError(f"feed {values['feed']}: a picture of a listing was neither known nor worked")
+    gone = _gone(run, values["feed"], most_gone) if values["full"] else 0
+    counts = run(_COUNT).one()
+    with registered(connection, new_images=images):
+        run(_STORE_IMAGES)
+    for statement in _STORE:
+        run(statement)
+    for column in staging.words:
+        attribute = column.removeprefix(LABEL_WORD_PREFIX)
+        words = fetch(connection, f"select distinct '{attribute}' as attribute, {column} as word from changed")
+        with registered(connection, meant=_with_values(words.drop_nulls(), taxonomy)):
+            run(_STORE_LABELS.format(attribute=attribute, column=column))
+    for statement in _STORE_REJECTIONS:
+        run(statement)
+    return Stored(gone=gone, **counts._mapping)
+
+
+def _gone(run: Any, feed: str, most_gone: float) -> int:
+    gone, active, here = run(_COUNT_GONE).one()
+    if active and not here and most_gone < 1:
+        raise UserError(
+            f"feed {feed} has no row that can be read, but {active} listings are active; nothing was changed. If it is "
+            f"empty indeed, set feeds.{feed}.most_gone = 1 for one run"
+        )
+    if gone > max(FEW, most_gone * active):
+        raise UserError(
+            f"feed {feed}: {gone} of its {active} listings are gone at once, more than the share most_gone = "
+            f"{most_gone:g}; nothing was changed. If the feed is right, set feeds.{feed}.most_gone = 1 for one run; "
+            f"if it holds changes only, set feeds.{feed}.full = false"
+        )
+    run(_MARK_GONE)
+    return int(gone)
+
+
+def map_words(connection: sa.Connection, taxonomy: Taxonomy) -> None:
+    """Brings label values in line with the taxonomy: rows that did not change are not read again for it."""
+    stored = fetch(connection, "select distinct attribute, word, value from labels where word is not null")
+    changed = _with_values(stored.drop("value"), taxonomy).join(
+        stored, on=["attribute", "word", "value"], how="anti", nulls_equal=True
+    )
+    if changed.is_empty():
+        return
+    with registered(connection, changed_words=changed):
+        connection.execute(
+            sa.text("""
+            update labels set value = m.value from changed_words m
+            where labels.attribute = m.attribute and labels.word = m.word""")
+        )
+
+
+def _with_values(words: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
+    """attribute, word → the taxonomy's value, null where it knows none."""
+    values = [
+        taxonomy[attribute].value_of(word) if attribute in taxonomy.names else None
+        for attribute, word in words.iter_rows()
+    ]
+    return words.with_columns(pl.Series("value", values, pl.String)).unique()
+
+
+def _literal(path: Path) -> str:
+    return f"'{quoted(as_pattern(path))}'".replace(":", "\\:")  # a colon would begin a parameter
+
+
+_TRANSIENT = ", ".join(f"'{code}'" for code in sorted(TRANSIENT))
+
+# A good picture stays until a good one replaces it; what a server said is remembered only where it answered.
+_REMEMBER_SOURCES = f"""
+    merge into picture_sources s
+    using (select * from done qualify row_number() over (partition by key) = 1) d on s.feed = :feed and s.key = d.key
+    when matched then update set
+        stamp = case when d.code in ({_TRANSIENT}) or (d.image_hash is null and d.code is null)
+            then s.stamp else d.stamp end,
+        picture_size = case when d.code is null or s.image_hash is null then :picture_size else s.picture_size end,
+        image_hash = coalesce(d.image_hash, s.image_hash),
+        code = case when d.image_hash is not null or (d.code is null and s.code in ({_TRANSIENT})) then null
+            else coalesce(d.code, s.code) end,
+        reason = case when d.image_hash is not null or (d.code is null and s.code in ({_TRANSIENT})) then null
+            else coalesce(d.sentence, s.reason) end,
+        checked_at = :now
+    when not matched then insert values (:feed, d.key, d.stamp, :picture_size, d.image_hash, d.code, d.sentence, :now)
+"""
+
+_PREPARE = (
+    """create or replace temp table resolved as
+       select p.listing_id, p.position, p.uri, p.key, s.image_hash, s.code, s.reason
+       from new_pictures p join picture_sources s on s.feed = :feed and s.key = p.key""",
+    """create or replace temp table incoming as
+       select n.*, r.image_hash, md5(concat_ws(chr(31), n.title, coalesce(r.image_hash, ''))) as input_hash,
+           md5(concat_ws(chr(31), n.cells, r.pictures)) as row_hash
+       from new_listings n left join (
+           select listing_id, arg_min(image_hash, position) as image_hash,
+               bit_xor(md5_number_lower(concat_ws(' ', position, key, coalesce(image_hash, '-'), code))) as pictures
+           from resolved group by listing_id) r using (listing_id)""",
+    """create or replace temp table changed as
+       select i.*, l.listing_id is not null as known, l.inactive_since is not null as returned
+       from incoming i left join listings l on l.feed = :feed and l.listing_id = i.listing_id
+       where l.row_hash is distinct from i.row_hash or l.inactive_since is not null""",
+)
+
+_COUNT_LOST = "select (select count(*) from new_pictures) - (select count(*) from resolved)"
+_COUNT = """
+    select (select count(*) from new_rejections) as rejected,
+        count(*) filter (where not known) as inserted,
+        count(*) filter (where known) as updated,
+        (select count(*) from incoming) - count(*) as unchanged,
+        count(*) filter (where returned) as returned,
+        (select count(*) from incoming where image_hash is null) as without_picture
+    from changed
+"""
+
+_HERE = """listing_id in (select listing_id from new_listings union all
+    select listing_id from new_rejections where listing_id is not null)"""
+_COUNT_GONE = f"""
+    select count(*) filter (where not {_HERE}), count(*),
+        (select count(*) from new_listings) + (select count(*) from new_rejections where listing_id <> '')
+    from listings where feed = :feed and inactive_since is null
+"""
+_MARK_GONE = f"""
+    update listings set inactive_since = :now where feed = :feed and inactive_since is null and not {_HERE}
+"""
+
+_STORE_IMAGES = """
+    insert into images select image_hash, width, height, bytes, perceptual_hash, shard from new_images
+    where image_hash not in (select image_hash from images)
+"""
+_STORE = (
+    """merge into listings l using changed n on l.feed = :feed and l.listing_id = n.listing_id
+       when matched then update set product_id = n.product_id, title = n.title, image_hash = n.image_hash,
+           input_hash = n.input_hash, row_hash = n.row_hash, inactive_since = null, run_id = :run_id,
+           updated_at = :now, split = n.split
+       when not matched then insert values (:feed, n.listing_id, n.product_id, n.title, n.image_hash,
+           n.input_hash, n.row_hash, null, :run_id, :now, n.split)""",
+    "delete from listing_images where feed = :feed and listing_id in (select listing_id from changed)",
+    """insert into listing_images select :feed, listing_id, position, uri, image_hash, code, reason
+       from resolved where listing_id in (select listing_id from changed)""",
+    """delete from labels where feed = :feed and source = 'merchant'
+           and listing_id in (select listing_id from changed)""",
+)
+_STORE_LABELS = """
+    insert into labels select :feed, listing_id, '{attribute}', 'merchant', word, value
+    from changed join meant on word = {column}
+"""
+
+# A rejection is the same as long as row and reasons are: of a row without an id, by its text.
+_SAME_ROW = "coalesce(nullif(listing_id, ''), md5(raw))"
+_STORE_REJECTIONS = (
+    f"""create or replace temp table seen_before as
+        select {_SAME_ROW} as row, codes, min(first_seen) as first_seen
+        from rejections where feed = :feed and stage = 'ingest' group by all""",
+    f"""delete from rejections where feed = :feed and stage = 'ingest'
+        and (:full or coalesce(listing_id, '') = '' or {_HERE})""",
+    f"""insert into rejections
+        select :feed, row_number, listing_id, 'ingest', codes, array_to_string(reasons, '; '), raw, :run_id,
+            coalesce(first_seen, :now), :now
+        from (select *, {_SAME_ROW} as row from new_rejections) left join seen_before using (row, codes)""",
+)

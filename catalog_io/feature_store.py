@@ -1,0 +1,95 @@
+"""Features that engines made, kept for the next time by what went in: Parquet files, a folder for each encoder."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from zlib import crc32
+
+import polars as pl
+
+from schemas.errors import UserError
+from schemas.files import write_atomically
+from schemas.tags import KEPT
+
+FILE_ROWS = 16_384  # of a file when many small ones are merged: that much is in memory at once
+FEWEST = 16  # small files that make a merge worth its while
+ENCODERS = 2  # whose features are kept: the champion's, and those that a rollback leads to
+
+INDEX = pl.Schema({"input_hash": pl.String(), "file": pl.String()})
+
+
+class FeatureStore:
+    """The folder `<home>/features/<encoder>`. What is lost from it is computed again. One run at a time changes it."""
+
+    def __init__(self, home: Path, encoder: str) -> None:
+        self.folder = Path(home) / "features" / encoder
+
+    def index(self) -> pl.DataFrame:
+        """input_hash, file: whose features are where, each once. A file that is no Parquet is removed."""
+        parts = [pl.DataFrame(schema=INDEX)]
+        for path in sorted(self.folder.glob("*.parquet")):
+            try:
+                hashes = pl.read_parquet(path, columns=["input_hash"], glob=False)
+            except (pl.exceptions.PolarsError, OSError):
+                path.unlink()
+            else:
+                parts.append(hashes.with_columns(file=pl.lit(path.name)))
+        return pl.concat(parts).unique("input_hash", maintain_order=True)
+
+    def tidy(self, wanted: pl.Series) -> None:
+        """Merges small files, without what no listing is any more (all others: `wanted` input hashes), and forgets the
+        encoders that were used the longest ago. Killed at any point, it has lost nothing."""
+        used = self.index().filter(pl.col("input_hash").is_in(wanted.implode()))
+        rows = dict(used.group_by("file").len().iter_rows())
+        small = [path for path in sorted(self.folder.glob("*.parquet")) if rows.get(path.name, 0) < FILE_ROWS / 2]
+        if len(small) >= FEWEST:
+            for table in _merged(small, used["input_hash"]):
+                write_atomically(self.folder / f"{uuid.uuid4().hex}.parquet", table)
+            for path in small:
+                path.unlink(missing_ok=True)
+        if self.folder.exists():
+            os.utime(self.folder)
+        folders = sorted(self.folder.parent.glob("*/"), key=lambda folder: folder.stat().st_mtime)
+        for folder in folders[:-ENCODERS]:
+            shutil.rmtree(folder)
+
+
+def read_features(path: Path) -> pl.DataFrame:
+    """A file of KEPT rows, each input hash once."""
+    try:
+        rows = pl.read_parquet(path, glob=False)
+        if not rows["crc32"].equals(_sums(rows)):
+            raise OSError("a checksum differs")
+    except (pl.exceptions.PolarsError, OSError) as fault:
+        path.unlink(missing_ok=True)
+        raise UserError(f"{path}: these kept features were damaged, and are removed; run this again") from fault
+    return rows.unique("input_hash")
+
+
+def write_features(path: Path, encoded: pl.DataFrame) -> None:
+    """Of the listings of an ENCODED frame that have some."""
+    kept = encoded.filter(pl.col("features").is_not_null()).unique("input_hash")
+    if kept.height:
+        write_atomically(path, kept.with_columns(crc32=_sums(kept)).select(KEPT.names()))
+
+
+def _sums(rows: pl.DataFrame) -> pl.Series:
+    """Parquet pages have none, and a feature with a flipped bit would be a tag that nobody can explain."""
+    cells = rows.select("features", "input_hash", "has_picture", "has_title").iter_rows()
+    return pl.Series("crc32", [crc32(features, crc32(repr(others).encode())) for features, *others in cells], pl.UInt32)
+
+
+def _merged(paths: Sequence[Path], wanted: pl.Series) -> Iterator[pl.DataFrame]:
+    waiting = pl.DataFrame(schema=KEPT)
+    for path in paths:
+        with suppress(UserError):  # damaged: gone, and made again when it is needed
+            rows = read_features(path).filter(pl.col("input_hash").is_in(wanted.implode()))
+            waiting = pl.concat([waiting, rows]).unique("input_hash")
+        while waiting.height >= FILE_ROWS:
+            yield waiting.head(FILE_ROWS)
+            waiting = waiting[FILE_ROWS:]
+    if waiting.height:
+        yield waiting

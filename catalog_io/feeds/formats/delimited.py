@@ -1,0 +1,115 @@
+"""CSV and TSV feeds, read row by row, so that one bad row costs only itself."""
+
+import csv
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from catalog_io.feeds.cells import is_unicode
+from catalog_io.feeds.columns import FeedColumns, Unreadable
+from catalog_io.feeds.formats.text import EncodedFile, Lines, TooLongError, batches
+from schemas.errors import ConfigurationError, UserError
+
+DELIMITERS = (",", ";", "\t", "|")
+
+
+class DelimitedFile:
+    """CSV or TSV with a header; rows as Python's csv module reads them, blank lines are no rows."""
+
+    def __init__(self, file: EncodedFile, columns: FeedColumns | None, delimiter: str | None, usual: str) -> None:
+        self.file = file
+        self.columns = columns
+        self.usual = usual
+        if delimiter and (len(delimiter) != 1 or delimiter in '\r\n"'):
+            raise ConfigurationError(f"feeds.{file.feed}.delimiter: {delimiter!r} must be one character, such as ;")
+        possible = (delimiter,) if delimiter else dict.fromkeys((usual, *DELIMITERS))
+        headers = {delimiter: self._header(delimiter) for delimiter in possible}
+        wanted = columns.names if columns else []
+
+        def fits(delimiter: str) -> tuple[bool, int]:
+            header = headers[delimiter]
+            return bool(wanted) and set(wanted) <= set(header), 0 if wanted else len(header)
+
+        self.delimiter = max(possible, key=fits)  # the first, where several fit as well
+        self.names = headers[self.delimiter]
+        if columns:
+            columns.check(self.names, file.path)
+
+    def _header(self, delimiter: str) -> list[str]:
+        header = next(csv_rows(Lines(self.file.beginning()), delimiter), None)
+        if header is None:
+            raise UserError(f"{self.file.path}: the file is empty; the first line must name the columns")
+        if isinstance(header, Unreadable):
+            raise UserError(
+                f"{self.file.path}: the first line, which names the columns, cannot be read: {header.fault}"
+            )
+        if not is_unicode(header) or any("\0" in name for name in header):
+            raise UserError(
+                f"{self.file.path}: the column names are not {self.file.shown} text; save the file as UTF-8, or set "
+                f'feeds.{self.file.feed}.encoding, here perhaps to "{self.file.likely_encoding}"'
+            )
+        return [name.strip() for name in header]
+
+    def frames(self, batch_rows: int) -> Iterator[pl.DataFrame]:
+        assert self.columns is not None
+        with self.file.lines(newline="") as lines:
+            header = next(csv_rows(lines, self.delimiter), None)
+            if not isinstance(header, list) or [name.strip() for name in header] != self.names:
+                raise UserError(f"{self.file.path}: the file changed while it was being read; run this again")
+            for rows in batches(csv_rows(lines, self.delimiter, len(header)), lines, batch_rows):
+                cells, unreadable = csv_cells(rows, self.names, self.file)
+                yield self.columns.frame(cells, as_json(cells), unreadable)
+
+
+def csv_cells(
+    rows: Sequence[list[str] | Unreadable], names: Sequence[str], file: EncodedFile
+) -> tuple[pl.DataFrame, dict[int, Unreadable]]:
+    """Rows as columns of text (of columns with one name, the last), and those that are unreadable, all null there."""
+    bad = {index: row for index, row in enumerate(rows) if isinstance(row, Unreadable)}
+    nothing = [None] * len(names)
+    table = zip(*(nothing if isinstance(row, Unreadable) else row for row in rows), strict=True)
+    by_name = dict(zip(names, table, strict=True))
+    try:
+        return pl.DataFrame([pl.Series(name, column, dtype=pl.String) for name, column in by_name.items()]), bad
+    except UnicodeEncodeError:
+        return csv_cells([_decoded(row, file) for row in rows], names, file)
+
+
+def as_json(cells: pl.DataFrame) -> pl.Series:
+    """Each row as a JSON object."""
+    return cells.select(pl.struct(pl.all()).struct.json_encode()).to_series()
+
+
+def _decoded(row: list[str] | Unreadable, file: EncodedFile) -> list[str] | Unreadable:
+    readable = isinstance(row, Unreadable) or is_unicode(row)
+    return row if readable else Unreadable(row, f"not {file.shown} text")
+
+
+def csv_rows(lines: Lines, delimiter: str, width: int | None = None) -> Iterator[list[str] | Unreadable]:
+    """Rows of `width` cells (of any number, where it is None)."""
+    reader = csv.reader(lines, delimiter=delimiter)
+    while True:
+        lines.next_row()
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except (csv.Error, TooLongError) as fault:  # the reader goes on at the next line
+            yield Unreadable([lines.give_back()], str(fault))
+            continue
+        if not cells:
+            continue
+        if len(lines.taken) + lines.at_end > 1 and not _closed(lines, delimiter):
+            yield Unreadable([lines.give_back()], "a quoted cell is never closed")
+        elif len(cells) != (width or len(cells)):
+            yield Unreadable(cells, f"{len(cells)} cells where there are {width} columns")
+        else:
+            yield cells
+
+
+def _closed(lines: Lines, delimiter: str) -> bool:
+    """Whether a row of several lines is one: only a row that wanted another line meets the file's end."""
+    try:
+        return not lines.at_end and len(list(csv.reader(lines.taken, delimiter=delimiter, strict=True))) == 1
+    except csv.Error:
+        return False

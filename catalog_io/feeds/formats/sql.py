@@ -1,0 +1,178 @@
+"""A database's answer to a query as a feed, fetched batch by batch."""
+
+import json
+import math
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import fsspec
+import polars as pl
+import sqlalchemy as sa
+
+from catalog_io.feeds.cells import is_unicode
+from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedSource, Unreadable
+from schemas.errors import ConfigurationError, UserError
+from schemas.secrets import redacted
+
+_FIRST_ROWS = 16  # from which the size of a row is learnt: with pictures inside, it may be megabytes
+
+
+def is_database(feed: FeedSource) -> bool:
+    """Whether a source is a SQLAlchemy URL; ConfigurationError where it and `query` do not belong together."""
+    scheme, has_scheme, _ = feed.source.partition("://")
+    key = f"feeds.{feed.name}"
+    if not has_scheme or "::" in scheme or scheme in fsspec.available_protocols():
+        if feed.query:
+            raise ConfigurationError(f"{key}.query: only a database has queries, and {key}.source names a file")
+        return False
+    _dialect(_url(feed), feed)
+    if not feed.query:
+        raise ConfigurationError(f"{key}.query: {redacted(feed.source)} is a database; set the SQL that reads the feed")
+    return True
+
+
+class SqlQuery:
+    """Rows as the database sends them. Its connection is closed at the rows' end, or with this object."""
+
+    def __init__(self, feed: FeedSource, columns: FeedColumns | None) -> None:
+        self.columns = columns
+        self.shown = f"feeds.{feed.name}.query"
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(_connected(_url(feed), feed))
+                self._result = stack.enter_context(closing(connection.exec_driver_sql(feed.query or "")))
+            except (sa.exc.SQLAlchemyError, ValueError) as fault:
+                raise UserError(f"{self.shown}: {redacted(feed.source)} does not answer it: {_said(fault)}") from fault
+            if not self._result.returns_rows:
+                raise UserError(f"{self.shown}: it returns no rows; write one that does, such as `select … from …`")
+            self.names = list(self._result.keys())
+            if columns:
+                columns.check(self.names, self.shown)
+            self._open = stack.pop_all()
+        weakref.finalize(self, self._open.close)
+
+    def frames(self, batch_rows: int) -> Iterator[pl.DataFrame]:
+        assert self.columns is not None
+        with self._open:
+            size = min(_FIRST_ROWS, batch_rows)
+            while rows := self._fetched(size):
+                yield self._frame(rows, self.columns)
+                row_bytes = sum(len(cell) for row in rows for cell in row if isinstance(cell, str | bytes)) / len(rows)
+                size = min(batch_rows, 4 * size, max(1, int(BATCH_BYTES / max(1, row_bytes))))
+
+    def _fetched(self, size: int) -> Sequence[Sequence[Any]]:
+        try:
+            return self._result.fetchmany(size)
+        except Exception as fault:  # a driver's own errors, and those of turning its values into Python's
+            raise UserError(f"{self.shown}: reading broke off: {_said(fault)}") from fault
+
+    def _frame(self, rows: Sequence[Sequence[Any]], columns: FeedColumns) -> pl.DataFrame:
+        values = [dict(zip(self.names, map(_value, row), strict=True)) for row in rows]
+        raws: list[str | None] = []
+        bad = {}
+        for index, row in enumerate(values):
+            raw, fault = _checked(row, columns)
+            if fault is not None:
+                bad[index] = Unreadable(json.loads(raw), fault)
+                values[index] = {}
+            raws.append(raw if fault is None else None)
+        return columns.frame_of_values(values, raws, bad)
+
+
+def _checked(row: Mapping[str, Any], columns: FeedColumns) -> tuple[str, str | None]:
+    """A row as JSON without its bytes, and why it cannot be read."""
+    fault = None
+    try:
+        raw = json.dumps(row, ensure_ascii=False)
+    except TypeError:
+        raw = json.dumps({name: value for name, value in row.items() if not _has_bytes(value)}, ensure_ascii=False)
+        texts = (*columns.text.values(), *columns.words.values())
+        if wrong := [name for name in texts if _has_bytes(row[name])]:
+            fault = f"the column {wrong[0]!r} holds bytes, where text is needed"
+    return raw, fault if is_unicode([raw]) else "not UTF-8 text"
+
+
+def _value(value: Any) -> Any:
+    """As JSON has it, but for bytes."""
+    if isinstance(value, str | int | bytes | None):
+        return value
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case list() | tuple() | set():
+            return [_value(item) for item in value]
+        case dict():
+            return {str(key): _value(item) for key, item in value.items()}
+        case bytearray() | memoryview():
+            return bytes(value)
+        case _:
+            return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _has_bytes(value: Any) -> bool:
+    if isinstance(value, list | dict):
+        return any(map(_has_bytes, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, bytes)
+
+
+def _url(feed: FeedSource) -> sa.URL:
+    try:
+        url = sa.make_url(feed.source)
+    except (sa.exc.ArgumentError, ValueError) as fault:
+        raise ConfigurationError(
+            f"feeds.{feed.name}.source: {redacted(feed.source)} is not a path, nor an address of files or a database"
+        ) from fault
+    return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
+
+
+def _dialect(url: sa.URL, feed: FeedSource) -> type[sa.Dialect]:
+    try:
+        return url.get_dialect()
+    except sa.exc.ArgumentError as fault:
+        raise ConfigurationError(
+            f"feeds.{feed.name}.source: neither fsspec nor SQLAlchemy knows {url.drivername}://; "
+            "correct it, or install the package that brings it"
+        ) from fault
+
+
+def _connected(url: sa.URL, feed: FeedSource) -> sa.Connection:
+    kind = _dialect(url, feed).name
+    options: dict[str, Any] = {"stream_results": True, "no_parameters": True}  # a % or : in the SQL is itself
+    if kind == "postgresql":
+        options["postgresql_readonly"] = True
+    arguments: dict[str, Any] = {}
+    if kind in ("sqlite", "duckdb") and (file := _file(url)) is not None:
+        if not file.is_file():
+            raise UserError(f"feeds.{feed.name}.source: there is no file {file}; correct the path in cma.toml")
+        if kind == "duckdb":
+            arguments["read_only"] = True
+        else:
+            # Without SQLite's own read-only mode, a wrong name would become a new file.
+            url = url.set(database=f"file:{quote(str(file))}", query={**url.query, "mode": "ro", "uri": "true"})
+    try:
+        engine = sa.create_engine(url, poolclass=sa.pool.NullPool, connect_args=arguments)
+    except ImportError as fault:
+        package = "cma-tagger[postgres]" if kind == "postgresql" else f"the package {fault.name}"
+        raise ConfigurationError(
+            f"feeds.{feed.name}.source: the driver of {url.drivername}:// is not installed: install {package}"
+        ) from fault
+    connection = engine.connect().execution_options(**options)
+    if kind == "sqlite":
+        raw: Any = connection.connection.dbapi_connection
+        raw.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+    return connection
+
+
+def _file(url: sa.URL) -> Path | None:
+    """Of a database in a file."""
+    name = (url.database or "").removeprefix("file:")
+    return None if name in ("", ":memory:") or name.startswith("md:") else Path(name).absolute()
+
+
+def _said(fault: BaseException) -> str:
+    return redacted(str(getattr(fault, "orig", None) or fault))

@@ -1,0 +1,55 @@
+"""What fetching a picture is allowed, what it gives, and how it fails."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from schemas.secrets import redacted
+
+__all__ = ["MAX_BYTES", "TRANSIENT", "FetchPolicy", "Fetched", "PictureError", "too_many_bytes"]
+
+MAX_BYTES = 50_000_000
+
+# Faults of the moment: worth another try at the next run, though nothing has changed.
+TRANSIENT = frozenset(
+    {"picture_timeout", "picture_connection_failed", "picture_host_unknown", "picture_server_error"},
+)
+
+
+class PictureError(Exception):
+    """A picture that cannot be used: a stable `code`, and a `sentence` for the report, without secrets."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        sentence = redacted(sentence)
+        super().__init__(f"{code}: {sentence}")
+        self.code = code
+        self.sentence = sentence
+
+    def __reduce__(self) -> tuple[type["PictureError"], tuple[str, str]]:
+        return PictureError, (self.code, self.sentence)
+
+
+@dataclass(frozen=True)
+class FetchPolicy:
+    """What a feed's rows may make this machine read."""
+
+    schemes: tuple[str, ...] = ("https", "http")
+    """Of picture URLs that rows may name; only these two can be fetched."""
+    allow_private: tuple[str, ...] = ()
+    """Host names, addresses and CIDR networks that may be private, loopback or link-local."""
+    max_bytes: int = MAX_BYTES
+    timeout: float = 20.0
+    """Seconds for one picture in all: looking up the host, redirects, the whole body."""
+    max_redirects: int = 3
+
+
+class Fetched(NamedTuple):
+    """`stamp` changes when the picture does; it is "" where nothing tells."""
+
+    data: bytes
+    stamp: str
+
+
+def too_many_bytes(size: int, most: int = MAX_BYTES) -> PictureError:
+    """For a picture of `size` bytes, or of at least so many."""
+    sentence = f"the picture has {size / 1e6:.3g} MB or more; at most {most / 1e6:.3g} MB are read"
+    return PictureError("picture_too_many_bytes", sentence)
