@@ -14,12 +14,12 @@ from flows.ablation_runs import Recipe, read_splits, train_missing
 from flows.ablation_tables import markdown
 from flows.progress import console
 from flows.project import Project
-from models.ablation import Outcome, Splits, late_fusion
-from models.ablation_scores import Measure, behind, image_weights, scores
-from models.bootstrap import weighted_area_under_risk_coverage, weighted_recall_at_precision
-from models.presets import preset
-from models.swaps import CONDITIONS, SHARE
-from models.variants import FUSED, OPTIONS, VARIANTS, held_against, variant_of
+from models.evaluation.intervals import weighted_area_under_risk_coverage, weighted_recall_at_precision
+from models.experiments.outcomes import Outcome, Splits, late_fusion
+from models.experiments.scores import Measure, behind, image_weights, scores
+from models.experiments.swapped_listings import CONDITIONS, SHARE
+from models.experiments.variants import FUSED, OPTIONS, VARIANTS, held_against, variant_of
+from models.training.presets import preset
 from schemas.errors import ConfigurationError
 from schemas.files import replacing
 

@@ -13,14 +13,14 @@ from queue import Empty, Queue
 from flows.labelled import labelled_listings
 from flows.progress import bar
 from flows.project import Project, cores
-from models.ablation import Outcome, Splits, run_variant
-from models.checkpoint import build_network
-from models.device import best_device
-from models.presets import Preset
-from models.process import keep_freed_memory, use_threads
-from models.processor import Processor
-from models.training import Progress
-from models.variants import Lesson, make_towers, variant_of
+from models.engines.machine import best_device
+from models.engines.process import keep_freed_memory, use_threads
+from models.experiments.outcomes import Outcome, Splits, run_variant
+from models.experiments.variants import Lesson, make_towers, variant_of
+from models.inputs.preprocessing import Processor
+from models.lifecycle.weights import build_network
+from models.training.presets import Preset
+from models.training.train import Progress
 from schemas.errors import UserError
 
 _LOOK_EVERY = 0.5  # seconds

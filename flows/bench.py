@@ -16,11 +16,11 @@ from flows import bench_contender as contender
 from flows.bench_contender import Setup
 from flows.progress import bar
 from flows.project import Project, cores
-from models.bench import untrained_model
-from models.card import CARD, WEIGHTS
-from models.engines.choice import candidates, device_of
-from models.engines.gate import Gate, compare
-from models.presets import preset
+from models.experiments.bench import untrained_model
+from models.lifecycle.card import CARD, WEIGHTS
+from models.lifecycle.choice import candidates, device_of
+from models.lifecycle.gate import Gate, compare
+from models.training.presets import preset
 from schemas.errors import UserError
 
 FEWEST = 64  # listings: one batch

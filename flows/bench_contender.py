@@ -14,18 +14,18 @@ import polars as pl
 
 from catalog_io.feature_store import write_features
 from flows.tag_work import AT_ONCE
-from models.bench import MatrixProduct, NaiveEngine, work_of
-from models.card import ModelCard, read_card
-from models.checkpoint import load_network
-from models.cma_clip import CmaClip
-from models.engines import EngineIdentity, InferenceEngine
-from models.engines.compiled import compiled_engine, make_engine
-from models.engines.tensorrt.options import Options
+from models.engines.features import Predictions, classify, encode
+from models.engines.interface import EngineIdentity, InferenceEngine
+from models.engines.nvidia.tensorrt.options import Options
+from models.engines.process import keep_freed_memory, use_threads
 from models.engines.torch_engine import TorchEngine
-from models.features import Predictions, classify, encode
-from models.process import keep_freed_memory, use_threads
-from models.tag_rules import TagRules
-from models.tagger import Tagger
+from models.experiments.bench import MatrixProduct, NaiveEngine, work_of
+from models.lifecycle.card import ModelCard, read_card
+from models.lifecycle.compiled import compiled_engine, make_engine
+from models.lifecycle.tagger import Tagger
+from models.lifecycle.weights import load_network
+from models.network.cma_clip import CmaClip
+from models.rules.tags import TagRules
 from schemas.files import write_atomically
 
 _BATCH = 64

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from flows.evaluate import evaluate_model
 from flows.labelled import held_out
 from flows.project import Project, cores
-from models.calibration import Certificates, Promise
-from models.card import read_card
-from models.engines.build import certify_feeds
+from models.lifecycle.card import read_card
+from models.lifecycle.compile import certify_feeds
+from models.rules.certificates import Certificates, Promise
 from schemas.errors import UserError
 
 

@@ -51,8 +51,8 @@ def demo(
     from flows import summaries
     from flows.demo import make_demo, score_demo
     from flows.project import Project
-    from models.card import read_card
-    from models.engines.choice import chosen_backend
+    from models.lifecycle.card import read_card
+    from models.lifecycle.choice import chosen_backend
 
     config, sample = make_demo(folder, listings=listings, seed=seed)
     out.print(f"[bold]sample catalogue[/bold] {sample.feed}")

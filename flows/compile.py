@@ -4,11 +4,11 @@ from flows.certify import promise_of
 from flows.evaluate import evaluate_model
 from flows.labelled import held_out
 from flows.project import Project, cores
-from models.card import read_card
-from models.engines.build import compile_engine
-from models.engines.card import EngineCard
-from models.engines.choice import candidates
-from models.engines.tensorrt.options import Options
+from models.engines.nvidia.tensorrt.options import Options
+from models.lifecycle.card import read_card
+from models.lifecycle.choice import candidates
+from models.lifecycle.compile import compile_engine
+from models.lifecycle.engine_card import EngineCard
 
 
 def compile_champion(project: Project) -> list[EngineCard]:

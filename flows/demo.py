@@ -10,8 +10,8 @@ from catalog_io.catalog.snapshot import query
 from catalog_io.sample.catalogue import SampleCatalogue, make_sample
 from flows.progress import bar
 from flows.project import Project
-from models.examples import splits_of
-from models.metrics import recall_at_precision
+from models.evaluation.metrics import recall_at_precision
+from models.inputs.examples import splits_of
 
 FEED = "sample"
 CONFIG = """\

@@ -8,15 +8,15 @@ import polars as pl
 
 from catalog_io.catalog.drift import newest_confidences, store_drift
 from flows.project import Project
-from models.calibration import Certificates
-from models.card import ModelCard
-from models.drift import FEWEST, compare_scores
-from models.examples import split_of
+from models.inputs.examples import split_of
+from models.lifecycle.card import ModelCard
+from models.rules.certificates import Certificates
+from models.rules.drift import FEWEST, compare_scores
 
 
 @dataclass(frozen=True)
 class FeedDrift:
-    """Of one attribute of a feed's newest listings; see `models.drift.Drift`."""
+    """Of one attribute of a feed's newest listings; see `models.rules.drift.Drift`."""
 
     feed: str
     attribute: str

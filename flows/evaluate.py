@@ -8,15 +8,15 @@ from typing import Any
 from flows.labelled import labelled_listings
 from flows.model_card import CardFiles, write_model_card
 from flows.project import Project, cores
-from models.card import ModelCard, read_card
-from models.checkpoint import load_network
-from models.engines.build import open_engine
-from models.engines.card import EngineName
-from models.evaluation import evaluate_predictions
-from models.examples import Split
-from models.features import classify, encode
-from models.fitting import Listings
-from models.results import Results
+from models.engines.features import classify, encode
+from models.evaluation.evaluate import evaluate_predictions
+from models.evaluation.results import Results
+from models.inputs.examples import Split
+from models.lifecycle.card import ModelCard, read_card
+from models.lifecycle.compile import open_engine
+from models.lifecycle.engine_card import EngineName
+from models.lifecycle.fit import Listings
+from models.lifecycle.weights import load_network
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 

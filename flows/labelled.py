@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from flows.project import Project, cores
-from models.card import ModelCard
-from models.examples import Examples, Split, split_of, splits_of
-from models.fitting import Listings
+from models.inputs.examples import Examples, Split, split_of, splits_of
+from models.lifecycle.card import ModelCard
+from models.lifecycle.fit import Listings
 from schemas.errors import UserError
 
 _HALVES: tuple[Split, ...] = ("validation", "calibration")

@@ -13,9 +13,9 @@ import polars as pl
 
 from catalog_io.catalog.models import Registration
 from flows.project import Project
-from models.card import ModelCard, sha256_of
-from models.device import device_name
-from models.presets import Preset
+from models.engines.machine import device_name
+from models.lifecycle.card import ModelCard, sha256_of
+from models.training.presets import Preset
 from schemas.tags import LABEL_PREFIX
 from schemas.taxonomy import Taxonomy
 

@@ -6,7 +6,7 @@ from math import isnan
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from models.results import Estimate
+    from models.evaluation.results import Estimate
 
 # The metrics of a `Subset`, in the order that they are shown in.
 METRICS = {

@@ -11,9 +11,9 @@ from jinja2 import Environment, StrictUndefined
 
 from catalog_io.catalog.models import ModelRow
 from flows.card_sections import sections
-from models.calibration import Certificates
-from models.card import ModelCard
-from models.results import Results
+from models.evaluation.results import Results
+from models.lifecycle.card import ModelCard
+from models.rules.certificates import Certificates
 from schemas.files import replacing
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from flows.labelled import labelled_listings
 from flows.project import Project, cores
-from models.card import ModelCard, read_card
-from models.checkpoint import load_network
-from models.comparison import Answers, Comparison, compare
-from models.device import best_device
-from models.engines.choice import candidates, trouble_with
+from models.engines.features import classify, encode
+from models.engines.machine import best_device
 from models.engines.torch_engine import TorchEngine
-from models.examples import Examples
-from models.features import classify, encode
-from models.fitting import Listings
+from models.evaluation.comparison import Answers, Comparison, compare
+from models.inputs.examples import Examples
+from models.lifecycle.card import ModelCard, read_card
+from models.lifecycle.choice import candidates, trouble_with
+from models.lifecycle.fit import Listings
+from models.lifecycle.weights import load_network
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 

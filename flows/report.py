@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 
 from catalog_io.catalog.snapshot import query
 from flows.project import Project
-from models.card import ModelCard, read_card
+from models.lifecycle.card import ModelCard, read_card
 from schemas.files import replacing
 
 SHOWN = 60  # listings of a kind that the page shows; the CSV has all

@@ -27,9 +27,9 @@ if TYPE_CHECKING:  # what is summed up need not be loaded to be printed
     from flows.report import ReportSummary
     from flows.tag import TagSummary
     from flows.train import TrainSummary
-    from models.calibration import Calibration, Certificate, Certificates
-    from models.comparison import Comparison, Difference
-    from models.engines.card import EngineCard
+    from models.evaluation.comparison import Comparison, Difference
+    from models.lifecycle.engine_card import EngineCard
+    from models.rules.certificates import Calibration, Certificate, Certificates
 
 _UNKNOWN_SHOWN = 8
 

@@ -21,10 +21,10 @@ from flows.progress import bar, console
 from flows.project import Project, conserve, cores
 from flows.tag_work import AT_ONCE, Champion, Unit, cut, tag_unit
 from flows.unfinished import unfinished
-from models.calibration import Certificates
-from models.card import ModelCard, read_card
-from models.engines.card import certificates_on
-from models.engines.choice import chosen_backend, identity_of
+from models.lifecycle.card import ModelCard, read_card
+from models.lifecycle.choice import chosen_backend, identity_of
+from models.lifecycle.engine_card import certificates_on
+from models.rules.certificates import Certificates
 
 
 @dataclass
@@ -95,7 +95,7 @@ def _tag(
     settings = project.settings.tag
     store = None
     if settings.features:
-        from models.kept import encoder_key
+        from models.lifecycle.kept import encoder_key
 
         engine = identity_of(champion.folder, champion.backend)
         store = FeatureStore(project.home, encoder_key(champion.folder, card, engine))

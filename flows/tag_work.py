@@ -13,13 +13,13 @@ import polars as pl
 from catalog_io.feature_store import FILE_ROWS, INDEX, FeatureStore, read_features, write_features
 from catalog_io.partitions import write_partitions
 from catalog_io.pictures.shards import PictureShards
-from models.engines.card import EngineName
+from models.lifecycle.engine_card import EngineName
 from schemas.files import write_atomically
 from schemas.tags import ENCODED, LABEL_PREFIX
 
 if TYPE_CHECKING:
-    from models.tag_rules import TagRules
-    from models.tagger import Tagger
+    from models.lifecycle.tagger import Tagger
+    from models.rules.tags import TagRules
 
 AT_ONCE = 2  # units in a worker: while one is in the engine, pictures of the other are decoded
 _loading = Lock()
@@ -120,8 +120,8 @@ def _with_features(listings: pl.DataFrame, known: Path) -> pl.DataFrame:
 # Once a process; a restarted worker loads them again, and one that was started before `cma certify`.
 @lru_cache(maxsize=1)
 def _tagger(champion: Champion, threads: int) -> "Tagger":
-    from models.process import keep_freed_memory, use_threads
-    from models.tagger import Tagger
+    from models.engines.process import keep_freed_memory, use_threads
+    from models.lifecycle.tagger import Tagger
 
     keep_freed_memory()
     use_threads(threads)
@@ -130,8 +130,8 @@ def _tagger(champion: Champion, threads: int) -> "Tagger":
 
 @lru_cache(maxsize=1)
 def _rules(champion: Champion) -> "TagRules":
-    from models.process import keep_freed_memory, use_threads
-    from models.tag_rules import TagRules
+    from models.engines.process import keep_freed_memory, use_threads
+    from models.rules.tags import TagRules
 
     keep_freed_memory()
     use_threads(1)  # there are as many workers as cores

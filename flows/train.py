@@ -13,10 +13,10 @@ from flows.progress import bar
 from flows.project import Project, cores
 from flows.promotion import Verdict, judge
 from flows.unfinished import unfinished
-from models.card import ModelCard
-from models.fitting import Listings, fit
-from models.presets import Preset, preset
-from models.training import Progress
+from models.lifecycle.card import ModelCard
+from models.lifecycle.fit import Listings, fit
+from models.training.presets import Preset, preset
+from models.training.train import Progress
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from flows.ablate import _chosen, _compare, _trained, ablate
 from flows.ablation_tables import markdown, tables
 from flows.cli import _epochs
 from flows.project import Project
-from models.ablation import Outcome, Splits
-from models.examples import Examples
-from models.swaps import CONDITIONS
-from models.variants import VARIANTS, variant_of
+from models.experiments.outcomes import Outcome, Splits
+from models.experiments.swapped_listings import CONDITIONS
+from models.experiments.variants import VARIANTS, variant_of
+from models.inputs.examples import Examples
 from schemas.errors import ConfigurationError
 
 

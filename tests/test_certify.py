@@ -14,10 +14,10 @@ from flows.ingest import ingest
 from flows.labelled import held_out, labelled_listings
 from flows.project import Project
 from flows.tag import tag
-from models.calibration import Calibration, Certificates, Promise
-from models.card import read_card
-from models.engines.card import EngineCard, certificates_on, store_certificates
-from models.examples import splits_of
+from models.inputs.examples import splits_of
+from models.lifecycle.card import read_card
+from models.lifecycle.engine_card import EngineCard, certificates_on, store_certificates
+from models.rules.certificates import Calibration, Certificates, Promise
 from schemas.errors import ConfigurationError, UserError
 
 LISTINGS = 400

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from flows.cli import app
 from flows.project import Project
 from flows.tag import tag
-from models.card import read_card
-from models.engines import Features, InferenceEngine, build
-from models.engines.card import EngineCard
-from models.engines.choice import chosen_backend
+from models.engines.interface import Features, InferenceEngine, build
+from models.lifecycle.card import read_card
+from models.lifecycle.choice import chosen_backend
+from models.lifecycle.engine_card import EngineCard
 
 
 class Faulty:

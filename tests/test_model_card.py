@@ -19,8 +19,8 @@ from flows import plots, summaries
 from flows.evaluate import Evaluation, evaluate_model
 from flows.model_card import write_model_card
 from flows.project import Project
-from models.calibration import Certificate
-from models.results import Results
+from models.evaluation.results import Results
+from models.rules.certificates import Certificate
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
@@ -52,7 +52,7 @@ def test_every_attribute_is_measured_with_intervals(evaluated: tuple[Project, Ev
 def test_it_is_the_evaluation_of_the_engine(evaluated: tuple[Project, Evaluation]) -> None:
     """The point estimates are the metrics that `cma compile` found on the same engine and listings."""
     project, done = evaluated
-    from models.engines.card import EngineCard
+    from models.lifecycle.engine_card import EngineCard
 
     folder = project.model_folder()
     built = EngineCard.read(folder, "openvino")

@@ -17,9 +17,9 @@ from flows.project import Project
 from flows.promotion import NotComparable, Verdict, compare_with_champion, judge, promote, roll_back
 from flows.settings import ModelSettings
 from flows.train import TrainSummary
-from models.card import CARD, read_card
-from models.checkpoint import WEIGHTS
-from models.examples import splits_of
+from models.inputs.examples import splits_of
+from models.lifecycle.card import CARD, read_card
+from models.lifecycle.weights import WEIGHTS
 from schemas.errors import UserError
 
 

@@ -23,7 +23,7 @@ from flows.ingest import FeedSummary, ingest
 from flows.labelled import labelled_listings
 from flows.project import Project
 from flows.starter import write_starter
-from models.presets import PRESETS
+from models.training.presets import PRESETS
 from schemas.errors import ConfigurationError, UserError
 from schemas.taxonomy import Taxonomy
 

@@ -11,9 +11,9 @@ from catalog_io.catalog.snapshot import query
 from flows.ingest import ingest
 from flows.project import Project
 from flows.tag import tag
-from models.card import read_card, write_card
-from models.checkpoint import load_network, save_weights
-from models.engines.card import EngineCard
+from models.lifecycle.card import read_card, write_card
+from models.lifecycle.engine_card import EngineCard
+from models.lifecycle.weights import load_network, save_weights
 from schemas.errors import UserError
 
 ALL_BUT_WHEN = """select * exclude (run_id, tagged_at) from tags order by feed, listing_id, attribute"""

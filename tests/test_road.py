@@ -19,8 +19,8 @@ from flows.nightly import nightly
 from flows.project import ConservationError, Project, conserve
 from flows.tag import tag
 from flows.train import train
-from models.card import read_card
-from models.engines.card import EngineCard
+from models.lifecycle.card import read_card
+from models.lifecycle.engine_card import EngineCard
 from schemas.errors import ConfigurationError, UserError
 
 EXTRA_LISTING = "EXTRA,EXTRA,Plain Red Maxi Dress,images/{image},Red,Solid,Maxi\n"

@@ -6,9 +6,9 @@ from flows.card_sections.origin import data, identity, training
 from flows.card_sections.parts import Plot, Section, Table
 from flows.card_sections.promises import promises
 from flows.card_sections.results import attributes, overview
-from models.calibration import Certificates
-from models.card import ModelCard
-from models.results import Results
+from models.evaluation.results import Results
+from models.lifecycle.card import ModelCard
+from models.rules.certificates import Certificates
 
 __all__ = ["Plot", "Section", "Table", "sections"]
 

@@ -1,9 +1,9 @@
 """What a model cannot do, and how good its evidence of noise is."""
 
 from flows.card_sections.parts import Section, Table
-from models.calibration import Certificates
-from models.card import ModelCard
-from models.results import Results
+from models.evaluation.results import Results
+from models.lifecycle.card import ModelCard
+from models.rules.certificates import Certificates
 
 _FEW = 20  # labelled test listings of a value, below which its metrics say little
 _KINDS = {

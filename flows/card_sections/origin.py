@@ -3,7 +3,7 @@
 from catalog_io.catalog.models import ModelRow
 from flows import plots
 from flows.card_sections.parts import Plot, Section, Table
-from models.card import ModelCard
+from models.lifecycle.card import ModelCard
 
 _SPLITS = ("train", "validation", "calibration", "test")
 

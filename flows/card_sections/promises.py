@@ -1,7 +1,7 @@
 """What may be relied on: the certificates of each feed, and what is not certified."""
 
 from flows.card_sections.parts import Section, Table
-from models.calibration import Calibration, Certificate, Certificates, Promise
+from models.rules.certificates import Calibration, Certificate, Certificates, Promise
 
 _COLUMNS = ("labelled", "worth", "threshold", "accepted", "right", "precision at least", "labels needed")
 

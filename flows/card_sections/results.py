@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from flows import plots
 from flows.card_sections.parts import Plot, Section, Table
 from flows.metric_texts import METRICS, with_interval
-from models.results import AttributeResults, Results, Subset, ValueMetrics
+from models.evaluation.results import AttributeResults, Results, Subset, ValueMetrics
 
 
 def overview(results: Results) -> Section:

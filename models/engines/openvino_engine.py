@@ -9,7 +9,7 @@ import openvino.properties as properties
 import openvino.properties.hint as hints
 from jaxtyping import Bool, Int64, UInt8
 
-from models.engines.protocol import EngineIdentity, Features
+from models.engines.interface import EngineIdentity, Features
 from schemas.errors import UserError
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int64, UInt8
 
-from models.cma_clip import CmaClip
-from models.engines.protocol import EngineIdentity, Features
+from models.engines.interface import EngineIdentity, Features
+from models.network.cma_clip import CmaClip
 
 
 class TorchEngine:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tiny import clip_folder, tiny_preset
 
-from models.presets import Preset
+from models.training.presets import Preset
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from models.engines.cuda import engine, slot
+from models.engines.nvidia import cuda_engine as engine
+from models.engines.nvidia import slot
 
 NAME = "NVIDIA Simulated (compute capability 9.0)"
 _NEEDS_THE_PROCESSOR = ("_local_scalar_dense", "nonzero", "masked_select", "unique")
@@ -61,7 +62,7 @@ def simulate(monkeypatch: pytest.MonkeyPatch) -> None:
         "get_device_capability": lambda: (9, 0),
     }.items():
         monkeypatch.setattr(torch.cuda, name, put)
-    monkeypatch.setattr("models.engines.cuda.presence._has_driver", lambda: True)
+    monkeypatch.setattr("models.engines.nvidia.driver._has_driver", lambda: True)
     monkeypatch.setattr(engine, "DEVICE", "cpu")
     monkeypatch.setattr(
         slot, "_with_pinned", lambda tensors: {name: (torch.zeros_like(t), t) for name, t in tensors.items()}

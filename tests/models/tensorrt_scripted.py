@@ -12,11 +12,12 @@ import pytest
 import simulated_card
 import torch
 
-from models.engines import EngineIdentity, Features
-from models.engines.cuda.shapes import Shapes
-from models.engines.tensorrt import builder, engine
-from models.engines.tensorrt.library import trt
-from models.engines.tensorrt.plan import Plan
+from models.engines.interface import EngineIdentity, Features
+from models.engines.nvidia.shapes import Shapes
+from models.engines.nvidia.tensorrt import build as builder
+from models.engines.nvidia.tensorrt import engine
+from models.engines.nvidia.tensorrt.library import trt
+from models.engines.nvidia.tensorrt.plan import Plan
 from schemas.errors import UserError
 
 NATIVE = ctypes.CDLL("libnvinfer.so.11")

@@ -11,15 +11,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from tiny import CONTEXT, SIDE, TAXONOMY, clip_folder, examples, jpeg, tiny_preset
 
-from models.ablation import Outcome, Splits, ask, late_fusion, run_variant
-from models.ablation_scores import MEAN, behind, image_weights, scores
-from models.bootstrap import weighted_area_under_risk_coverage, weighted_recall_at_precision
-from models.examples import Examples
-from models.fitting import Listings
-from models.presets import Preset, Stage
-from models.processor import Processor
-from models.swaps import CONDITIONS, shown, swapped_rows
-from models.variants import (
+from models.evaluation.intervals import weighted_area_under_risk_coverage, weighted_recall_at_precision
+from models.experiments.outcomes import Outcome, Splits, ask, late_fusion, run_variant
+from models.experiments.scores import MEAN, behind, image_weights, scores
+from models.experiments.swapped_listings import CONDITIONS, shown, swapped_rows
+from models.experiments.variants import (
     VARIANTS,
     Answers,
     Lesson,
@@ -32,6 +28,10 @@ from models.variants import (
     tower_stages,
     variant_of,
 )
+from models.inputs.examples import Examples
+from models.inputs.preprocessing import Processor
+from models.lifecycle.fit import Listings
+from models.training.presets import Preset, Stage
 from schemas.errors import UserError
 
 TRAINED = [name for name, variant in VARIANTS.items() if variant.kind != "late fusion"]

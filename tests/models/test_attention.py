@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.attention import EncoderLayer, ModalityWiseAttention, SequenceWiseAttention
+from models.network.attention import EncoderLayer, ModalityWiseAttention, SequenceWiseAttention
 
 WIDTH, HEADS = 8, 2
 

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from tiny import END, START, titles
 
-from models.augmentation import augment, drop_modalities, drop_tokens, swap
+from models.training.objective.augmentation import augment, drop_modalities, drop_tokens, swap
 
 
 def test_pictures_are_mirrored_and_shifted_by_whole_pixels() -> None:

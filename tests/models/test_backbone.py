@@ -14,9 +14,9 @@ from tiny import CONTEXT, SIDE, TAXONOMY, TEXT, WIDTH, clip_folder, tiny_network
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.backbone import ClipBackbone, _normalisation, build_backbone, title_tokenizer
-from models.checkpoint import build_network
-from models.presets import PRESETS, Preset, preset
+from models.lifecycle.weights import build_network
+from models.network.towers import ClipBackbone, _normalisation, build_backbone, title_tokenizer
+from models.training.presets import PRESETS, Preset, preset
 from schemas.errors import ConfigurationError
 
 TOKENS = titles([5, 6, 7], [320], [], length=CONTEXT)

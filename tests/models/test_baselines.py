@@ -5,19 +5,19 @@ import pytest
 import torch
 from tiny import TAXONOMY, examples, tiny_network
 
-from models.baselines.classical import ClassicalBaseline, Classifier
-from models.baselines.picture_features import (
+from models.experiments.zero_shot import ZeroShot
+from models.inputs.examples import Examples
+from models.inputs.preprocessing import Processor
+from models.training.presets import Preset
+from models.training.teacher.classical import ClassicalBaseline, Classifier
+from models.training.teacher.picture_features import (
     foreground,
     local_binary_patterns,
     oriented_gradients,
     picture_features,
     to_lab,
 )
-from models.baselines.teacher import soft_targets
-from models.baselines.zero_shot import ZeroShot
-from models.examples import Examples
-from models.presets import Preset
-from models.processor import Processor
+from models.training.teacher.soft_targets import soft_targets
 
 
 @pytest.mark.parametrize(

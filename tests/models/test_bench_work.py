@@ -7,11 +7,11 @@ import pytest
 import torch
 from tiny import CONTEXT, TAXONOMY, examples, jpeg, tiny_network
 
-from models.bench import MatrixProduct, NaiveEngine, untrained_model, work_of
-from models.engines import Features
+from models.engines.interface import Features
 from models.engines.torch_engine import TorchEngine
-from models.presets import Preset
-from models.tagger import Tagger
+from models.experiments.bench import MatrixProduct, NaiveEngine, untrained_model, work_of
+from models.lifecycle.tagger import Tagger
+from models.training.presets import Preset
 from schemas.tags import work_schema
 
 

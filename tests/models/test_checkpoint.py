@@ -8,10 +8,10 @@ import pytest
 import torch
 from tiny import TAXONOMY, examples, model_folder, tiny_network
 
-from models.card import CARD, WEIGHTS, ModelCard, read_card, write_card
-from models.checkpoint import build_network, load_network, save_weights
 from models.engines.torch_engine import TorchEngine
-from models.presets import Preset
+from models.lifecycle.card import CARD, WEIGHTS, ModelCard, read_card, write_card
+from models.lifecycle.weights import build_network, load_network, save_weights
+from models.training.presets import Preset
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import comparison
-from models.comparison import Answers, Comparison, compare, p_worse
+from models.evaluation import comparison
+from models.evaluation.comparison import Answers, Comparison, compare, p_worse
 
 
 def answers(right: list[int] | np.ndarray, confidence: list[float] | np.ndarray | None = None) -> Answers:

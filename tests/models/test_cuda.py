@@ -12,18 +12,18 @@ from test_tensorrt import towers
 from tiny import CONTEXT, clip_folder, examples, model_folder, tiny_network, tiny_preset
 from torch import nn
 
-from models.cma_clip import CmaClip
-from models.engines.build import compile_engine, open_engine
-from models.engines.card import EngineCard
-from models.engines.choice import candidates, chosen_backend
-from models.engines.cuda.engine import CudaEngine
-from models.engines.cuda.half import in_half
-from models.engines.cuda.presence import missing
-from models.engines.cuda.shapes import Shapes
+from models.engines.features import encode
+from models.engines.nvidia.cuda_engine import CudaEngine
+from models.engines.nvidia.driver import missing
+from models.engines.nvidia.half import in_half
+from models.engines.nvidia.shapes import Shapes
 from models.engines.torch_engine import TorchEngine
-from models.examples import Examples
-from models.features import encode
-from models.presets import Preset
+from models.inputs.examples import Examples
+from models.lifecycle.choice import candidates, chosen_backend
+from models.lifecycle.compile import compile_engine, open_engine
+from models.lifecycle.engine_card import EngineCard
+from models.network.cma_clip import CmaClip
+from models.training.presets import Preset
 from schemas.errors import ConfigurationError, UserError
 
 TOLERANCE = 0.1  # of bf16

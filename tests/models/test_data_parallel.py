@@ -9,9 +9,9 @@ import pytest
 import torch
 from tiny import TAXONOMY, examples, tiny_network
 
-from models.presets import Preset
-from models.together import train_together
-from models.training import History, train
+from models.training.launch import train_together
+from models.training.presets import Preset
+from models.training.train import History, train
 from schemas.errors import UserError
 
 CPU = torch.device("cpu")

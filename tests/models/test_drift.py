@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from models.calibration import Promise
-from models.certification import calibrate
-from models.drift import Drift, compare_scores
+from models.rules.certificates import Promise
+from models.rules.certify import calibrate
+from models.rules.drift import Drift, compare_scores
 from schemas.taxonomy import Taxonomy
 
 (STYLE,) = Taxonomy.from_dict({"style": {"values": ["maxi", "mini"]}}).attributes

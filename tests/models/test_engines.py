@@ -8,21 +8,21 @@ import openvino.properties.hint as hints
 import pytest
 from tiny import CONTEXT, certificates, examples, model_folder, tiny_preset, titles
 
-from models.calibration import Certificates, Promise
-from models.card import CARD, ModelCard, read_card
-from models.checkpoint import load_network
-from models.cma_clip import CmaClip
-from models.engines import Features, InferenceEngine
-from models.engines.build import certify_feeds, compile_engine, open_engine
-from models.engines.card import ONNX, EngineCard
-from models.engines.choice import chosen_backend
-from models.engines.gate import Gate, compare
+from models.engines.features import classify, encode
+from models.engines.interface import Features, InferenceEngine
+from models.engines.onnx.export import INPUTS, OUTPUTS
 from models.engines.openvino_engine import OpenVinoEngine, identity
 from models.engines.torch_engine import TorchEngine
-from models.examples import Examples
-from models.export import INPUTS, OUTPUTS
-from models.features import classify, encode
-from models.presets import Preset
+from models.inputs.examples import Examples
+from models.lifecycle.card import CARD, ModelCard, read_card
+from models.lifecycle.choice import chosen_backend
+from models.lifecycle.compile import certify_feeds, compile_engine, open_engine
+from models.lifecycle.engine_card import ONNX, EngineCard
+from models.lifecycle.gate import Gate, compare
+from models.lifecycle.weights import load_network
+from models.network.cma_clip import CmaClip
+from models.rules.certificates import Certificates, Promise
+from models.training.presets import Preset
 from schemas.errors import ConfigurationError, UserError
 
 PROMISE = Promise()

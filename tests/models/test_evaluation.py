@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from models.bootstrap import RESAMPLES, Outcomes, interval, resampled, weighted_metrics
-from models.evaluation import clopper_pearson, evaluate_attribute
-from models.metrics import evaluate
-from models.results import Results
+from models.evaluation.evaluate import clopper_pearson, evaluate_attribute
+from models.evaluation.intervals import RESAMPLES, Outcomes, interval, resampled, weighted_metrics
+from models.evaluation.metrics import evaluate
+from models.evaluation.results import Results
 
 
 def outcomes(count: int, *, classes: int = 4, listings_a_product: int = 1, seed: int = 0) -> Outcomes:
@@ -44,7 +44,7 @@ def the_metrics(of: Outcomes, target: float = 0.9) -> dict[str, float]:
 @settings(deadline=None, max_examples=60)
 @given(st.integers(2, 30), st.integers(0, 10_000), st.sampled_from([0.5, 2 / 3, 0.9]), st.data())
 def test_a_weight_counts_a_listing_so_many_times(count: int, seed: int, target: float, data: st.DataObject) -> None:
-    """The weighted metrics are those of `models.metrics` on listings that are written out as often as they weigh."""
+    """The weighted metrics are those of `metrics` on listings that are written out as often as they weigh."""
     whole = outcomes(count, seed=seed)
     times = np.array(data.draw(st.lists(st.integers(0, 3), min_size=count, max_size=count).filter(any)))
     weighted, _ = weighted_metrics(whole, times[None].astype(float), target)

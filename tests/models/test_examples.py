@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import examples
 
-from models.examples import Examples, Split, split_of, splits_of
+from models.inputs.examples import Examples, Split, split_of, splits_of
 
 
 @pytest.mark.parametrize(

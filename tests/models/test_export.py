@@ -10,10 +10,10 @@ from test_backbone import noise, timm_folder
 from test_engines import batch, close, in_float32
 from tiny import CONTEXT, clip_folder, tiny_network, tiny_preset
 
-from models.backbone import build_backbone
+from models.engines.onnx.export import export_onnx
+from models.engines.onnx.fold_normalisation import folded_normalisation
 from models.engines.torch_engine import TorchEngine
-from models.export import export_onnx
-from models.folding import folded_normalisation
+from models.network.towers import build_backbone
 
 
 @timm.models.register_model

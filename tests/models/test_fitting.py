@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import save_file
 from tiny import TAXONOMY, clip_folder, jpeg, tiny_preset
 
-from models.card import read_card
-from models.checkpoint import load_network
-from models.fitting import Listings, fit
-from models.processor import Processor
+from models.inputs.preprocessing import Processor
+from models.lifecycle.card import read_card
+from models.lifecycle.fit import Listings, fit
+from models.lifecycle.weights import load_network
 from schemas.errors import ConfigurationError, UserError
 from schemas.tags import FLAG_KINDS
 

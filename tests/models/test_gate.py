@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.engines.gate import Gate, compare
-from models.features import Predictions
+from models.engines.features import Predictions
+from models.lifecycle.gate import Gate, compare
 
 RANDOM = np.random.default_rng(0)
 LOGITS = [RANDOM.normal(size=(100, count)).astype(np.float32) * 3 for count in (5, 2)]

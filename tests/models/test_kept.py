@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from tiny import examples, model_folder, tiny_network
 
-from models.card import ModelCard, write_card
-from models.checkpoint import load_network, save_weights
-from models.engines import EngineIdentity, Features
+from models.engines.features import Predictions, classify, encode
+from models.engines.interface import EngineIdentity, Features
 from models.engines.torch_engine import TorchEngine
-from models.features import Predictions, classify, encode
-from models.kept import encoder_key, packed, rounded, unpacked
-from models.presets import Preset
+from models.lifecycle.card import ModelCard, write_card
+from models.lifecycle.kept import encoder_key, packed, rounded, unpacked
+from models.lifecycle.weights import load_network, save_weights
+from models.training.presets import Preset
 
 CPU = EngineIdentity("openvino", "2026.4", "a processor", "bf16")
 

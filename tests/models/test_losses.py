@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.losses import classification_loss, contrastive_loss, matching_loss
+from models.training.objective.losses import classification_loss, contrastive_loss, matching_loss
 
 
 def counts(*numbers: int) -> Tensor:

@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.metrics import area_under_risk_coverage, evaluate, expected_calibration_error, recall_at_precision
+from models.evaluation.metrics import (
+    area_under_risk_coverage,
+    evaluate,
+    expected_calibration_error,
+    recall_at_precision,
+)
 
 
 @pytest.mark.parametrize(

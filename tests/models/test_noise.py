@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from models.features import Predictions
-from models.noise import NoiseRules, conflict_score, label_conflict_score
-from models.noise_fitting import fit_noise_rules
+from models.engines.features import Predictions
+from models.rules.fit_noise import fit_noise_rules
+from models.rules.noise import NoiseRules, conflict_score, label_conflict_score
 from schemas.tags import FLAG_KINDS
 
 CLASSES = (4, 3)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from tiny import clip_folder, examples, tiny_network, tiny_preset
 
-from models import objective
-from models.objective import BOTH, PICTURE, TITLE, Objective
+from models.training.objective import objective
+from models.training.objective.objective import BOTH, PICTURE, TITLE, Objective
 
 COUNT = 24
 

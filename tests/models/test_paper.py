@@ -14,15 +14,16 @@ from tiny import TAXONOMY, clip_folder, examples, tiny_network, tiny_preset, tit
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from models import objective, stage
-from models.attention import EncoderLayer, ModalityWiseAttention, SequenceWiseAttention
-from models.checkpoint import build_network
-from models.cma_clip import CmaClip
+from models.engines.features import classify, encode
 from models.engines.torch_engine import TorchEngine
-from models.examples import Examples
-from models.features import classify, encode
-from models.presets import PRESETS, Preset
-from models.training import train
+from models.inputs.examples import Examples
+from models.lifecycle.weights import build_network
+from models.network.attention import EncoderLayer, ModalityWiseAttention, SequenceWiseAttention
+from models.network.cma_clip import CmaClip
+from models.training import stage
+from models.training.objective import objective
+from models.training.presets import PRESETS, Preset
+from models.training.train import train
 
 CPU = torch.device("cpu")
 BOTH = torch.tensor([[True, True]])

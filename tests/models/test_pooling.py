@@ -6,12 +6,12 @@ import torch
 from scipy.special import log_softmax
 from tiny import examples, tiny_network
 
-from models.cma_clip import CmaClip
+from models.engines.features import Predictions, classify, encode
 from models.engines.torch_engine import TorchEngine
-from models.features import Predictions, classify, encode
-from models.kept import rounded
-from models.pooling import fit_pool, pooling_weights
-from models.presets import Preset
+from models.lifecycle.kept import rounded
+from models.network.cma_clip import CmaClip
+from models.training.presets import Preset
+from models.training.teacher.pooling import fit_pool, pooling_weights
 
 HEADS_ALONE = [[1.0, 0.0, 0.0]] * 2
 

@@ -6,7 +6,7 @@ from PIL import Image
 from simplejpeg import decode_jpeg
 from tiny import CONTEXT, END, SIDE, START, jpeg
 
-from models.processor import Processor, trim
+from models.inputs.preprocessing import Processor, trim
 from schemas.errors import ConfigurationError
 
 

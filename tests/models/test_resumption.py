@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 from tiny import clip_folder, examples, tiny_network, tiny_preset
 
-from models.presets import Preset
-from models.training import History, Progress, train
+from models.training.presets import Preset
+from models.training.train import History, Progress, train
 from schemas.errors import UserError
 
 CPU = torch.device("cpu")

@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 from tiny import TAXONOMY, jpeg, model_folder
 
-from models.card import read_card
-from models.checkpoint import load_network
-from models.engines import Features
+from models.engines.interface import Features
 from models.engines.torch_engine import TorchEngine
-from models.presets import Preset
-from models.tag_rules import TagRules
-from models.tagger import Tagger
+from models.lifecycle.card import read_card
+from models.lifecycle.tagger import Tagger
+from models.lifecycle.weights import load_network
+from models.rules.tags import TagRules
+from models.training.presets import Preset
 from schemas.tags import FLAG_KINDS, TAGGED, work_schema
 
 SCHEMA = work_schema(TAXONOMY.names)

@@ -15,17 +15,17 @@ from test_backbone import timm_folder
 from test_engines import batch, close, in_float32
 from tiny import clip_folder, model_folder, tiny_network, tiny_preset
 
-from models.engines import EngineIdentity, Features
-from models.engines.build import open_engine
-from models.engines.choice import candidates
-from models.engines.cuda.shapes import Shapes
-from models.engines.tensorrt.identity import here
-from models.engines.tensorrt.options import Options
-from models.engines.tensorrt.plan import Plan
-from models.engines.tensorrt.presence import missing
-from models.export import export_onnx
-from models.precision import lowered
-from models.presets import Preset
+from models.engines.interface import EngineIdentity, Features
+from models.engines.nvidia.shapes import Shapes
+from models.engines.nvidia.tensorrt.identity import here
+from models.engines.nvidia.tensorrt.options import Options
+from models.engines.nvidia.tensorrt.plan import Plan
+from models.engines.nvidia.tensorrt.presence import missing
+from models.engines.onnx.export import export_onnx
+from models.engines.onnx.half_precision import lowered
+from models.lifecycle.choice import candidates
+from models.lifecycle.compile import open_engine
+from models.training.presets import Preset
 from schemas.errors import ConfigurationError, UserError
 
 SHAPES = Shapes((16, 32, 77), 64)

@@ -61,8 +61,11 @@ sys.modules[package] = importlib.import_module(package + "_bindings")
 sys.modules["tensorrt" if package == "tensorrt_lean" else "tensorrt_lean"] = None
 
 import torch
-from models.engines import EngineIdentity
-from models.engines.tensorrt import engine, execution, library, presence
+from models.engines.interface import EngineIdentity
+from models.engines.nvidia.tensorrt import engine
+from models.engines.nvidia.tensorrt import execution
+from models.engines.nvidia.tensorrt import library
+from models.engines.nvidia.tensorrt import presence
 
 trt = library.trt
 assert presence.installed() == package and "CUDA" in (presence.missing() or "CUDA")
@@ -73,7 +76,7 @@ assert tuple(trt.Dims((1, -1, 3))) == (1, -1, 3)
 first, *rest = trt.Dims((-1, 32, 32, 3))
 assert (first, rest) == (-1, [32, 32, 3])
 if package == "tensorrt":
-    from models.engines.tensorrt import builder
+    from models.engines.nvidia.tensorrt import build as builder
     assert library.builds()
     described = trt.PluginTensorDesc()
     described.dims = (1, 2, 3)  # a tuple stands for a Dims

@@ -13,23 +13,23 @@ import pytest
 from test_engines import PROMISE, batch, close
 from tiny import CONTEXT, clip_folder, examples, model_folder, tiny_network, tiny_preset
 
-from models.card import ModelCard
-from models.checkpoint import load_network
-from models.engines.build import compile_engine, open_engine
-from models.engines.card import EngineCard
-from models.engines.choice import candidates
-from models.engines.cuda.shapes import Shapes
-from models.engines.tensorrt.options import Options, Precision
-from models.engines.tensorrt.plan import Plan
-from models.engines.tensorrt.presence import installed, missing
+from models.engines.features import encode
+from models.engines.nvidia.shapes import Shapes
+from models.engines.nvidia.tensorrt.options import Options, Precision
+from models.engines.nvidia.tensorrt.plan import Plan
+from models.engines.nvidia.tensorrt.presence import installed, missing
+from models.engines.onnx.export import export_onnx
+from models.engines.onnx.half_precision import write_lowered
 from models.engines.torch_engine import TorchEngine
-from models.export import export_onnx
-from models.features import encode
-from models.precision import write_lowered
+from models.lifecycle.card import ModelCard
+from models.lifecycle.choice import candidates
+from models.lifecycle.compile import compile_engine, open_engine
+from models.lifecycle.engine_card import EngineCard
+from models.lifecycle.weights import load_network
 from schemas.errors import UserError
 
 if TYPE_CHECKING:
-    from models.engines.tensorrt.engine import TensorRtEngine
+    from models.engines.nvidia.tensorrt.engine import TensorRtEngine
 
 pytestmark = [
     pytest.mark.gpu,
@@ -75,7 +75,7 @@ def opened(built: Built, name: str = "tensorrt") -> "TensorRtEngine":
 
 
 def built_alone(onnx: Path, folder: Path, **options: object) -> Plan:
-    from models.engines.tensorrt.builder import build
+    from models.engines.nvidia.tensorrt.build import build
 
     given = {"weights": "w", "precision": "float32", "version_compatible": False, "timing": folder / "timing"}
     return build(onnx, SHAPES, folder, **{**given, **options})
@@ -117,7 +117,7 @@ def test_order_is_kept_while_batches_take_turns(built: Built) -> None:
 
 
 def test_a_tower_that_reads_its_padding(tmp_path: Path) -> None:
-    from models.engines.tensorrt.engine import TensorRtEngine
+    from models.engines.nvidia.tensorrt.engine import TensorRtEngine
 
     network = tiny_network(tiny_preset(clip_folder(tmp_path / "clip", no_causal_mask=True, pool_type="last")))
     export_onnx(network, tmp_path / "encoder.onnx")
@@ -129,7 +129,7 @@ def test_a_tower_that_reads_its_padding(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16", "fp16"])
 def test_lower_precisions_are_close(built: Built, tmp_path: Path, precision: Precision) -> None:
-    from models.engines.tensorrt.engine import TensorRtEngine
+    from models.engines.nvidia.tensorrt.engine import TensorRtEngine
 
     onnx = built.folder / "engines" / "encoder.onnx"
     shutil.copy(onnx, tmp_path / "encoder.onnx")
@@ -195,10 +195,10 @@ from pathlib import Path
 import numpy as np
 real = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name == "tensorrt" else real(name, *rest)
-from models.engines import EngineIdentity
-from models.engines.tensorrt.engine import TensorRtEngine
-from models.engines.tensorrt.library import trt
-from models.engines.tensorrt.plan import Plan
+from models.engines.interface import EngineIdentity
+from models.engines.nvidia.tensorrt.engine import TensorRtEngine
+from models.engines.nvidia.tensorrt.library import trt
+from models.engines.nvidia.tensorrt.plan import Plan
 assert trt.__name__ == "tensorrt_lean"
 folder, identity, weights, arrays, out = sys.argv[1:]
 given = np.load(arrays)

@@ -11,17 +11,17 @@ from tiny import TAXONOMY, examples, tiny_network, tiny_preset, unlabelled
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from models import objective
-from models.checkpoint import build_network
-from models.cma_clip import CmaClip
-from models.engines import Features
+from models.engines.features import classify, encode
+from models.engines.interface import Features
 from models.engines.torch_engine import TorchEngine
-from models.examples import Examples
-from models.features import classify, encode
-from models.objective import _stand_ins
-from models.presets import PRESETS, Preset
-from models.stage import mean_accuracy, pairs_told_apart
-from models.training import History, Progress, train
+from models.inputs.examples import Examples
+from models.lifecycle.weights import build_network
+from models.network.cma_clip import CmaClip
+from models.training.objective import objective
+from models.training.objective.objective import _stand_ins
+from models.training.presets import PRESETS, Preset
+from models.training.stage import mean_accuracy, pairs_told_apart
+from models.training.train import History, Progress, train
 
 State = dict[str, Tensor]
 CPU = torch.device("cpu")

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from models.calibration import Calibration, Certificate, Certificates, Promise
-from models.card import ModelCard, write_card
-from models.checkpoint import build_network, save_weights
-from models.cma_clip import CmaClip
-from models.examples import Examples
-from models.noise import NoiseRules
-from models.presets import PRESETS, Architecture, Preset
+from models.inputs.examples import Examples
+from models.lifecycle.card import ModelCard, write_card
+from models.lifecycle.weights import build_network, save_weights
+from models.network.cma_clip import CmaClip
+from models.rules.certificates import Calibration, Certificate, Certificates, Promise
+from models.rules.noise import NoiseRules
+from models.training.presets import PRESETS, Architecture, Preset
 from schemas.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.from_dict(

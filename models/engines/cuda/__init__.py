@@ -1,1 +1,0 @@
-"""PyTorch on an NVIDIA card, and what TensorRT shares with it: shapes, pinned buffers and captured graphs."""

@@ -1,0 +1,112 @@
+"""Many listings through an engine, and what the heads make of the features."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.engines.interface import Features, InferenceEngine
+from models.inputs.examples import Examples
+from models.inputs.preprocessing import trim
+from models.lifecycle.kept import rounded
+from models.network.cma_clip import CmaClip
+
+Floats = NDArray[np.float32]
+
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Per task: the pooled logits, and those of the picture alone and the title alone, each (N, C_k); λ is (N, K)."""
+
+    logits: list[Floats]
+    image_weight: Floats
+    image_logits: list[Floats]
+    title_logits: list[Floats]
+    similarity: Floats  # (N,) cosine of the towers' global embeddings
+    match: Floats  # (N,) logit that picture and title belong together
+
+
+def encode(
+    engine: InferenceEngine,
+    examples: Examples,
+    *,
+    batch: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Features:
+    """Runs an engine over listings, batch by batch (of as many as the engine wants, unless said otherwise); order is
+    kept."""
+    parts, batches = [], in_batches(examples, batch or engine.batch)
+
+    def one(rows: NDArray[np.intp]) -> Features:
+        chunk = examples.take(rows)
+        return engine(chunk.pictures, trim(chunk.tokens), chunk.present)
+
+    with ThreadPoolExecutor(engine.streams) as pool:
+        done = pool.map(one, batches) if engine.streams > 1 else map(one, batches)
+        for rows, part in zip(batches, done, strict=True):
+            parts.append(part)
+            if progress:
+                progress(len(rows))
+    back = np.argsort(np.concatenate(batches), kind="stable")
+    return Features(*(np.concatenate(columns)[back] for columns in zip(*parts, strict=True)))
+
+
+def in_batches(examples: Examples, batch: int) -> list[NDArray[np.intp]]:
+    """The rows of each batch: sorted by title length, so that little padding is computed."""
+    order = np.argsort((examples.tokens != 0).sum(axis=1), kind="stable")
+    return [order[start : start + batch] for start in range(0, len(order), batch)]
+
+
+def classify(network: CmaClip, features: Features, present: NDArray[np.bool_]) -> Predictions:
+    """The heads, on the device of the network; no picture is needed.
+
+    They read features as they are kept, and always `_BLOCK` listings at once: a matrix product of another size may
+    round otherwise, and a listing's numbers are to be the same bits in whatever company.
+    """
+    network.eval()
+    blocks = [
+        _classify(network, Features(*(part[start : start + _BLOCK] for part in features)), present[start:][:_BLOCK])
+        for start in range(0, max(1, len(present)), _BLOCK)
+    ]
+    return Predictions(
+        logits=_joined([block.logits for block in blocks]),
+        image_weight=np.concatenate([block.image_weight for block in blocks]),
+        image_logits=_joined([block.image_logits for block in blocks]),
+        title_logits=_joined([block.title_logits for block in blocks]),
+        similarity=np.concatenate([block.similarity for block in blocks]),
+        match=np.concatenate([block.match for block in blocks]),
+    )
+
+
+def _joined(blocks: list[list[Floats]]) -> list[Floats]:
+    return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
+
+
+def _classify(network: CmaClip, features: Features, present: NDArray[np.bool_]) -> Predictions:
+    count, device = len(present), next(network.parameters()).device
+
+    def block(part: NDArray[np.generic]) -> torch.Tensor:
+        padding = np.ones((_BLOCK - count, *part.shape[1:]), part.dtype)
+        return torch.from_numpy(np.concatenate([part, padding])).to(device)
+
+    def numpy(tensor: torch.Tensor) -> Floats:
+        return tensor[:count].cpu().numpy()
+
+    with torch.inference_mode():
+        image_out, title_out, image, title = (block(part) for part in rounded(features))
+        here = block(present)
+        fused = network.classify(image_out, title_out, here)
+        image_logits, title_logits = network.probe(image, title)
+        return Predictions(
+            logits=[numpy(part) for part in network.pooled(fused.logits, image_logits, title_logits, here)],
+            image_weight=numpy(fused.image_weight),
+            image_logits=[numpy(part) for part in image_logits],
+            title_logits=[numpy(part) for part in title_logits],
+            similarity=numpy(torch.nn.functional.cosine_similarity(image, title)),
+            match=numpy(fused.match.mean(dim=1)),
+        )

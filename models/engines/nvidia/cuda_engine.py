@@ -1,0 +1,55 @@
+"""The network as PyTorch runs it on an NVIDIA card: half precision, trimmed titles, a CUDA graph for each shape."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from models.engines.interface import EngineIdentity
+from models.engines.machine import card_name
+from models.engines.nvidia.half import in_half
+from models.engines.nvidia.shapes import Shapes
+from models.engines.nvidia.slot import Slot
+from models.engines.nvidia.slots import OnCard
+from models.network.cma_clip import CmaClip
+
+DEVICE = "cuda"
+_NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16"}
+
+
+class CudaEngine(OnCard):
+    """Nothing is built ahead."""
+
+    def __init__(self, network: CmaClip) -> None:
+        backbone = network.backbone
+        shapes = Shapes.of(backbone.context_length, trims_titles=backbone.trims_titles)
+        super().__init__(identity(shapes), shapes)
+        self._half = _half()
+        self._network = in_half(network, self._half).to(DEVICE)
+        self._memory = torch.cuda.graph_pool_handle()  # graphs run one after another, so they may share it
+
+    def _made(self, profile: int, rows: int) -> Slot:
+        zeros = partial(torch.zeros, device=DEVICE)
+        inputs = {
+            "pictures": zeros((rows, *self._network.backbone.image_size, 3), dtype=torch.uint8),
+            "tokens": zeros((rows, self._shapes.lengths[profile]), dtype=torch.int64),
+            "present": zeros((rows, 2), dtype=torch.bool),
+        }
+        return Slot(inputs, partial(self._encode, inputs), compute=self._compute, pool=self._memory)
+
+    def _encode(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        # A cache of cast weights would belong to the graph that was captured first.
+        with torch.inference_mode(), torch.autocast(DEVICE, self._half, cache_enabled=False):
+            encoded = self._network.encode(inputs["pictures"], inputs["tokens"], inputs["present"])
+        return {name: part.float() for name, part in encoded._asdict().items()}
+
+
+def identity(shapes: Shapes) -> EngineIdentity:
+    """Of the engine that PyTorch runs on this machine's card."""
+    return EngineIdentity("cuda", torch.__version__, card_name(), _NAMES[_half()], str(shapes))
+
+
+def _half() -> torch.dtype:
+    """Cards before Ampere know no bf16."""
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16

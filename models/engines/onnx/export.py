@@ -1,0 +1,73 @@
+"""The network as one ONNX file, dynamic in batch and title length; every compiled engine starts from it."""
+
+import os
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from jaxtyping import Bool, Int, UInt8
+from torch import Tensor, nn
+
+from models.engines.onnx.fold_normalisation import folded_normalisation
+from models.network.cma_clip import CmaClip, Encoded
+
+INPUTS = ("pictures", "tokens", "present")
+OUTPUTS = Encoded._fields
+
+
+class _Encoder(nn.Module):
+    def __init__(self, network: CmaClip) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, pictures: UInt8[Tensor, "B H W 3"], tokens: Int[Tensor, "B T"], present: Bool[Tensor, "B 2"]
+    ) -> tuple[Tensor, ...]:
+        return tuple(self.network.encode(pictures, tokens, present))
+
+
+def export_onnx(network: CmaClip, path: Path) -> None:
+    """Writes `path` whole or not at all (float32; inputs `INPUTS`, outputs `OUTPUTS`)."""
+    network.eval()
+    height, width = network.backbone.image_size
+    tokens = torch.zeros(2, 8, dtype=torch.int64)
+    tokens[:, :3] = torch.tensor([1, 2, 3])
+    example = (
+        torch.zeros(2, height, width, 3, dtype=torch.uint8),
+        tokens,
+        torch.ones(2, 2, dtype=torch.bool),
+    )
+    batch = torch.export.Dim("batch", min=1)
+    length = torch.export.Dim("length", min=2, max=network.backbone.context_length)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        TemporaryDirectory(dir=path.parent) as folder,
+        warnings.catch_warnings(),
+        folded_normalisation(network.backbone),
+    ):
+        warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
+        whole = Path(folder) / path.name
+        program = torch.onnx.export(
+            _Encoder(network),
+            example,
+            dynamo=True,
+            dynamic_shapes=({0: batch}, {0: batch, 1: length}, {0: batch}),
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            optimize=True,
+            verbose=False,
+        )
+        assert program is not None
+        _count_listings_by_titles(program)
+        program.save(whole, external_data=False)
+        os.replace(whole, path)
+
+
+def _count_listings_by_titles(program: torch.onnx.ONNXProgram) -> None:
+    """TensorRT takes uint8 for nothing but a cast, so the size of a batch is not asked of the pictures."""
+    pictures, tokens, _ = program.model.graph.inputs
+    for node, index in tuple(pictures.uses()):
+        if node.op_type == "Shape":
+            assert (node.attributes["start"].value, node.attributes["end"].value) == (0, 1)
+            node.replace_input_with(index, tokens)

@@ -1,0 +1,75 @@
+"""The pictures' normalisation as part of the tower's first convolution, so that an engine reads pixels as they are."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float, Num
+from torch import Tensor, nn
+
+from models.network.towers import ClipBackbone, Normalisation
+
+
+@contextmanager
+def folded_normalisation(backbone: ClipBackbone) -> Iterator[bool]:
+    """While it lasts, 1/std is in the weights of the first convolution and −mean/std in its bias: the same numbers but
+    for rounding. Where the convolution pads with zeros, which stand for the mean, the mean is still subtracted before.
+    False, and nothing has changed, where the tower begins with something else."""
+    first = _first_convolution(backbone)
+    if first is None:
+        yield False
+        return
+    normalise, weight, bias = backbone.normalise, first.weight, first.bias
+    assert isinstance(normalise, Normalisation)
+    mean, std = normalise.mean, normalise.std
+    scaled = weight.double() / std.double()[:, None, None]
+    try:
+        first.weight = _parameter(scaled, weight)
+        backbone.normalise = _Centred(mean)
+        if first.padding in ((0, 0), "valid"):
+            shift = -(scaled * mean.double()[:, None, None]).sum(dim=(1, 2, 3))
+            first.bias = _parameter(shift if bias is None else bias + shift, weight)
+            backbone.normalise = _Pixels()
+        yield True
+    finally:
+        backbone.normalise, first.weight, first.bias = normalise, weight, bias
+
+
+class _Pixels(nn.Module):
+    def forward(self, pictures: Num[Tensor, "B H W 3"]) -> Float[Tensor, "B H W 3"]:
+        return pictures.float()
+
+
+class _Centred(nn.Module):
+    def __init__(self, mean: Tensor) -> None:
+        super().__init__()
+        self._mean = mean
+
+    def forward(self, pictures: Num[Tensor, "B H W 3"]) -> Float[Tensor, "B H W 3"]:
+        return pictures - self._mean
+
+
+def _first_convolution(backbone: ClipBackbone) -> nn.Conv2d | None:
+    """The plain convolution that reads the normalised picture."""
+    height, width = backbone.image_size
+    black = torch.zeros(1, height, width, 3, device=next(backbone.parameters()).device)
+    normal = backbone.normalise(black).permute(0, 3, 1, 2)
+    found: list[nn.Conv2d] = []
+
+    def reads(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        if isinstance(module, nn.Conv2d) and given and torch.equal(given[0], normal):
+            found.append(module)
+
+    # Subclasses may do something else with their weights.
+    hooks = [part.register_forward_pre_hook(reads) for part in backbone.visual.modules() if type(part) is nn.Conv2d]
+    try:
+        with torch.inference_mode():
+            backbone.images(black)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found[0] if len(found) == 1 and found[0].groups == 1 else None
+
+
+def _parameter(values: Tensor, like: Tensor) -> nn.Parameter:
+    return nn.Parameter(values.to(like.dtype), requires_grad=False)

@@ -1,0 +1,152 @@
+"""A model's tags held against labels, with intervals: per attribute, value, feed and kind of listing."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.special import betaincinv, softmax
+from sklearn.metrics import confusion_matrix
+
+from models.engines.features import Predictions
+from models.evaluation.intervals import LEVEL, Outcomes, interval, resampled, weighted_metrics
+from models.evaluation.metrics import BINS, confidence_bins
+from models.evaluation.results import AttributeResults, Bin, CurvePoint, Estimate, Results, Subset, ValueMetrics
+from models.inputs.examples import Examples
+from models.rules.certificates import Certificates
+from schemas.taxonomy import Taxonomy
+
+FEWEST = 50  # labelled listings that a feed or a kind of listing needs for metrics of its own
+_CURVE_POINTS = 200
+
+
+def evaluate_predictions(
+    predictions: Predictions,
+    examples: Examples,
+    certificates: Certificates,
+    taxonomy: Taxonomy,
+    *,
+    split: str,
+) -> Results:
+    """Of the listings of one split, as an engine predicts them and its certificates accept them."""
+    target_precision = certificates.promise.target_precision
+    attributes = {}
+    for k, attribute in enumerate(taxonomy.attributes):
+        known = examples.labels[:, k] >= 0
+        if not known.any():
+            continue
+        probabilities = certificates.probabilities(attribute.name, predictions.logits[k], examples.feeds)
+        outcomes = Outcomes(
+            labels=examples.labels[:, k],
+            raw_probabilities=softmax(predictions.logits[k], axis=1),
+            probabilities=probabilities,
+            accepted=certificates.accepted(attribute.name, probabilities, examples.feeds),
+            image_weight=predictions.image_weight[:, k],
+            present=examples.present,
+            feeds=examples.feeds,
+            products=examples.products,
+        )
+        attributes[attribute.name] = evaluate_attribute(
+            outcomes.take(known), attribute.value_names, target_precision=target_precision
+        )
+    feeds, counts = np.unique(examples.feeds, return_counts=True)
+    return Results(split, dict(zip(feeds.tolist(), counts.tolist(), strict=True)), target_precision, attributes)
+
+
+def evaluate_attribute(outcomes: Outcomes, values: Sequence[str], *, target_precision: float) -> AttributeResults:
+    """Of at least one labelled listing."""
+    has_picture, has_title = outcomes.present.T
+    kinds = {
+        "picture and title": has_picture & has_title,
+        "picture only": has_picture & ~has_title,
+        "title only": ~has_picture & has_title,
+    }
+    feeds = {str(feed): outcomes.feeds == feed for feed in np.unique(outcomes.feeds)}
+    overall, f1 = _subset(outcomes, target_precision)
+    return AttributeResults(
+        overall=overall,
+        feeds=_subsets(outcomes, feeds, target_precision),
+        kinds=_subsets(outcomes, kinds, target_precision),
+        values=[_value_metrics(outcomes, place, value, f1[place]) for place, value in enumerate(values)],
+        confusion=confusion_matrix(outcomes.labels, outcomes.predicted, labels=np.arange(len(values))).tolist(),
+        reliability=_reliability(outcomes.confidence, outcomes.right),
+        curve=_curve(outcomes.confidence, outcomes.right),
+    )
+
+
+def clopper_pearson(right: int, of: int) -> Estimate:
+    """A share and its exact binomial interval; NaN where it is of nothing."""
+    if not of:
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    tail = (1 - LEVEL) / 2
+    low = betaincinv(right, of - right + 1, tail) if right else 0.0
+    high = betaincinv(right + 1, of - right, 1 - tail) if right < of else 1.0
+    return Estimate(right / of, float(low), float(high))
+
+
+def _subset(outcomes: Outcomes, target_precision: float) -> tuple[Subset, list[Estimate]]:
+    """All metrics with their intervals, and the F1 of every value."""
+    once = np.ones((1, len(outcomes.labels)))
+    found, found_f1 = weighted_metrics(outcomes, once, target_precision)
+    drawn, drawn_f1 = resampled(outcomes, target_precision)
+    metrics = {name: _estimate(found[name], drawn[name]) for name in found}
+    subset = Subset(len(outcomes.labels), len(np.unique(outcomes.products)), metrics)
+    return subset, [_estimate(value, resamples) for value, resamples in zip(found_f1.T, drawn_f1.T, strict=True)]
+
+
+def _estimate(found: Float[np.ndarray, " 1"], resamples: Float[np.ndarray, " R"]) -> Estimate:
+    return Estimate(float(found[0]), *interval(resamples))
+
+
+def _subsets(
+    outcomes: Outcomes, masks: Mapping[str, Bool[np.ndarray, " N"]], target_precision: float
+) -> dict[str, Subset]:
+    """None where all listings are of one sort: that is the whole again."""
+    if any(mask.all() for mask in masks.values()):
+        return {}
+    return {
+        name: _subset(outcomes.take(mask), target_precision)[0] for name, mask in masks.items() if mask.sum() >= FEWEST
+    }
+
+
+def _value_metrics(outcomes: Outcomes, place: int, value: str, f1: Estimate) -> ValueMetrics:
+    labelled, predicted = outcomes.labels == place, outcomes.predicted == place
+    accepted = predicted & outcomes.accepted
+    hits, accepted_hits = int((predicted & labelled).sum()), int((accepted & labelled).sum())
+    return ValueMetrics(
+        value=value,
+        labelled=int(labelled.sum()),
+        predicted=int(predicted.sum()),
+        accepted=int(accepted.sum()),
+        precision=clopper_pearson(hits, int(predicted.sum())),
+        recall=clopper_pearson(hits, int(labelled.sum())),
+        f1=f1,
+        accepted_precision=clopper_pearson(accepted_hits, int(accepted.sum())),
+        accepted_recall=clopper_pearson(accepted_hits, int(labelled.sum())),
+    )
+
+
+def _reliability(confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " N"]) -> list[Bin]:
+    """The bins of the expected calibration error that have listings."""
+    place = confidence_bins(confidence, BINS)
+    return [
+        Bin(
+            low=index / BINS,
+            high=(index + 1) / BINS,
+            listings=int((place == index).sum()),
+            confidence=float(confidence[place == index].mean()),
+            accuracy=float(right[place == index].mean()),
+        )
+        for index in np.unique(place).tolist()
+    ]
+
+
+def _curve(confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " N"]) -> list[CurvePoint]:
+    """Precision against coverage, the highest threshold first; a threshold cannot cut through a tie."""
+    order = np.argsort(-confidence, kind="stable")
+    precision = np.cumsum(right[order]) / np.arange(1, len(right) + 1)
+    ends = np.flatnonzero(np.append(np.diff(confidence[order]) != 0, True))
+    chosen = ends[np.unique(np.linspace(0, len(ends) - 1, _CURVE_POINTS).round().astype(int))]
+    return [
+        CurvePoint(float(confidence[order[end]]), (end + 1) / len(right), float(precision[end]))
+        for end in chosen.tolist()
+    ]

@@ -1,0 +1,162 @@
+"""What engines are measured against: the naive program, the work that a listing needs, and what the machine can do."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, Int64, UInt8
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from models.engines.features import in_batches
+from models.engines.interface import EngineIdentity, Features
+from models.engines.torch_engine import TorchEngine
+from models.inputs.examples import Examples
+from models.inputs.preprocessing import trim
+from models.lifecycle.card import ModelCard, write_card
+from models.lifecycle.weights import build_network, save_weights
+from models.network.attention import SequenceWiseAttention
+from models.network.cma_clip import CmaClip
+from models.rules.certificates import Calibration, Certificate, Certificates, Promise
+from models.rules.noise import NoiseRules
+from models.training.objective.objective import has_bf16
+from models.training.presets import Preset
+from schemas.tags import FLAG_KINDS
+from schemas.taxonomy import Taxonomy
+
+_SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices that are multiplied
+_SECONDS = 0.5  # at least, of multiplying
+
+
+class NaiveEngine:
+    """What a straightforward open_clip program does: float32, every title padded to the context length, every row of
+    every layer computed. The numbers are the reference's."""
+
+    batch = 64
+    streams = 1
+
+    def __init__(self, network: CmaClip) -> None:
+        network.sequence_attention = AllRows(network.sequence_attention)
+        self._length = network.backbone.context_length
+        self._engine = TorchEngine(network)
+
+    @property
+    def identity(self) -> EngineIdentity:
+        return self._engine.identity
+
+    def __call__(
+        self,
+        pictures: UInt8[np.ndarray, "B H W 3"],
+        tokens: Int64[np.ndarray, "B T"],
+        present: Bool[np.ndarray, "B 2"],
+    ) -> Features:
+        padded = np.pad(tokens, ((0, 0), (0, self._length - tokens.shape[1])))
+        return self._engine(pictures, padded, present)
+
+
+class AllRows(nn.Module):
+    """Sequence-wise attention whose last layer computes all rows, of which two are needed."""
+
+    def __init__(self, attention: nn.Module) -> None:
+        super().__init__()
+        self.attention = attention
+
+    def forward(
+        self,
+        image: Float[Tensor, "B I D"],
+        title: Float[Tensor, "B T D"],
+        valid: Bool[Tensor, "B I+T"],
+        title_end: Int[Tensor, " B"],
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
+        if not isinstance(self.attention, SequenceWiseAttention):
+            return self.attention(image, title, valid, title_end)
+        sequence = torch.cat([image, title], dim=1)
+        for layer in self.attention.layers:
+            sequence = layer(sequence, sequence, valid)
+        out = self.attention.norm(sequence)
+        return out[:, 0], out[torch.arange(len(out), device=out.device), title_end + image.shape[1]]
+
+
+def work_of(network: CmaClip, examples: Examples, *, batch: int) -> float:
+    """Floating-point operations a listing (two a product and sum) that nobody gets round: titles trimmed to each
+    batch's longest, two rows in the last layer. Each listing counts with its own picture."""
+    # What PyTorch fuses, the counter does not see.
+    with FlopCounterMode(display=False) as counter, torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), _unfused():
+        for rows in in_batches(examples, batch):
+            chunk = examples.take(rows)
+            arrays = (chunk.pictures, trim(chunk.tokens), chunk.present)
+            network.encode(*(torch.from_numpy(array) for array in arrays))
+    return counter.get_total_flops() / len(examples)
+
+
+@contextmanager
+def _unfused() -> Iterator[None]:
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+class MatrixProduct:
+    """Large matrix products in the fastest type that engines use: what processor or card can do at this moment."""
+
+    def __init__(self, device: str) -> None:
+        kind = torch.float16 if device == "cuda" else torch.float32
+        if has_bf16(torch.device(device)):
+            kind = torch.bfloat16
+        self._side = _SIDES[device]
+        random = torch.Generator().manual_seed(0)
+        self._matrices = torch.randn(2, self._side, self._side, generator=random).to(device, kind)
+
+    def rate(self) -> float:
+        """Floating-point operations a second."""
+        one, other = self._matrices
+        began, products = time.perf_counter(), 0
+        while (seconds := time.perf_counter() - began) < _SECONDS:
+            torch.mm(one, other)
+            if one.is_cuda:
+                torch.cuda.synchronize()
+            products += 1
+        return 2 * self._side**3 * products / seconds
+
+
+def untrained_model(folder: Path, preset: Preset, taxonomy: Taxonomy) -> ModelCard:
+    """A model with random weights that certifies nothing: as fast as a trained one."""
+    network = build_network(preset, taxonomy, load_pretrained=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    classes = {attribute.name: len(attribute.value_names) for attribute in taxonomy.attributes}
+    nothing = Certificate(0, None, 0, 0, None, None)
+    pooled = {name: Calibration(1.0, None, None, nothing, {}, [None] * count, []) for name, count in classes.items()}
+    card = ModelCard(
+        version="untrained",
+        created_at="",
+        preset=preset,
+        taxonomy=taxonomy,
+        image_size=network.backbone.image_size,
+        context_length=network.backbone.context_length,
+        trims_titles=network.backbone.trims_titles,
+        weights=save_weights(network, folder),
+        target_precision=Promise().target_precision,
+        confidence=Promise().confidence,
+        certificates=Certificates(Promise(), pooled, {}),
+        noise=NoiseRules(
+            image_temperatures=[1.0] * len(classes),
+            title_temperatures=[1.0] * len(classes),
+            priors=[[1 / count] * count for count in classes.values()],
+            mismatch=[0.0] * (3 + 2 * len(classes)),
+            thresholds=dict.fromkeys(FLAG_KINDS, 2.0),  # no score is so high
+            quality={},
+        ),
+        feeds=[],
+        listings={},
+        history={},
+        metrics={},
+    )
+    write_card(card, folder)
+    return card

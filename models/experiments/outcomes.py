@@ -1,0 +1,141 @@
+"""One variant of an ablation, trained with one seed and asked about the test listings: a file that is its own resume
+marker."""
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from scipy.special import softmax
+
+from models.experiments.swapped_listings import CONDITIONS, Condition, shown
+from models.experiments.variants import Lesson, Model, teach, with_both
+from models.inputs.examples import Examples
+from models.inputs.preprocessing import Processor
+from models.lifecycle.fit import Listings
+from models.rules.certificates import fit_temperature
+from schemas.errors import UserError
+
+FEWEST = 50  # listings with picture and title that a split needs
+
+
+@dataclass(frozen=True)
+class Splits:
+    """`test` has listings with both picture and title only, so that all variants answer for the same ones; `left_out`
+    counts the others, and `unmeasured` names the feeds that have no such listing."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+    left_out: int
+    unmeasured: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, listings: Listings, processor: Processor, *, threads: int) -> Self:
+        """Decodes the pictures. `UserError` where a split has too few listings with both picture and title."""
+        train, validation, test = (
+            listings.examples(processor, split, threads=threads) for split in ("train", "validation", "test")
+        )
+        for split, examples in (("train", train), ("validation", validation), ("test", test)):
+            if (both := int(np.logical_and(*examples.present.T).sum())) < FEWEST:
+                raise UserError(
+                    f"too few labelled listings to compare variants on: {both} of the {split} split have both picture "
+                    f"and title, {FEWEST} are needed. Ingest more labelled listings."
+                )
+        comparable = with_both(test)
+        unmeasured = tuple(np.setdiff1d(test.feeds, comparable.feeds).tolist())
+        return cls(train, validation, comparable, len(test) - len(comparable), unmeasured)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of everything that a variant learns from or is measured on."""
+        digest = sha256()
+        for examples in (self.train, self.validation, self.test):
+            for array in (examples.pictures, examples.tokens, examples.present, examples.labels):
+                digest.update(f"{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
+            digest.update(json.dumps([examples.feeds.tolist(), examples.products.tolist()]).encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a variant said of the test listings. By condition: per attribute the calibrated probabilities of its values,
+    and λ (NaN where it weighs nothing). `seconds` of training come after the towers' own."""
+
+    seconds: float
+    probabilities: dict[Condition, list[Float[np.ndarray, "N C"]]]
+    image_weight: dict[Condition, Float[np.ndarray, "N K"]]
+
+    def write(self, path: Path) -> None:
+        """safetensors, replaced as a whole."""
+        tensors = {f"{condition}/image_weight": weight for condition, weight in self.image_weight.items()}
+        for condition, tasks in self.probabilities.items():
+            tensors |= {f"{condition}/{k}": np.ascontiguousarray(task) for k, task in enumerate(tasks)}
+        part = path.with_suffix(".tmp")
+        save_file(tensors, part, metadata={"seconds": json.dumps(self.seconds)})
+        os.replace(part, path)
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """What `write` wrote; None where there is nothing readable (then the work is done again)."""
+        try:
+            with safe_open(path, framework="numpy") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                seconds = json.loads(file.metadata()["seconds"])
+            tasks = tensors[f"{CONDITIONS[0]}/image_weight"].shape[1]
+            return cls(
+                seconds=seconds,
+                probabilities={c: [tensors[f"{c}/{k}"] for k in range(tasks)] for c in CONDITIONS},
+                image_weight={c: tensors[f"{c}/image_weight"] for c in CONDITIONS},
+            )
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+            return None
+
+
+def run_variant(name: str, lesson: Lesson, test: Examples, *, towers: Path, folder: Path) -> Outcome:
+    """Trains a variant, and asks it about the test listings as they are and with titles or pictures swapped."""
+    began = time.monotonic()
+    model = teach(name, lesson, towers=towers, folder=folder)
+    seconds = time.monotonic() - began
+    return ask(model, lesson.validation, test, seed=lesson.preset.seed, seconds=seconds)
+
+
+def ask(model: Model, validation: Examples, test: Examples, *, seed: int, seconds: float) -> Outcome:
+    """Temperatures are fitted on the validation listings that have both picture and title, as the test's have."""
+    comparable = with_both(validation)
+    logits = model(comparable).logits
+    temperatures = [fit_temperature(task, comparable.labels[:, k]) for k, task in enumerate(logits)]
+    answers = {condition: model(shown(test, condition, seed=seed).examples) for condition in CONDITIONS}
+    probabilities = {
+        condition: [
+            softmax(task / temperature, axis=1).astype(np.float32)
+            for task, temperature in zip(answer.logits, temperatures, strict=True)
+        ]
+        for condition, answer in answers.items()
+    }
+    return Outcome(seconds, probabilities, {condition: answer.image_weight for condition, answer in answers.items()})
+
+
+def late_fusion(outcomes: Sequence[Outcome]) -> Outcome:
+    """The mean of calibrated probabilities; it costs what its parts cost."""
+    first = outcomes[0]
+    return replace(
+        first,
+        seconds=sum(outcome.seconds for outcome in outcomes),
+        probabilities={
+            condition: [
+                np.mean([outcome.probabilities[condition][k] for outcome in outcomes], axis=0)
+                for k in range(len(first.probabilities[condition]))
+            ]
+            for condition in first.probabilities
+        },
+    )

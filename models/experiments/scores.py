@@ -1,0 +1,110 @@
+"""Variants of an ablation held against each other: means over seeds, and how far each is behind the full network."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from models.evaluation.intervals import interval, product_weights
+from models.evaluation.metrics import evaluate
+from models.experiments.outcomes import Outcome
+from models.experiments.swapped_listings import CONDITIONS, Condition, shown
+from models.inputs.examples import Examples
+
+METRICS = ("accuracy", "macro_f1", "recall_oracle", "aurc")
+MEAN = "mean"  # over the attributes that have labels
+
+Outcomes = Mapping[int, Outcome]  # by seed
+
+# Of confidences, what is right and R weightings of N listings: a metric in each weighting, as in `intervals.py`.
+Measure = Callable[[Float[np.ndarray, " N"], Bool[np.ndarray, " N"], Float[np.ndarray, "R N"]], Float[np.ndarray, " R"]]
+
+
+def scores(
+    outcomes: Outcomes, test: Examples, attributes: Sequence[str], target_precision: float
+) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
+    """By condition, attribute (or `mean`) and metric: `mean` and `std` over the seeds, and each seed's own."""
+    found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    for condition in CONDITIONS:
+        of_seed = [_metrics(outcome, condition, test, attributes, target_precision) for outcome in outcomes.values()]
+        found[condition] = {
+            name: {metric: _spread([metrics[name][metric] for metrics in of_seed]) for metric in METRICS}
+            for name in of_seed[0]
+        }
+    return found
+
+
+def behind(full: Outcomes, other: Outcomes, test: Examples, condition: Condition, measure: Measure) -> dict[str, float]:
+    """The measure's mean over attributes and seeds: full − other, with the 95 % interval of a paired bootstrap over
+    products. Both have the same seeds."""
+    products = [by_products(outcomes, test, condition, measure) for outcomes in (full, other)]
+    (value, resamples), (other_value, other_resamples) = products
+    low, high = interval(resamples - other_resamples)
+    return {"mean": value - other_value, "low": low, "high": high}
+
+
+def by_products(
+    outcomes: Outcomes, test: Examples, condition: Condition, measure: Measure
+) -> tuple[float, Float[np.ndarray, " R"]]:
+    """The measure's mean: of the test listings, and of each resample of their products, which are the same resamples in
+    every call."""
+    once = np.ones((1, len(test)))
+    answers = [
+        (outcome.probabilities[condition][k], test.labels[:, k])
+        for outcome in outcomes.values()
+        for k in range(test.labels.shape[1])
+        if (test.labels[:, k] >= 0).any()
+    ]
+
+    def means(weights: Float[np.ndarray, "R N"]) -> Float[np.ndarray, " R"]:
+        parts = [
+            measure(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, weights * (labels >= 0))
+            for probabilities, labels in answers
+        ]
+        return np.asarray(np.nanmean(parts, axis=0))
+
+    resamples = np.concatenate([means(weights) for weights in product_weights(test.products)])
+    return float(means(once)[0]), resamples
+
+
+def image_weights(
+    outcomes: Outcomes, test: Examples, attributes: Sequence[str]
+) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
+    """By feed, attribute and condition: mean λ, of all listings of the feed where nothing is swapped, else of the
+    swapped ones alone."""
+    found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+    for feed in np.unique(test.feeds).tolist():
+        found[feed] = {name: {} for name in attributes}
+        for condition in CONDITIONS:
+            means = []
+            for seed, outcome in outcomes.items():
+                swapped = shown(test, condition, seed=seed).swapped
+                chosen = (test.feeds == feed) & (swapped if condition != "clean" else True)
+                means.append(outcome.image_weight[condition][chosen].mean(axis=0))
+            for k, name in enumerate(attributes):
+                found[feed][name][condition] = _spread([float(mean[k]) for mean in means])
+    return found
+
+
+def _metrics(
+    outcome: Outcome, condition: Condition, test: Examples, attributes: Sequence[str], target_precision: float
+) -> dict[str, dict[str, float]]:
+    found = {}
+    for k, name in enumerate(attributes):
+        if (test.labels[:, k] >= 0).any():
+            metrics = evaluate(
+                outcome.probabilities[condition][k],
+                test.labels[:, k],
+                accepted=np.zeros(len(test), dtype=bool),
+                target_precision=target_precision,
+            ).to_dict()
+            found[name] = {metric: metrics[metric] for metric in METRICS}
+    found[MEAN] = {metric: float(np.mean([of[metric] for of in found.values()])) for metric in METRICS}
+    return found
+
+
+def _spread(values: list[float]) -> dict[str, Any]:
+    """`std` is the sample's; None of one value."""
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return {"mean": float(np.mean(values)), "std": std, "seeds": values}

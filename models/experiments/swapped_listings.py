@@ -1,0 +1,54 @@
+"""Wrong listings made from right ones: some are shown under the title, or with the picture, of another product."""
+
+from dataclasses import replace
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from jaxtyping import Bool, Int, Shaped
+
+from models.inputs.examples import Examples
+from schemas.errors import UserError
+
+Condition = Literal["clean", "swapped titles", "swapped pictures"]
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
+SHARE = 0.3
+
+
+class Shown(NamedTuple):
+    """Listings as a test shows them, and which of them are not as they were. Labels stay."""
+
+    examples: Examples
+    swapped: Bool[np.ndarray, " N"]
+
+
+def shown(examples: Examples, condition: Condition, *, share: float = SHARE, seed: int = 0) -> Shown:
+    """Of listings that have both picture and title; the same listings are swapped under both conditions of a seed."""
+    if condition == "clean":
+        return Shown(examples, np.zeros(len(examples), dtype=bool))
+    rows = swapped_rows(examples.products, examples.feeds, share=share, seed=seed)
+    part = "tokens" if condition == "swapped titles" else "pictures"
+    swapped = replace(examples, **{part: getattr(examples, part)[rows]})
+    return Shown(swapped, rows != np.arange(len(rows)))
+
+
+def swapped_rows(
+    products: Shaped[np.ndarray, " N"], feeds: Shaped[np.ndarray, " N"], *, share: float, seed: int
+) -> Int[np.ndarray, " N"]:
+    """From which row each listing takes what is swapped: a permutation that moves a `share` of each feed's listings,
+    each to another product of the feed. `UserError` where more than half of the chosen listings are one product's."""
+    generator = np.random.default_rng(seed)
+    rows = np.arange(len(products))
+    for feed in np.unique(feeds):
+        of_feed = np.flatnonzero(feeds == feed)
+        chosen = generator.choice(of_feed, size=round(share * len(of_feed)), replace=False)
+        _, product, counts = np.unique(products[chosen], return_inverse=True, return_counts=True)
+        largest = int(counts.max(initial=0))
+        if 2 * largest > len(chosen):
+            raise UserError(
+                f"feed {feed} has too few products among its {len(of_feed)} labelled test listings to swap titles or "
+                "pictures between products: ingest more labelled listings, or leave the feed out with --feed"
+            )
+        # Products stand in a random order, each in one piece; a shift by the longest piece leaves none in its own.
+        grouped = chosen[np.argsort(generator.permutation(len(counts))[product], kind="stable")]
+        rows[grouped] = np.roll(grouped, largest)
+    return rows

@@ -1,0 +1,170 @@
+"""From labelled listings to a finished model: train, calibrate, learn the noise rules, evaluate, save."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.engines.features import Predictions, classify, encode
+from models.engines.machine import best_device
+from models.engines.process import keep_freed_memory
+from models.engines.torch_engine import TorchEngine
+from models.evaluation.metrics import evaluate
+from models.inputs.examples import Examples
+from models.inputs.preprocessing import Processor
+from models.lifecycle.card import ModelCard, write_card
+from models.lifecycle.weights import build_network, save_weights
+from models.network.cma_clip import CmaClip
+from models.rules.certificates import By, Certificates, Promise
+from models.rules.certify import Labelled, certificates_of
+from models.rules.fit_noise import fit_noise_rules
+from models.rules.noise import NoiseRules
+from models.training.launch import train_together
+from models.training.presets import Preset
+from models.training.teacher.soft_targets import taught
+from models.training.train import Progress, train
+from schemas.errors import UserError
+from schemas.taxonomy import Taxonomy
+
+_FEWEST = 50  # labelled listings a split needs before anything said of it means something
+
+
+@dataclass(frozen=True)
+class Listings:
+    """N listings with their labels (−1: none, one column an attribute), splits, feeds and products, as arrays."""
+
+    titles: Sequence[str]
+    pictures: Sequence[bytes | None]
+    labels: NDArray[np.int64]
+    splits: NDArray[np.str_]
+    feeds: NDArray[np.str_]
+    products: NDArray[np.str_]  # of all feeds: no two merchants' products have the same name here
+
+    def examples(
+        self, processor: Processor, split: str, *, threads: int, progress: Callable[[int], None] | None = None
+    ) -> Examples:
+        """The decoded listings of one split that have at least one label, and a picture or a title."""
+        shown = np.array(
+            [p is not None or bool(t) for p, t in zip(self.pictures, self.titles, strict=True)], dtype=bool
+        )
+        rows = np.flatnonzero((self.splits == split) & (self.labels >= 0).any(axis=1) & shown).tolist()
+        titles = [self.titles[row] for row in rows]
+        pictures = [self.pictures[row] for row in rows]
+        return Examples(
+            pictures=processor.pictures(pictures, threads=threads, progress=progress),
+            tokens=processor.tokens(titles),
+            present=np.array([[p is not None, bool(t)] for p, t in zip(pictures, titles, strict=True)]).reshape(-1, 2),
+            labels=self.labels[rows],
+            feeds=self.feeds[rows],
+            products=self.products[rows],
+        )
+
+
+def fit(
+    listings: Listings,
+    *,
+    preset: Preset,
+    taxonomy: Taxonomy,
+    folder: Path,
+    target_precision: float,
+    confidence: float,
+    certify: By = "attribute",
+    stored_picture_size: int,
+    threads: int,
+    processes: int = 0,
+    cache_bytes: int = 20_000_000_000,
+    progress: Callable[[Progress], None] | None = None,
+) -> ModelCard:
+    """Writes a whole model into `folder` and returns its card; what a killed run left there is gone on with.
+    `processes` train together (0: one for every CUDA card, else one). `UserError` where there is too little to learn.
+    """
+    _require_enough(listings, taxonomy)
+    keep_freed_memory()
+    network = build_network(preset, taxonomy, load_pretrained=True)
+    backbone = network.backbone
+    processor = Processor.of(preset.architecture.backbone, backbone)
+    processor.require_stored_size(stored_picture_size)
+    parts = {
+        split: listings.examples(processor, split, threads=threads)
+        for split in ("train", "validation", "calibration", "test")
+    }
+    device = best_device()
+    soft_targets = folder / "soft_targets.safetensors"
+    parts["train"] = taught(parts["train"], network.classes, preset, soft_targets, progress)
+    learned = network, preset, parts["train"], parts["validation"]
+    if (together := processes or torch.cuda.device_count() or 1) > 1:
+        train_together(*learned, taxonomy, folder=folder, processes=together, cache_bytes=cache_bytes)
+    history = train(*learned, folder=folder, device=device, cache_bytes=cache_bytes, progress=progress)
+    predictions = {split: _predict(network, parts[split]) for split in ("validation", "calibration", "test")}
+    labelled = {split: Labelled.of(found, parts[split]) for split, found in predictions.items()}
+    promise = Promise(target_precision, confidence, certify)
+    certificates = certificates_of(labelled["validation"], labelled["calibration"], taxonomy.attributes, promise)
+    created = datetime.now(UTC)
+    weights = save_weights(network, folder)
+    card = ModelCard(
+        version=f"{created:%Y%m%d-%H%M%S}-{weights[:8]}",
+        created_at=created.isoformat(timespec="seconds"),
+        preset=preset,
+        taxonomy=taxonomy,
+        image_size=backbone.image_size,
+        context_length=backbone.context_length,
+        trims_titles=backbone.trims_titles,
+        weights=weights,
+        target_precision=target_precision,
+        confidence=confidence,
+        certificates=certificates,
+        noise=_noise_rules(network, parts["validation"], predictions["validation"], taxonomy, certificates),
+        feeds=sorted({*parts["train"].feeds.tolist(), *parts["validation"].feeds.tolist()}),
+        listings={split: len(examples) for split, examples in parts.items()},
+        history=history.accuracy,
+        metrics=metrics_of(labelled["test"], certificates),
+    )
+    write_card(card, folder)
+    soft_targets.unlink(missing_ok=True)
+    return card
+
+
+def metrics_of(test: Labelled, certificates: Certificates) -> dict[str, dict[str, float]]:
+    """Per attribute, `AttributeMetrics` as a dictionary."""
+    metrics = {}
+    for k, name in enumerate(certificates.pooled):
+        probabilities = certificates.probabilities(name, test.predictions.logits[k], test.feeds)
+        metrics[name] = evaluate(
+            probabilities,
+            test.labels[:, k],
+            accepted=certificates.accepted(name, probabilities, test.feeds),
+            target_precision=certificates.promise.target_precision,
+        ).to_dict()
+    return metrics
+
+
+def _predict(network: CmaClip, examples: Examples) -> Predictions:
+    return classify(network, encode(TorchEngine(network), examples), examples.present)
+
+
+def _noise_rules(
+    network: CmaClip, examples: Examples, original: Predictions, taxonomy: Taxonomy, certificates: Certificates
+) -> NoiseRules:
+    shift = np.roll(np.arange(len(examples)), 1 + len(examples) // 3)  # every picture under another listing's title
+    swapped = _predict(network, replace(examples, tokens=examples.tokens[shift]))
+    probabilities = [
+        certificates.probabilities(name, logits, examples.feeds)
+        for name, logits in zip(taxonomy.names, original.logits, strict=True)
+    ]
+    return fit_noise_rules(original, swapped, probabilities, examples.labels)
+
+
+def _require_enough(listings: Listings, taxonomy: Taxonomy) -> None:
+    for k, attribute in enumerate(taxonomy.attributes):
+        for split in ("train", "validation", "calibration", "test"):
+            labelled = int(((listings.splits == split) & (listings.labels[:, k] >= 0)).sum())
+            if labelled < _FEWEST:
+                raise UserError(
+                    f"too few labels to train on: {labelled} listings of the {split} split are labelled with "
+                    f"{attribute.name!r}, {_FEWEST} are needed. Ingest more labelled listings, map the label column "
+                    f"under [feeds.….labels], or take {attribute.name!r} out of the taxonomy."
+                )

@@ -1,0 +1,47 @@
+"""Whether a compiled engine may stand in for the reference: the same answers on real listings, or it is refused."""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import softmax
+
+if TYPE_CHECKING:
+    from models.engines.features import Predictions
+
+LEAST_AGREEMENT = 0.98
+MOST_PROBABILITY_ERROR = 0.01
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Over all attributes of `listings` listings: share of equal argmaxes, mean absolute error of probabilities."""
+
+    listings: int
+    agreement: float
+    probability_error: float
+
+    @property
+    def passed(self) -> bool:
+        return self.agreement >= LEAST_AGREEMENT and self.probability_error <= MOST_PROBABILITY_ERROR
+
+    def to_dict(self) -> dict[str, float | bool]:
+        return {**asdict(self), "passed": self.passed}
+
+    def __str__(self) -> str:
+        return (
+            f"argmax agreement {self.agreement:.2%} (at least {LEAST_AGREEMENT:.0%}), mean probability error "
+            f"{self.probability_error:.1e} (at most {MOST_PROBABILITY_ERROR:.0e}) on {self.listings} listings"
+        )
+
+
+def compare(reference: "Predictions", candidate: "Predictions") -> Gate:
+    """One NaN or infinity anywhere is no agreement at all."""
+    listings = len(reference.similarity)
+    if not all(np.isfinite(part).all() for part in (*candidate.logits, candidate.similarity)):
+        return Gate(listings, 0.0, 1.0)
+    equal, errors = [], []
+    for expected, got in zip(reference.logits, candidate.logits, strict=True):
+        equal.append(expected.argmax(1) == got.argmax(1))
+        errors.append(np.abs(softmax(expected, axis=1) - softmax(got, axis=1)).mean())
+    return Gate(listings, float(np.mean(equal)), float(np.mean(errors)))

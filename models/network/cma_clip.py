@@ -1,0 +1,125 @@
+"""CMA-CLIP (Liu et al. 2021): CLIP's towers, sequence-wise attention; per task, modality-wise attention and a head."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor, nn
+
+from models.network.attention import Concatenation, ModalityWiseAttention, NoSequenceAttention, SequenceWiseAttention
+from models.network.towers import ClipBackbone, ImageSequence, TitleSequence
+
+
+class Encoded(NamedTuple):
+    """What one pass over a picture and a title leaves: I′ and T′, and the towers' own global embeddings."""
+
+    image_out: Float[Tensor, "B D"]
+    title_out: Float[Tensor, "B D"]
+    image_embedding: Float[Tensor, "B D"]
+    title_embedding: Float[Tensor, "B D"]
+
+
+class Classified(NamedTuple):
+    """Logits of each task; λ: how much each task took from the image, in [0, 1]; and the logits that picture and title
+    belong together, by I′ and by T′."""
+
+    logits: list[Tensor]
+    image_weight: Float[Tensor, "B K"]
+    match: Float[Tensor, "B 2"]
+
+
+class CmaClip(nn.Module):
+    """`encode` is what engines run; `classify`, `probe` and `pooled` are what remains when their outputs are kept."""
+
+    pool: Tensor
+
+    def __init__(
+        self,
+        backbone: ClipBackbone,
+        *,
+        classes: list[int],
+        attention_layers: int,
+        attention_heads: int,
+        hidden: int,
+        dropout: float = 0.0,
+        sequence_attention: bool = True,
+        modality_attention: bool = True,
+    ) -> None:
+        super().__init__()
+        width = backbone.width
+        self.backbone = backbone
+        self.classes = classes
+        self.sequence_attention: nn.Module = (
+            SequenceWiseAttention(width=width, layers=attention_layers, heads=attention_heads)
+            if sequence_attention
+            else NoSequenceAttention()
+        )
+        self.modality_attentions = nn.ModuleList(
+            ModalityWiseAttention(width=width) if modality_attention else Concatenation() for _ in classes
+        )
+        fused = width if modality_attention else 2 * width
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Linear(fused, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, count))
+            for count in classes
+        )
+        # Image–text matching is no part of the paper's network: whether picture and title are of one listing, read off
+        # I′ and off T′, so that each must know it, and a head can be unsure where they are not.
+        self.matching = nn.Linear(width, 1)
+        # Nor are probes, which read one tower's embedding alone: what the picture alone and the title alone say is
+        # evidence of noise, and supervises towers that start from random weights.
+        self.image_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
+        self.title_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
+        # How much head, image probe and title probe count, per task: the heads alone, until pooling.py says otherwise.
+        self.register_buffer("pool", torch.eye(3)[0].repeat(len(classes), 1))
+
+    def encode(
+        self,
+        pictures: UInt8[Tensor, "B H W 3"],
+        tokens: Int[Tensor, "B T"],
+        present: Bool[Tensor, "B 2"],
+    ) -> Encoded:
+        """`present` says which of picture and title a listing has; at least one must be true."""
+        return self.attend(self.backbone.images(pictures), self.backbone.titles(tokens), present)
+
+    def attend(self, image: ImageSequence, title: TitleSequence, present: Bool[Tensor, "B 2"]) -> Encoded:
+        """`encode` from the towers' outputs on."""
+        seen = present[:, :1].expand(-1, image.sequence.shape[1])
+        valid = torch.cat([seen, title.valid & present[:, 1:]], dim=1)
+        image_out, title_out = self.sequence_attention(image.sequence, title.sequence, valid, title.end)
+        return Encoded(image_out, title_out, image.embedding, title.embedding)
+
+    def classify(
+        self,
+        image_out: Float[Tensor, "B D"],
+        title_out: Float[Tensor, "B D"],
+        present: Bool[Tensor, "B 2"],
+    ) -> Classified:
+        fused = [attend(image_out, title_out, present) for attend in self.modality_attentions]
+        logits = [head(context) for head, (context, _) in zip(self.heads, fused, strict=True)]
+        match = self.matching(torch.stack([image_out, title_out], dim=1))[..., 0]
+        return Classified(logits, torch.stack([weight for _, weight in fused], dim=1), match)
+
+    def probe(
+        self, image_embedding: Float[Tensor, "B D"], title_embedding: Float[Tensor, "B D"]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Per task, the logits of the picture alone and of the title alone."""
+        return (
+            [probe(image_embedding) for probe in self.image_probes],
+            [probe(title_embedding) for probe in self.title_probes],
+        )
+
+    def pooled(
+        self,
+        logits: list[Tensor],
+        image_logits: list[Tensor],
+        title_logits: list[Tensor],
+        present: Bool[Tensor, "B 2"],
+    ) -> list[Tensor]:
+        """Per task, the logits of heads and probes together; a probe whose modality is missing says nothing."""
+        image, title = present.T[..., None]
+        return [
+            of_head * head + of_image * by_image.log_softmax(1) * image + of_title * by_title.log_softmax(1) * title
+            for (of_head, of_image, of_title), head, by_image, by_title in zip(
+                self.pool, logits, image_logits, title_logits, strict=True
+            )
+        ]

@@ -1,0 +1,203 @@
+"""CLIP's two towers, giving every patch and every token in the joint space. The only file that knows open_clip."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, NamedTuple, cast
+
+import open_clip
+import torch
+from jaxtyping import Bool, Float, Int, Num
+from open_clip.timm_model import TimmModel
+from open_clip.transformer import TextTransformer, VisionTransformer
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from schemas.errors import ConfigurationError
+
+CONFIGS = Path(__file__).parent / "configs"
+_POOLS = ("argmax", "eos", "last")  # where a title ends, as open_clip's text towers say it
+_LOADING_FAULTS = (
+    *(RuntimeError, OSError, ValueError, KeyError, EOFError, UnpicklingError, SafetensorError, UserWarning),
+    *(AttributeError, TypeError, StopIteration),  # of files that hold something else than named tensors
+)
+
+
+class ImageSequence(NamedTuple):
+    """An image as the sequence-wise attention reads it: the class position first, then the patches (I = 1 + P)."""
+
+    sequence: Float[Tensor, "B I D"]
+    embedding: Float[Tensor, "B D"]
+
+
+class TitleSequence(NamedTuple):
+    """A title as the sequence-wise attention reads it; `end` is the end-of-text position."""
+
+    sequence: Float[Tensor, "B T D"]
+    embedding: Float[Tensor, "B D"]
+    end: Int[Tensor, " B"]
+    valid: Bool[Tensor, "B T"]
+
+
+class Normalisation(nn.Module):
+    """Pixels of 0–255 with the mean and deviation that the tower was trained on, given as shares of 255."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, *, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        for name, values in (("mean", mean), ("std", std)):
+            self.register_buffer(name, torch.tensor(values) * 255.0, persistent=False)
+
+    def forward(self, pictures: Num[Tensor, "B H W 3"]) -> Float[Tensor, "B H W 3"]:
+        return (pictures - self.mean) / self.std
+
+
+class ClipBackbone(nn.Module):
+    """Any open_clip model whose text tower is a `TextTransformer`; its own projections lead into the joint space."""
+
+    def __init__(self, clip: open_clip.CustomTextCLIP) -> None:
+        super().__init__()
+        text = clip.text
+        readable = isinstance(text, TextTransformer) and text.pool_type in _POOLS
+        if not readable or text.cls_emb is not None or text.use_pad_mask:
+            raise ConfigurationError(f"the text tower {type(clip.text).__name__} gives no token embeddings")
+        if not isinstance(clip.visual, VisionTransformer | TimmModel):
+            raise ConfigurationError(f"the image tower {type(clip.visual).__name__} gives no patch embeddings")
+        self.visual = clip.visual
+        self.text = clip.text
+        if isinstance(self.visual, VisionTransformer):
+            self.visual.output_tokens = True
+        self.logit_scale = clip.logit_scale
+        self.title_dropout = 0.0
+        height, width = self.visual.image_size
+        self.image_size: tuple[int, int] = (int(height), int(width))
+        self.context_length: int = clip.context_length
+        self.width: int = int(clip.text.output_dim or clip.text.width)
+        # Behind a causal mask, padding after the end changes nothing.
+        self.trims_titles: bool = clip.text.attn_mask is not None and clip.text.pool_type != "last"
+        preprocess = open_clip.get_model_preprocess_cfg(clip)
+        self.normalise: nn.Module = Normalisation(mean=preprocess["mean"], std=preprocess["std"])
+
+    def images(self, pictures: Num[Tensor, "B H W 3"]) -> ImageSequence:
+        """Pictures as they were decoded (0–255, RGB; uint8, or floats where they were mixed); the normalisation is part
+        of the network."""
+        normal = self.normalise(pictures).permute(0, 3, 1, 2)
+        if isinstance(self.visual, VisionTransformer):
+            pooled, patches = self.visual(normal)
+            if self.visual.final_ln_after_pool:
+                patches = self.visual.ln_post(patches)
+            if self.visual.proj is not None:
+                patches = patches @ self.visual.proj
+        else:
+            features = self.visual.trunk.forward_features(normal)
+            pooled = self.visual.head(self.visual.trunk.forward_head(features))
+            patches = self._alone(features)
+        return ImageSequence(torch.cat([pooled[:, None], patches], dim=1), pooled)
+
+    def _alone(self, features: Float[Tensor, "B ..."]) -> Float[Tensor, "B P D"]:
+        """Each patch as the tower would embed a picture that shows nothing else: through its pooling, norm and
+        projection. Of SigLIP's attention pooling that leaves the value and the MLP, as a softmax over one patch is 1.
+        """
+        trunk = self.visual.trunk
+        if features.ndim == 4:
+            maps_end_in_channels = getattr(trunk, "output_fmt", "NCHW") == "NHWC"
+            patches = features.flatten(1, 2) if maps_end_in_channels else features.flatten(2).transpose(1, 2)
+            alone = patches.flatten(0, 1)
+            alone = alone[:, None, None] if maps_end_in_channels else alone[..., None, None]
+        else:
+            prefix = getattr(trunk, "num_prefix_tokens", 0)
+            patches = features[:, prefix:]
+            # In the places of class and register tokens, too: poolings read them, skip them or count them.
+            alone = patches.flatten(0, 1)[:, None].expand(-1, 1 + prefix, -1)
+        return cast(Tensor, self.visual.head(trunk.forward_head(alone))).unflatten(0, patches.shape[:2])
+
+    def titles(self, tokens: Int[Tensor, "B T"]) -> TitleSequence:
+        """Token ids, padded with zeros to any length up to the context length."""
+        if not self.trims_titles:
+            tokens = F.pad(tokens, (0, self.context_length - tokens.shape[1]))
+        text, length = self.text, tokens.shape[1]
+        causal = None if text.attn_mask is None else text.attn_mask[:length, :length]
+        embedded = text.token_embedding(tokens) + text.positional_embedding[:length]
+        embedded = F.dropout(embedded, self.title_dropout, self.text.training)
+        sequence = text.ln_final(text.transformer(embedded, attn_mask=causal))
+        if isinstance(text.text_projection, nn.Linear):
+            sequence = text.text_projection(sequence)
+        elif text.text_projection is not None:
+            sequence = sequence @ text.text_projection
+        positions = torch.arange(length, device=tokens.device)
+        if text.pool_type == "last":
+            end = positions[-1].expand(tokens.shape[0])
+        elif text.pool_type == "eos":
+            end = (tokens == text.eos_id).int().argmax(dim=-1)
+        else:
+            end = tokens.argmax(dim=-1)
+        embedding = sequence.gather(1, end[:, None, None].expand(-1, 1, sequence.shape[-1]))[:, 0]
+        return TitleSequence(sequence, embedding, end, positions[None, :] <= end[:, None])
+
+
+def build_backbone(name: str, *, pretrained: str | None, random_weights: bool = False) -> ClipBackbone:
+    """An open_clip model by name, `hf-hub:` name or `local-dir:`, with a pretrained tag or checkpoint file.
+
+    `random_weights` says that no weights are wanted (training from scratch, or a checkpoint of ours is loaded
+    next). Otherwise missing, unknown or partial weights raise `ConfigurationError`. Either way `pretrained` tells how
+    pictures are normalised.
+    """
+    open_clip.add_model_config(CONFIGS)
+    known = ":" in name or name in open_clip.list_models()
+    if not known:
+        raise ConfigurationError(
+            f"model.backbone: open_clip has no model {name!r}; `open_clip.list_models()` lists its names"
+        )
+
+    def says_what_we_know(record: logging.LogRecord) -> bool:
+        return not (random_weights and "No pretrained weights" in record.getMessage())
+
+    logging.root.addFilter(says_what_we_know)  # open_clip warns on the root logger
+    try:
+        with warnings.catch_warnings():
+            # open_clip loads weights under another activation than they were trained with, and only warns.
+            warnings.filterwarnings("error", message="QuickGELU mismatch")
+            clip = open_clip.create_model(
+                name,
+                pretrained=None if random_weights else pretrained,
+                load_weights=not random_weights,
+                require_pretrained=not random_weights,
+                pretrained_text=not random_weights,
+                force_custom_text=True,
+                force_preprocess_cfg=_normalisation(name, pretrained),
+            )
+    except _LOADING_FAULTS as error:
+        raise ConfigurationError(
+            f"model.pretrained: the weights {pretrained!r} of {name} could not be loaded ({error}). Give a tag that "
+            f"open_clip knows ({', '.join(open_clip.list_pretrained_tags_by_model(name)) or 'it has none'}) and can "
+            "download, or the path of a checkpoint file."
+        ) from error
+    finally:
+        logging.root.removeFilter(says_what_we_know)
+    return ClipBackbone(cast(open_clip.CustomTextCLIP, clip))
+
+
+def _normalisation(name: str, pretrained: str | None) -> dict[str, Any]:
+    """Mean and deviation of the pictures behind a tag's weights; behind a checkpoint file's, those of the model's tags
+    where they agree (open_clip takes CLIP's for any file). Empty where the model's own configuration says it."""
+    tag = open_clip.get_pretrained_cfg(name, pretrained) if pretrained else {}
+    siblings = (open_clip.get_pretrained_cfg(name, other) for other in open_clip.list_pretrained_tags_by_model(name))
+    found = {(tuple(known["mean"]), tuple(known["std"])) for known in ([tag] if tag else siblings)}
+    return dict(zip(("mean", "std"), found.pop(), strict=True)) if len(found) == 1 else {}
+
+
+def title_tokenizer(name: str) -> open_clip.tokenizer.SimpleTokenizer:
+    """The tokenizer that belongs to an open_clip model: titles → `(B, context_length)` ids."""
+    open_clip.add_model_config(CONFIGS)
+    try:
+        return cast(open_clip.tokenizer.SimpleTokenizer, open_clip.get_tokenizer(name))
+    except (ImportError, OSError) as error:  # SigLIP's come from Hugging Face, through their package
+        raise ConfigurationError(
+            f"model.backbone: the tokenizer of {name} could not be had ({error}). Where it needs `transformers`: "
+            "uv pip install transformers sentencepiece"
+        ) from error

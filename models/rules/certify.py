@@ -1,0 +1,174 @@
+"""Makes the certificates of feeds, from labelled listings that training has not seen."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.special import softmax
+
+from models.evaluation.metrics import expected_calibration_error
+from models.inputs.examples import Examples
+from models.rules.certificates import (
+    Bools,
+    Calibration,
+    Certificate,
+    Certificates,
+    Feeds,
+    Floats,
+    Ints,
+    Promise,
+    fit_temperature,
+)
+from models.rules.design_effect import design_effect, intraclass_correlation
+from models.rules.thresholds import certify_threshold, labels_needed, lower_bound
+from schemas.taxonomy import Attribute
+
+if TYPE_CHECKING:
+    from models.engines.features import Predictions
+
+_OWN_TEMPERATURE = 200  # labelled listings that a feed needs for a temperature of its own
+_OWN_GROUP = 100  # listings predicted as a value, for it to be certified apart from the rest
+_QUANTILES = 200
+
+
+class Labelled(NamedTuple):
+    """N listings as an engine predicts them; (N, K) labels with −1 for none; (N,) feeds and products."""
+
+    predictions: "Predictions"
+    labels: Ints
+    feeds: Feeds
+    products: Feeds
+
+    @classmethod
+    def of(cls, predictions: "Predictions", examples: Examples) -> "Labelled":
+        return cls(predictions, examples.labels, examples.feeds, examples.products)
+
+
+class Evidence(NamedTuple):
+    """Of N labelled listings: how sure the tags are, which are right, whose listings they are; and how being right is
+    correlated within products, by all listings of the attribute."""
+
+    confidence: Floats
+    right: Bools
+    products: Feeds
+    correlation: float
+
+    def of(self, rows: Bools) -> "Evidence":
+        return Evidence(self.confidence[rows], self.right[rows], self.products[rows], self.correlation)
+
+    @property
+    def design_effect(self) -> float:
+        return design_effect(self.products, self.correlation)
+
+    def threshold(self, promise: Promise, *, risk: float) -> float | None:
+        return certify_threshold(self.confidence, self.right, promise, risk=risk, design_effect=self.design_effect)
+
+
+def certificates_of(
+    validation: Labelled,
+    calibration: Labelled,
+    attributes: Sequence[Attribute],
+    promise: Promise,
+    *,
+    pooled: Mapping[str, Calibration] | None = None,
+) -> Certificates:
+    """Temperatures from `validation`, thresholds from `calibration`, for each feed there. `pooled`, over all feeds, is
+    made from the same listings unless it is given: where they are of some feeds only."""
+    together = dict(pooled or {})
+    own: dict[str, dict[str, Calibration]] = {}
+    for k, attribute in enumerate(attributes):
+        known, labels = validation.labels[:, k], calibration.labels[:, k]
+        seen, logits = validation.predictions.logits[k], calibration.predictions.logits[k]
+        if pooled is None:
+            common = fit_temperature(seen, known)
+            together[attribute.name] = calibrate(
+                logits, labels, calibration.products, attribute, promise, temperature=common
+            )
+        for feed in np.unique(calibration.feeds[labels >= 0]).tolist():
+            before, here = validation.feeds == feed, calibration.feeds == feed
+            enough = (known[before] >= 0).sum() >= _OWN_TEMPERATURE
+            own.setdefault(feed, {})[attribute.name] = calibrate(
+                logits[here],
+                labels[here],
+                calibration.products[here],
+                attribute,
+                promise,
+                temperature=fit_temperature(seen[before], known[before])
+                if enough
+                else together[attribute.name].temperature,
+            )
+    return Certificates(promise, together, own)
+
+
+def calibrate(
+    logits: Floats, labels: Ints, products: Feeds, attribute: Attribute, promise: Promise, *, temperature: float
+) -> Calibration:
+    """One attribute on (N, C) logits of listings that neither training nor the temperature has seen."""
+    known = labels >= 0
+    logits, labels, products = logits[known], labels[known], products[known]
+    probabilities = softmax(logits / np.float64(temperature), axis=1)
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    right = predicted == labels
+    raw = softmax(logits.astype(np.float64), axis=1).max(axis=1)
+    correlation = intraclass_correlation(right, products)
+    evidence = Evidence(confidence, right, products, correlation)
+    certificate = certify(evidence, promise, risk=promise.risk)
+    fewest = promise.fewest(promise.risk)
+    by_value = {
+        name: certify(evidence.of(predicted == value), promise, risk=promise.risk)
+        for value, name in enumerate(attribute.value_names)
+        if (predicted == value).sum() >= fewest
+    }
+    thresholds = (
+        group_thresholds(predicted, evidence, promise, classes=logits.shape[1])
+        if promise.by == "value"
+        else [certificate.threshold] * logits.shape[1]
+    )
+    return Calibration(
+        temperature=temperature,
+        ece_before=expected_calibration_error(raw, right) if len(right) else None,
+        ece_after=expected_calibration_error(confidence, right) if len(right) else None,
+        certificate=certificate,
+        values=by_value,
+        thresholds=thresholds,
+        confidences=_quantiles(confidence),
+    )
+
+
+def group_thresholds(predicted: Ints, evidence: Evidence, promise: Promise, *, classes: int) -> list[float | None]:
+    """A threshold for each of the classes. Values predicted often enough are a group each, the others one together;
+    each of G groups is certified at δ/G, so that all hold at once, and with them their union.
+
+    What the groups are depends on the predictions, never on which of them are right.
+    """
+    often = np.flatnonzero(np.bincount(predicted, minlength=classes) >= _OWN_GROUP).tolist()
+    groups = [[value] for value in often]
+    rest = [value for value in range(classes) if value not in often]
+    if np.isin(predicted, rest).any():
+        groups.append(rest)
+    thresholds: list[float | None] = [None] * classes
+    for group in groups:
+        found = evidence.of(np.isin(predicted, group)).threshold(promise, risk=promise.risk / len(groups))
+        for value in group:
+            thresholds[value] = found
+    return thresholds
+
+
+def certify(evidence: Evidence, promise: Promise, *, risk: float) -> Certificate:
+    """The lowest threshold that can be certified at this risk, and how it does on these N listings."""
+    confidence, right, together = evidence.confidence, evidence.right, evidence.design_effect
+    threshold = evidence.threshold(promise, risk=risk)
+    if threshold is None:
+        more = labels_needed(confidence, right, promise, risk=risk, design_effect=together)
+        return Certificate(len(right), threshold, 0, 0, None, more, together)
+    accepted = confidence >= threshold
+    count, hits = int(accepted.sum()), int(right[accepted].sum())
+    bound = lower_bound(hits, count, risk, design_effect=together)
+    return Certificate(len(right), threshold, count, hits, bound, 0, together)
+
+
+def _quantiles(confidence: Floats) -> list[float]:
+    """Sorted; all of them, where they are few."""
+    if len(confidence) <= _QUANTILES:
+        return [float(value) for value in np.sort(confidence)]
+    return [float(value) for value in np.quantile(confidence, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)]

@@ -1,0 +1,105 @@
+"""The classical baseline: picture and title are classified apart from hand-made features, and fused late."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float, Int
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from models.inputs.examples import Examples
+from models.training.teacher.picture_kernel import PictureKernel
+from models.training.teacher.pooling import pooling_weights
+
+_INVERSE_REGULARISATION = 10.0  # scikit-learn's C
+_LEAST = 1e-9  # of a probability, so that its logarithm stays a number
+
+Logs = Float[np.ndarray, "N C"]
+
+
+class ClassicalBaseline:
+    """Per attribute a logistic regression for the picture and one for the title (TF-IDF of its tokens and of pairs of
+    them), and three weights that pool what they say."""
+
+    def __init__(self, classes: list[int], *, seed: int = 0) -> None:
+        self._classes = classes
+        self._pictures = PictureKernel(seed=seed)
+        self._titles = title_vectorizer()
+        self._of_picture: list[Classifier] = []
+        self._of_title: list[Classifier] = []
+        self._weights: list[Float[np.ndarray, " 3"]] = []
+
+    def fit(self, examples: Examples, validation: Examples) -> Self:
+        """Both need listings with a picture and a title. `validation` says how much picture, title and prior count."""
+        pictured, titled = (examples.take(has) for has in examples.present.T)
+        self._of_picture = self._classifiers(self._pictures.fit_transform(pictured.pictures), pictured)
+        self._of_title = self._classifiers(self._titles.fit_transform(titled.tokens), titled)
+        both = validation.take(np.logical_and(*validation.present.T))
+        for evidence, labels in zip(self._evidence(both), both.labels.T, strict=True):
+            known = labels >= 0
+            self._weights.append(pooling_weights(evidence[:, known], labels[known]))
+        return self
+
+    def logits(self, examples: Examples) -> list[Logs]:
+        """Per attribute; of a missing picture or title the prior is taken."""
+        pairs = zip(self._weights, self._evidence(examples), strict=True)
+        return [np.tensordot(weights, evidence, axes=1) for weights, evidence in pairs]
+
+    def _classifiers(self, features: Any, examples: Examples) -> list["Classifier"]:
+        return [
+            Classifier(features[labels >= 0], labels[labels >= 0], classes)
+            for labels, classes in zip(examples.labels.T, self._classes, strict=True)
+        ]
+
+    def _evidence(self, examples: Examples) -> Iterator[Float[np.ndarray, "3 N C"]]:
+        """Per attribute the log-probabilities by the picture, by the title, and before either was seen."""
+        pictures, titles = self._pictures.transform(examples.pictures), self._titles.transform(examples.tokens)
+        has_picture, has_title = examples.present.T[:, :, None]
+        for of_picture, of_title in zip(self._of_picture, self._of_title, strict=True):
+            prior = np.broadcast_to(of_picture.log_prior, (len(examples), len(of_picture.log_prior)))
+            yield np.stack(
+                [
+                    np.where(has_picture, of_picture(pictures), prior),
+                    np.where(has_title, of_title(titles), prior),
+                    prior,
+                ]
+            )
+
+
+class Classifier:
+    """Logistic regression that gives values which it never saw next to no probability."""
+
+    def __init__(self, features: Any, labels: Int[np.ndarray, " N"], classes: int) -> None:
+        self.log_prior = log_prior(labels, classes)
+        self._regression = None
+        if len(np.unique(labels)) > 1:
+            self._regression = LogisticRegression(C=_INVERSE_REGULARISATION, tol=1e-3, max_iter=500)
+            self._regression.fit(features, labels)
+
+    def __call__(self, features: Any) -> Logs:
+        """Log-probabilities; the prior where one value alone, or none, was there to learn."""
+        logs = np.full((features.shape[0], len(self.log_prior)), np.log(_LEAST))
+        if self._regression is None:
+            logs[:] = self.log_prior
+        else:
+            logs[:, self._regression.classes_] = np.log(self._regression.predict_proba(features).clip(min=_LEAST))
+        return logs
+
+
+def log_prior(labels: Int[np.ndarray, " N"], classes: int) -> Float[np.ndarray, " C"]:
+    """Of values as frequent as in `labels` (−1: none), one listing of each added."""
+    counts = np.bincount(labels[labels >= 0], minlength=classes) + 1
+    return np.asarray(np.log(counts / counts.sum()))
+
+
+def title_vectorizer() -> TfidfVectorizer:
+    """TF-IDF of tokens and of pairs of them."""
+    return TfidfVectorizer(analyzer=_tokens_and_pairs, sublinear_tf=True)
+
+
+def _tokens_and_pairs(tokens: Int[np.ndarray, " T"]) -> list[tuple[int, ...]]:
+    """Of one title; 0 is padding."""
+    words = [int(token) for token in tokens if token]
+    return [*((word,) for word in words), *pairwise(words)]

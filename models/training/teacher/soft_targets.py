@@ -1,0 +1,100 @@
+"""What the classical baseline says of listings that it did not learn from: soft targets for a network that starts from
+random weights, and would else learn titles by heart and trust them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, Shaped
+from scipy.special import softmax
+
+from models.inputs.examples import Examples
+from models.training.presets import Preset
+from models.training.saved.checkpoints import load, save
+from models.training.stage import Progress
+from models.training.teacher.classical import Classifier, Logs, log_prior, title_vectorizer
+from models.training.teacher.picture_kernel import PictureKernel
+from models.training.teacher.pooling import pooling_weights
+
+_FOLDS = 5
+_MOST = 20_000  # listings that a classifier learns from
+
+
+def soft_targets(
+    examples: Examples, classes: list[int], *, seed: int, progress: Callable[[int, int], None] | None = None
+) -> Float[np.ndarray, "N 3 S"]:
+    """Probabilities by the picture, by the title and by both, of every attribute's values, side by side (S in all).
+
+    Classifiers learn from four fifths of the products and answer for the last fifth (cross-fitting), so that what is
+    said of a listing was never read off its own label. Of what is missing, the prior is said. `progress` is told how
+    many steps are done, of how many. About 14 ms a listing of 192×120 pixels on one core.
+    """
+    described = _pictures(examples, seed), title_vectorizer().fit_transform(examples.tokens)
+    random = np.random.default_rng(seed)
+    fold = _folds(examples.products, random)
+    said = []
+    for k, (labels, count) in enumerate(zip(examples.labels.T, classes, strict=True)):
+        prior = np.broadcast_to(log_prior(labels, count), (len(examples), count))
+        evidence = np.stack([prior] * 3)
+        for side, (features, has) in enumerate(zip(described, examples.present.T, strict=True)):
+            evidence[side, has] = _cross_fitted(features[has], labels[has], fold[has], count, random)
+            if progress:
+                progress(2 * k + side + 1, 2 * len(classes))
+        known = (labels >= 0) & examples.present.all(axis=1)
+        both = np.tensordot(pooling_weights(evidence[:, known], labels[known]), evidence, axes=1)
+        said.append(softmax([*evidence[:2], both], axis=2))
+    return np.concatenate(said, axis=2).swapaxes(0, 1).astype(np.float32)
+
+
+def taught(
+    examples: Examples,
+    classes: list[int],
+    preset: Preset,
+    file: Path,
+    progress: Callable[[Progress], None] | None = None,
+) -> Examples:
+    """The examples with soft targets, where a preset distils; what `file` keeps is not computed again."""
+    if not preset.distillation:
+        return examples
+
+    def tell(step: int, steps: int) -> None:
+        if progress:
+            progress(Progress("teacher", step, steps))
+
+    if kept := load(file):
+        return replace(examples, soft_targets=kept[0]["soft_targets"].numpy())
+    said = soft_targets(examples, classes, seed=preset.seed, progress=tell)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save(file, {"soft_targets": torch.from_numpy(said)}, {})
+    return replace(examples, soft_targets=said)
+
+
+def _pictures(examples: Examples, seed: int) -> Float[np.ndarray, "N F"]:
+    """Under the kernel; zeros where there is none."""
+    has = examples.present[:, 0]
+    if not has.any():
+        return np.zeros((len(examples), 1))
+    seen = PictureKernel(seed=seed).fit_transform(examples.pictures[has])
+    described = np.zeros((len(examples), seen.shape[1]), seen.dtype)
+    described[has] = seen
+    return described
+
+
+def _folds(products: Shaped[np.ndarray, " N"], random: np.random.Generator) -> Int[np.ndarray, " N"]:
+    """Listings of one product share one."""
+    names, place = np.unique(products, return_inverse=True)
+    return (random.permutation(len(names)) % _FOLDS)[place]
+
+
+def _cross_fitted(
+    features: Any, labels: Int[np.ndarray, " N"], fold: Int[np.ndarray, " N"], classes: int, random: np.random.Generator
+) -> Logs:
+    logs = np.empty((len(labels), classes))
+    for number in np.unique(fold):
+        learned = random.permutation(np.flatnonzero((fold != number) & (labels >= 0)))[:_MOST]
+        asked = fold == number
+        logs[asked] = Classifier(features[learned], labels[learned], classes)(features[asked])
+    return logs

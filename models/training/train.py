@@ -1,0 +1,79 @@
+"""Algorithm 1: stage after stage, each starting from the best checkpoint of the one before."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from models.inputs.examples import Examples
+from models.network.cma_clip import CmaClip
+from models.training.distributed import rank, wait_for_all
+from models.training.presets import Preset
+from models.training.saved.checkpoints import load, load_required, save
+from models.training.stage import Progress, StageRun
+from models.training.teacher.pooling import fit_pool
+
+__all__ = ["History", "Progress", "train"]
+
+
+@dataclass
+class History:
+    """Per stage: the validation accuracy (mean over tasks) before it and after each epoch; the loss of each step."""
+
+    accuracy: dict[str, list[float]] = field(default_factory=dict)
+    loss: dict[str, list[float]] = field(default_factory=dict)
+
+
+def train(
+    network: CmaClip,
+    preset: Preset,
+    examples: Examples,
+    validation: Examples,
+    *,
+    folder: Path,
+    device: torch.device,
+    progress: Callable[[Progress], None] | None = None,
+    save_seconds: float = 60.0,
+    cache_bytes: int = 20_000_000_000,
+) -> History:
+    """Trains in place. Each stage's best checkpoint is kept as `<folder>/<stage>.safetensors`; a training that finds
+    some there, or a stage's partial one, goes on after them, to the same result as if it had never been stopped.
+
+    Outputs of frozen parts are cached below `folder` up to `cache_bytes`, and removed with their stage's end. Last
+    the pool of heads and probes is fitted, where a preset has one.
+    """
+    network.to(device)
+    network.backbone.visual.to(memory_format=torch.channels_last)
+    history = History()
+    for stage in preset.stages:
+        if not stage.epochs:
+            continue
+        checkpoint = folder / f"{stage.name}.safetensors"
+        if load(checkpoint) is None:
+            run = StageRun(
+                network=network,
+                preset=preset,
+                stage=stage,
+                examples=examples,
+                validation=validation,
+                folder=folder,
+                device=device,
+                save_seconds=save_seconds,
+                cache_bytes=cache_bytes,
+                progress=progress,
+            )
+            state = run.run()
+            if rank() == 0:
+                save(checkpoint, network.state_dict(), {"accuracy": state.scores, "loss": state.losses})
+                (folder / f"{stage.name}.partial.safetensors").unlink(missing_ok=True)
+                shutil.rmtree(folder / f"{stage.name}.outputs", ignore_errors=True)
+            wait_for_all()
+        # Every process goes on from the first one's: with batch normalisation, their averaged statistics differ.
+        weights, note = load_required(checkpoint)
+        network.load_state_dict(weights)
+        history.accuracy[stage.name], history.loss[stage.name] = note["accuracy"], note["loss"]
+    if preset.pools_probes and any("heads" in stage.parts for stage in preset.stages if stage.epochs):
+        fit_pool(network, validation, swapped=preset.swapped)
+    return history
