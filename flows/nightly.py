@@ -2,11 +2,11 @@
 
 from dataclasses import asdict, dataclass
 
-from flows.compact import FEWEST, compact
-from flows.ingest import FeedsFailed, FeedSummary, ingest
-from flows.project import Project
-from flows.report import ReportSummary, report
-from flows.tag import TagSummary, tag
+from flows.ingestion.compact import FEWEST, compact
+from flows.ingestion.ingest import FeedsFailed, FeedSummary, ingest
+from flows.project.project import Project
+from flows.reports.noise_report import ReportSummary, report
+from flows.tagging.tag import TagSummary, tag
 from schemas.errors import UserError
 
 

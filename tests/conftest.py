@@ -60,7 +60,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def picture_workers() -> Iterator[str]:
     """The address of real Dask workers that shrink the pictures of all tests: starting some takes seconds."""
-    from flows.cluster import dask_client
+    from flows.project.cluster import dask_client
 
     with dask_client("", 2) as client:
         yield client.scheduler_info()["address"]
@@ -79,11 +79,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory, picture_workers: str) -> P
     Nothing is tagged yet. Tests copy it (`project_copy`); none changes it.
     """
     from catalog_io.sample.catalogue import make_sample
-    from flows.compile import compile_champion
-    from flows.demo import CONFIG
-    from flows.ingest import ingest
-    from flows.project import Project
-    from flows.train import train
+    from flows.experiments.demo import CONFIG
+    from flows.ingestion.ingest import ingest
+    from flows.modelling.compile import compile_champion
+    from flows.modelling.train import train
+    from flows.project.project import Project
 
     folder = tmp_path_factory.mktemp("trained")
     make_sample(folder / "catalogue", listings=LISTINGS, seed=3)
@@ -109,7 +109,7 @@ def project_copy(trained: Path, tmp_path: Path, shared_workers: None) -> Path:
 def tagged(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A config like `trained`, tagged, published and reported. No test changes it."""
     from flows.nightly import nightly
-    from flows.project import Project
+    from flows.project.project import Project
 
     folder = tmp_path_factory.mktemp("tagged") / "project"
     shutil.copytree(trained.parent, folder)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.ablate import _chosen, _compare, _trained, ablate
-from flows.ablation_tables import markdown, tables
-from flows.cli import _epochs
-from flows.project import Project
+from flows.cli.commands import _epochs
+from flows.experiments.ablate import _chosen, _compare, _trained, ablate
+from flows.experiments.ablation_tables import markdown, tables
+from flows.project.project import Project
 from models.experiments.outcomes import Outcome, Splits
 from models.experiments.swapped_listings import CONDITIONS
 from models.experiments.variants import VARIANTS, variant_of

@@ -17,10 +17,10 @@ from malformed import BYTES, COLUMNS, FEEDS, FILES, GOOD, HOST, JPEG, MORE_PICTU
 import catalog_io
 from catalog_io.catalog.snapshot import publish, query
 from catalog_io.feeds.columns import RAW_CHARACTERS
-from flows.ingest import FeedSummary, ingest
-from flows.project import Project
-from flows.report import report
-from flows.settings import load_settings
+from flows.ingestion.ingest import FeedSummary, ingest
+from flows.project.project import Project
+from flows.project.settings import load_settings
+from flows.reports.noise_report import report
 from schemas.errors import ConfigurationError, UserError
 from schemas.listings import REASONS
 
@@ -371,7 +371,14 @@ def test_a_night_with_a_bad_feed(project_copy: Path) -> None:
     with project_copy.open("a", encoding="utf-8") as file:
         file.write("\n" + feed_section("bad", {"source": "bad/listings.csv", "images": "bad"}))
     done = subprocess.run(
-        [sys.executable, "-c", "import flows.cli; flows.cli.main()", "nightly", "--config", str(project_copy)],
+        [
+            sys.executable,
+            "-c",
+            "import flows.cli.commands; flows.cli.commands.main()",
+            "nightly",
+            "--config",
+            str(project_copy),
+        ],
         capture_output=True,
         text=True,
         timeout=280,

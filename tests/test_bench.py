@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flows.bench import bench
-from flows.bench_table import print_bench
-from flows.project import Project
+from flows.cli.bench_table import print_bench
+from flows.experiments.bench import bench
+from flows.project.project import Project
 from schemas.errors import UserError
 
 

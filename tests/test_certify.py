@@ -9,11 +9,11 @@ import pytest
 
 from catalog_io.catalog.snapshot import query
 from catalog_io.sample.catalogue import make_sample
-from flows.certify import certify
-from flows.ingest import ingest
-from flows.labelled import held_out, labelled_listings
-from flows.project import Project
-from flows.tag import tag
+from flows.ingestion.ingest import ingest
+from flows.modelling.certify import certify
+from flows.modelling.labelled import held_out, labelled_listings
+from flows.project.project import Project
+from flows.tagging.tag import tag
 from models.inputs.examples import splits_of
 from models.lifecycle.card import read_card
 from models.lifecycle.engine_card import EngineCard, certificates_on, store_certificates

@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.project import Project
-from flows.settings import load_settings
+from flows.project.project import Project
+from flows.project.settings import load_settings
 from schemas.errors import ConfigurationError, UserError
 
 COMMANDS = [
@@ -32,7 +32,7 @@ COMMANDS = [
 
 
 def cma(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "import flows.cli; flows.cli.main()", *arguments]
+    command = [sys.executable, "-m", "flows.cli", *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=250, check=False)
 
 
@@ -91,7 +91,7 @@ def test_relative_paths_start_at_the_file_and_the_environment_wins(
 
 
 def test_an_unknown_feed_and_an_unmapped_attribute(tmp_path: Path) -> None:
-    from flows.ingest import ingest
+    from flows.ingestion.ingest import ingest
 
     config = tmp_path / "cma.toml"
     config.write_text('[feeds.a]\nsource = "a.csv"\nlabels = { size = "size" }\n')
@@ -164,7 +164,7 @@ def test_init_guesses_a_feed_and_overwrites_nothing(tmp_path: Path) -> None:
 
 
 def test_init_says_which_column_it_cannot_find(tmp_path: Path) -> None:
-    from flows.starter import write_starter
+    from flows.cli.starter import write_starter
 
     (tmp_path / "feed.csv").write_text("code,words\n1,a\n")
     with pytest.raises(UserError, match=r"listing_id or title or image; its columns are code, words"):

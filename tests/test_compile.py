@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
-from flows.project import Project
-from flows.tag import tag
+from flows.cli.commands import app
+from flows.project.project import Project
+from flows.tagging.tag import tag
 from models.engines.interface import Features, InferenceEngine, build
 from models.lifecycle.card import read_card
 from models.lifecycle.choice import chosen_backend
@@ -44,7 +44,7 @@ def chosen(config: Path) -> tuple[str, str | None]:
 def test_an_engine_that_fails_its_gate_gives_way(project_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = build.make_engine
     monkeypatch.setattr(build, "make_engine", lambda *given, **options: Faulty(real(*given, **options)))
-    monkeypatch.setattr("flows.cli._flows", _plain_flows)
+    monkeypatch.setattr("flows.cli.commands._flows", _plain_flows)
     code, said = cma("compile", "--config", project_copy)
     assert code == 0
     refused, passed = said.index("gate refused"), said.index("gate passed: argmax agreement 100.00%")
@@ -59,7 +59,7 @@ def test_an_engine_that_fails_its_gate_gives_way(project_copy: Path, monkeypatch
 def test_a_stale_engine_is_named_and_built_again(
     project_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("flows.cli._flows", _plain_flows)
+    monkeypatch.setattr("flows.cli.commands._flows", _plain_flows)
     project = Project.open(project_copy)
     folder = project.model_folder()
     built = EngineCard.read(folder, "openvino")
@@ -80,6 +80,6 @@ def _plain_flows() -> Any:
     """The functions of the flows, without a Prefect server."""
     from types import SimpleNamespace
 
-    from flows.compile import compile_champion
+    from flows.modelling.compile import compile_champion
 
     return SimpleNamespace(compile_engine=lambda config: compile_champion(Project.open(config)))

@@ -19,9 +19,9 @@ from PIL import Image
 
 from catalog_io.pictures import units
 from catalog_io.pictures.units import process_unit
-from flows import picture_step
-from flows.ingest import FeedsFailed, FeedSummary, ingest
-from flows.project import Project
+from flows.ingestion import pictures as picture_step
+from flows.ingestion.ingest import FeedsFailed, FeedSummary, ingest
+from flows.project.project import Project
 from schemas.errors import UserError
 
 CONFIG = """\
@@ -228,8 +228,8 @@ def test_a_killed_ingest_run_again_equals_one_that_was_not(tmp_path: Path, share
     shutil.copytree(whole, killed)
     code = """
 import pathlib, sys
-from flows.ingest import ingest
-from flows.project import Project
+from flows.ingestion.ingest import ingest
+from flows.project.project import Project
 ingest(Project.open(pathlib.Path(sys.argv[1])))
 """
     command = [sys.executable, "-c", code, str(killed / "cma.toml")]

@@ -15,10 +15,11 @@ import pytest
 from rich.console import Console
 
 from catalog_io.catalog.snapshot import publish, query
-from flows import plots, summaries
-from flows.evaluate import Evaluation, evaluate_model
-from flows.model_card import write_model_card
-from flows.project import Project
+from flows.cli import printing as summaries
+from flows.modelling.evaluate import Evaluation, evaluate_model
+from flows.project.project import Project
+from flows.reports import plots
+from flows.reports.model_card import write_model_card
 from models.evaluation.results import Results
 from models.rules.certificates import Certificate
 from schemas.errors import UserError

@@ -9,7 +9,7 @@ from prefect import Flow
 from prefect.client.orchestration import get_client
 from prefect.utilities.importtools import import_object
 
-from flows import prefect_flows
+from flows import deployments as prefect_flows
 from schemas.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[1]

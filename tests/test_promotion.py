@@ -10,13 +10,13 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file, save_file
 
-from flows import summaries
-from flows.labelled import labelled_frame
-from flows.lineage import DataLineage, data_lineage, registration
-from flows.project import Project
-from flows.promotion import NotComparable, Verdict, compare_with_champion, judge, promote, roll_back
-from flows.settings import ModelSettings
-from flows.train import TrainSummary
+from flows.cli import printing as summaries
+from flows.modelling.labelled import labelled_frame
+from flows.modelling.lineage import DataLineage, data_lineage, registration
+from flows.modelling.promotion import NotComparable, Verdict, compare_with_champion, judge, promote, roll_back
+from flows.modelling.train import TrainSummary
+from flows.project.project import Project
+from flows.project.settings import ModelSettings
 from models.inputs.examples import splits_of
 from models.lifecycle.card import CARD, read_card
 from models.lifecycle.weights import WEIGHTS

@@ -19,10 +19,10 @@ from PIL import Image
 
 from catalog_io.feeds.published import fashion_gen
 from catalog_io.feeds.read import FeedSource, read_feed
-from flows.ingest import FeedSummary, ingest
-from flows.labelled import labelled_listings
-from flows.project import Project
-from flows.starter import write_starter
+from flows.cli.starter import write_starter
+from flows.ingestion.ingest import FeedSummary, ingest
+from flows.modelling.labelled import labelled_listings
+from flows.project.project import Project
 from models.training.presets import PRESETS
 from schemas.errors import ConfigurationError, UserError
 from schemas.taxonomy import Taxonomy

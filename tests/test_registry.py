@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from catalog_io.catalog import models as registry
 from catalog_io.catalog.catalog import Catalog, now
 from catalog_io.catalog.models import Registration
-from flows.lineage import data_lineage, git_commit, started_from
+from flows.modelling.lineage import data_lineage, git_commit, started_from
 from models.training.presets import PRESETS
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from catalog_io.catalog.snapshot import publish, query
-from flows.project import Project
-from flows.report import report
+from flows.project.project import Project
+from flows.reports.noise_report import report
 from schemas.tags import TAGGED
 
 CHROMIUM = shutil.which("chromium")

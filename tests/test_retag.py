@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from catalog_io.catalog.snapshot import query
-from flows.ingest import ingest
-from flows.project import Project
-from flows.tag import tag
+from flows.ingestion.ingest import ingest
+from flows.project.project import Project
+from flows.tagging.tag import tag
 from models.lifecycle.card import read_card, write_card
 from models.lifecycle.engine_card import EngineCard
 from models.lifecycle.weights import load_network, save_weights

@@ -13,12 +13,12 @@ import polars as pl
 import pytest
 
 from catalog_io.catalog.snapshot import query
-from flows.evaluate import evaluate_model
-from flows.ingest import ingest
+from flows.ingestion.ingest import ingest
+from flows.modelling.evaluate import evaluate_model
+from flows.modelling.train import train
 from flows.nightly import nightly
-from flows.project import ConservationError, Project, conserve
-from flows.tag import tag
-from flows.train import train
+from flows.project.project import ConservationError, Project, conserve
+from flows.tagging.tag import tag
 from models.lifecycle.card import read_card
 from models.lifecycle.engine_card import EngineCard
 from schemas.errors import ConfigurationError, UserError
@@ -118,7 +118,14 @@ def test_only_what_changed_is_tagged_again(tagged: Path, tmp_path: Path) -> None
 
 def test_a_killed_run_goes_on_where_it_was(project_copy: Path) -> None:
     project = Project.open(project_copy)
-    command = [sys.executable, "-c", "import flows.cli; flows.cli.main()", "tag", "--config", str(project_copy)]
+    command = [
+        sys.executable,
+        "-c",
+        "import flows.cli.commands; flows.cli.commands.main()",
+        "tag",
+        "--config",
+        str(project_copy),
+    ]
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 200
     while not (finished := list(project.home.glob("partitions/*/out/part-*.parquet"))):

@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 
 from catalog_io.feeds.read import FeedSource, feed_columns, feed_shape, read_feed
-from flows.settings import load_settings
-from flows.starter import write_starter
+from flows.cli.starter import write_starter
+from flows.project.settings import load_settings
 from schemas.errors import ConfigurationError, UserError
 
 COLUMNS = {"listing_id": "id", "title": "title", "image": "image"}

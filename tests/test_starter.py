@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from catalog_io.feeds.read import FeedSource, read_feed
-from flows.settings import FeedSettings, load_settings
-from flows.starter import guess_columns, guess_separator, write_starter
+from flows.cli.starter import guess_columns, guess_separator, write_starter
+from flows.project.settings import FeedSettings, load_settings
 from schemas.errors import ConfigurationError, UserError
 
 

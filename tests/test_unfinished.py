@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.unfinished import unfinished
+from flows.project.resumable import unfinished
 from schemas.errors import UserError
 
 

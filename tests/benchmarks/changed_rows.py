@@ -13,8 +13,8 @@ from pathlib import Path
 
 import polars as pl
 
-from flows.ingest import ingest
-from flows.project import Project
+from flows.ingestion.ingest import ingest
+from flows.project.project import Project
 
 EVERY = 100
 HEADING = """\

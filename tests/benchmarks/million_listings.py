@@ -38,8 +38,8 @@ HEADING = """\
 CHILD = """
 import json, resource, sys, time
 from pathlib import Path
-from flows.ingest import ingest
-from flows.project import Project
+from flows.ingestion.ingest import ingest
+from flows.project.project import Project
 start = time.perf_counter()
 (summary,) = ingest(Project.open(Path(sys.argv[1])))
 took = time.perf_counter() - start

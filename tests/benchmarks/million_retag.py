@@ -18,7 +18,7 @@ import numpy as np
 
 from catalog_io.catalog.models import Registration
 from catalog_io.feature_store import FILE_ROWS, FeatureStore, write_features
-from flows.project import Project
+from flows.project.project import Project
 from models.engines.interface import Features
 from models.experiments.bench import untrained_model
 from models.lifecycle.card import read_card, write_card
@@ -36,8 +36,8 @@ import json, sys, time
 from pathlib import Path
 from threading import Thread
 import psutil
-from flows.project import Project
-from flows.tag import tag
+from flows.project.project import Project
+from flows.tagging.tag import tag
 me, peak = psutil.Process(), [0.0, 0.0]
 def watch():
     while True:

@@ -136,7 +136,7 @@ def test_without_a_card_tensorrt_is_not_even_loaded(
 
 
 def test_the_project_file_chooses_what_a_plan_is() -> None:
-    from flows.settings import TensorRtSettings
+    from flows.project.settings import TensorRtSettings
 
     assert Options(**TensorRtSettings().model_dump()) == Options()
 

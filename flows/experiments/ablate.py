@@ -1,0 +1,153 @@
+"""The ablation of a catalogue: what each part of the network is worth on it, and what simpler methods reach."""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flows.experiments.ablation_runs import Recipe, read_splits, train_missing
+from flows.experiments.ablation_tables import markdown
+from flows.project.progress import console
+from flows.project.project import Project
+from models.evaluation.intervals import weighted_area_under_risk_coverage, weighted_recall_at_precision
+from models.experiments.outcomes import Outcome, Splits, late_fusion
+from models.experiments.scores import Measure, behind, image_weights, scores
+from models.experiments.swapped_listings import CONDITIONS, SHARE
+from models.experiments.variants import FUSED, OPTIONS, VARIANTS, held_against, variant_of
+from models.training.presets import preset
+from schemas.errors import ConfigurationError
+from schemas.files import replacing
+
+
+@dataclass(frozen=True)
+class AblationSummary:
+    """`results` is what `<folder>/ablation.json` holds."""
+
+    folder: Path
+    results: dict[str, Any]
+
+
+def ablate(
+    project: Project,
+    *,
+    feeds: Collection[str] = (),
+    seeds: int = 3,
+    variants: Collection[str] = (),
+    epochs: Mapping[str, int] | None = None,
+    folder: Path | None = None,
+    processes: int = 1,
+) -> AblationSummary:
+    """Trains what is missing, compares, and writes `ablation.json` and `ablation.md` into a folder of `folder` (or of
+    `<home>/ablation`) that is named after data, preset and taxonomy."""
+    chosen, model = _chosen(variants), project.settings.model
+    _require_feeds(project, feeds)
+    asked = preset(
+        model.preset,
+        backbone=model.backbone,
+        pretrained=model.pretrained,
+        epochs={**model.epochs, **(epochs or {})},
+    )
+    with project.run("ablate") as run:
+        splits = read_splits(project, tuple(feeds), asked)
+        for feed in splits.unmeasured:
+            console.print(
+                f"[yellow]feed {feed} is not measured: none of its test listings has both picture and title[/yellow] "
+                f"(`cma sql \"from unusable_pictures where feed = '{feed}'\"` says why)"
+            )
+        key = json.dumps([splits.hash, asked.to_dict(), project.taxonomy.to_dict()])
+        place = (folder or project.home / "ablation").resolve() / sha256(key.encode()).hexdigest()[:12]
+        place.mkdir(parents=True, exist_ok=True)
+        recipe = Recipe(project.config, tuple(feeds), asked, splits.hash, place)
+        train_missing(recipe, _trained(chosen), range(seeds), processes=processes)
+        outcomes = {name: {seed: _outcome(recipe, name, seed) for seed in range(seeds)} for name in chosen}
+        results = {
+            "preset": asked.to_dict(),
+            "data": _data(splits),
+            "seeds": seeds,
+            "swapped_share": SHARE,
+            **_compare(outcomes, splits, project.taxonomy.names, project.settings.tag.target_precision),
+        }
+        for name, text in (("ablation.json", json.dumps(results, indent=1)), ("ablation.md", markdown(results))):
+            with replacing(place / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        run.summary.update(folder=str(place), seeds=seeds, variants=", ".join(chosen))
+    return AblationSummary(place, results)
+
+
+def _chosen(names: Collection[str]) -> tuple[str, ...]:
+    """In the order of the tables; all of `VARIANTS` where none is named."""
+    for name in names:
+        try:
+            variant_of(name)
+        except KeyError:
+            raise ConfigurationError(
+                f"--variants: there is no variant {name!r}; there are {', '.join(VARIANTS)}, and OPTION=NUMBER (or "
+                f"several, joined by +; or VARIANT+OPTION=NUMBER) of {', '.join(OPTIONS)}"
+            ) from None
+    wanted = dict.fromkeys(names or VARIANTS)
+    return (*(name for name in VARIANTS if name in wanted), *(name for name in wanted if name not in VARIANTS))
+
+
+def _trained(names: Collection[str]) -> tuple[str, ...]:
+    """Late fusion learns nothing of its own: its parts are trained instead."""
+    wanted = [*names, *FUSED] if "late-fusion" in names else names
+    return tuple(name for name in _chosen(wanted) if variant_of(name).kind != "late fusion")
+
+
+def _require_feeds(project: Project, names: Collection[str]) -> None:
+    for name in names:
+        if name not in project.settings.feeds:
+            raise ConfigurationError(
+                f"--feed: there is no feed {name!r} in {project.config}; there are {', '.join(project.settings.feeds)}"
+            )
+
+
+def _outcome(recipe: Recipe, name: str, seed: int) -> Outcome:
+    if variant_of(name).kind == "late fusion":
+        return late_fusion([_outcome(recipe, part, seed) for part in FUSED])
+    outcome = Outcome.read(recipe.outcome(name, seed))
+    assert outcome is not None, name
+    return outcome
+
+
+def _data(splits: Splits) -> dict[str, Any]:
+    feeds, counts = np.unique(splits.test.feeds, return_counts=True)
+    return {
+        "hash": splits.hash,
+        "train": len(splits.train),
+        "validation": len(splits.validation),
+        "test": dict(zip(feeds.tolist(), counts.tolist(), strict=True)),
+        "left_out": splits.left_out,
+        "products": len(np.unique(splits.test.products)),
+    }
+
+
+def _compare(
+    outcomes: Mapping[str, Mapping[int, Outcome]], splits: Splits, attributes: tuple[str, ...], target: float
+) -> dict[str, Any]:
+    variants: dict[str, dict[str, Any]] = {}
+    measures: dict[str, Measure] = {
+        "recall": partial(weighted_recall_at_precision, target=target),
+        "AURC": weighted_area_under_risk_coverage,
+    }
+    for name, of_seed in outcomes.items():
+        variant = variant_of(name)
+        variants[name] = {
+            "label": variant.label,
+            "seconds": [outcome.seconds for outcome in of_seed.values()],
+            "metrics": scores(of_seed, splits.test, attributes, target),
+            "behind_full": {},
+            "image_weight": image_weights(of_seed, splits.test, attributes) if variant.weighs_modalities else {},
+        }
+        full = outcomes.get(held_against(name))
+        if full and name != "full":
+            variants[name]["behind_full"] = {
+                metric: {of: behind(full, of_seed, splits.test, of, measure) for of in CONDITIONS}
+                for metric, measure in measures.items()
+            }
+    return {"attributes": list(attributes), "target_precision": target, "variants": variants}

@@ -1,0 +1,149 @@
+"""The speed table: every way to run the network over the catalogue's own listings. All take turns within one run, each
+in a process of its own, so that whatever else the machine does slows them alike."""
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+from catalog_io.partitions import write_partitions
+from flows.experiments import bench_contender as contender
+from flows.experiments.bench_contender import Setup
+from flows.project.progress import bar
+from flows.project.project import Project, cores
+from models.experiments.bench import untrained_model
+from models.lifecycle.card import CARD, WEIGHTS
+from models.lifecycle.choice import candidates, device_of
+from models.lifecycle.gate import Gate, compare
+from models.training.presets import preset
+from schemas.errors import UserError
+
+FEWEST = 64  # listings: one batch
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender. Rates are listings a second, one a round; the ratios are medians of those within rounds."""
+
+    kind: str  # naive, worker, or an engine
+    precision: str
+    rates: list[float]
+    of_naive: float
+    of_roofline: float  # were the listing's own work done as fast as large matrix products, on the same device
+    of_engine: float | None  # of the worker: as fast as its engine alone
+    gate: Gate | None  # against torch's answers in float32
+    peak_memory: int  # bytes
+    load_seconds: float
+
+    @property
+    def rate(self) -> float:
+        return median(self.rates)
+
+
+@dataclass(frozen=True)
+class BenchSummary:
+    model: str
+    processor: str
+    threads: int
+    listings: int
+    work: float  # floating-point operations a listing
+    matrix_rates: dict[str, list[float]]  # of cpu and cuda: floating-point operations a second, one a round
+    rows: list[Row]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def bench(project: Project, *, preset_name: str | None = None, listings: int = 512, rounds: int = 5) -> BenchSummary:
+    """Of the champion; or of a preset's network with random weights, which is as fast as a trained one."""
+    frame = project.catalog.listings()
+    if frame.height < FEWEST:
+        raise UserError(f"the catalogue has {frame.height} listings, {FEWEST} are needed: run `cma ingest` first")
+    frame = frame.sample(min(listings, frame.height), seed=0)
+    best, *others = candidates("auto")
+    compiled = [*reversed(others[:-1]), best]  # all but torch
+    engines = {kind: kind for kind in ("naive", "torch", *compiled)} | {"worker": best}
+    devices = {kind: device_of(engine) for kind, engine in engines.items()}
+    with TemporaryDirectory(prefix="cma-bench-") as temporary, ExitStack() as stack:
+        folder = Path(temporary)
+        parts = write_partitions(frame, project.shards, folder, rows_per_partition=4 * FEWEST)
+        setup = Setup(_model(project, preset_name, folder / "model"), tuple(parts), cores())
+        advance = stack.enter_context(bar("bench", (1 + rounds) * len(engines)))
+        machine = Process(stack, "building", advance)
+        contenders = {kind: Process(stack, kind, advance) for kind in engines}
+        for backend in compiled:
+            machine.ask(contender.build, setup, backend)
+        opened = {kind: contenders[kind].do(contender.open_here, setup, kind, engines[kind]) for kind in engines}
+        matrix_rates: dict[str, list[float]] = {device: [] for device in set(devices.values())}
+        rates: dict[str, list[float]] = {kind: [] for kind in engines}
+        for number in range(rounds):
+            for device, found in matrix_rates.items():
+                found.append(machine.ask(contender.matrix_rate, setup.threads, device))
+            for kind in engines if number % 2 == 0 else reversed(engines):
+                rates[kind].append(contenders[kind].do(contender.turn_here))
+        memory = {kind: process.ask(contender.peak_memory) for kind, process in contenders.items()}
+        answers = {kind: contenders[kind].ask(contender.predictions_here) for kind in ("torch", *compiled)}
+        work_of_one = contenders["torch"].ask(contender.work_here)
+    return BenchSummary(
+        model=preset_name or project.model_folder().name,
+        processor=opened[best].identity.device,
+        threads=setup.threads,
+        listings=frame.height,
+        work=work_of_one,
+        matrix_rates=matrix_rates,
+        rows=[
+            Row(
+                kind=kind,
+                precision=opened[kind].identity.precision,
+                rates=rates[kind],
+                of_naive=_ratio(rates[kind], rates["naive"]),
+                of_roofline=_ratio(rates[kind], matrix_rates[devices[kind]]) * work_of_one,
+                of_engine=_ratio(rates[kind], rates[best]) if kind == "worker" else None,
+                gate=compare(answers["torch"], answers[kind]) if kind in answers else None,
+                peak_memory=memory[kind],
+                load_seconds=opened[kind].seconds,
+            )
+            for kind in engines
+        ],
+    )
+
+
+def _model(project: Project, preset_name: str | None, folder: Path) -> Path:
+    """What is measured, in a folder where engines may be built."""
+    if preset_name:
+        untrained_model(folder, preset(preset_name), project.taxonomy)
+    else:
+        folder.mkdir()
+        for name in (CARD, WEIGHTS):
+            (folder / name).symlink_to(project.model_folder() / name)
+    return folder
+
+
+class Process:
+    """One process, which keeps what it has opened."""
+
+    def __init__(self, stack: ExitStack, name: str, advance: Callable[..., None]) -> None:
+        self._pool = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
+        self._pool.submit(contender.ready)  # all start at once
+        self._name, self._advance = name, advance
+
+    def do(self, task: Callable[..., T], *arguments: Any) -> T:
+        """A step that the progress bar counts."""
+        self._advance(0, note=self._name)
+        done = self.ask(task, *arguments)
+        self._advance(1)
+        return done
+
+    def ask(self, task: Callable[..., T], *arguments: Any) -> T:
+        return self._pool.submit(task, *arguments).result()
+
+
+def _ratio(rates: list[float], to: list[float]) -> float:
+    return median(one / other for one, other in zip(rates, to, strict=True))

@@ -1,0 +1,152 @@
+"""Feeds into the catalogue: read, validate, settle, shrink pictures, store. Unchanged rows cost a read and a join.
+
+Until the one transaction at the end, everything is in `Staging`: a feed whose file is wrong changes nothing.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from catalog_io.feeds.read import FeedSource, read_feed
+from catalog_io.pictures.fetching.root import PictureRoot
+from catalog_io.pictures.units import write_units
+from catalog_io.staging.settle import settle
+from catalog_io.staging.staging import Staging
+from flows.ingestion.pictures import fetch_policy, work_units, write_reference_units
+from flows.project.progress import bar
+from flows.project.project import Project, conserve
+from flows.project.settings import FeedSettings
+from schemas.errors import ConfigurationError, UserError
+from schemas.validation import split_valid
+
+
+@dataclass
+class FeedSummary:
+    """Rows of one feed: `read` = `accepted` + `rejected`. The accepted are `listings` listings (several rows may be
+    pictures of one), each of them `unchanged`, `inserted` or `updated`."""
+
+    feed: str
+    read: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    listings: int = 0
+    unchanged: int = 0
+    inserted: int = 0
+    updated: int = 0
+    returned: int = 0  # were inactive, and are there again
+    gone: int = 0  # are inactive now
+    pictures_worked: int = 0  # references that were looked into: new, changed, or due
+    pictures_new: int = 0  # stored that no listing had before
+    without_picture: int = 0  # listings that their title alone will tag
+    reasons: dict[str, int] = field(default_factory=dict)  # of rejected rows, by code
+    picture_faults: dict[str, int] = field(default_factory=dict)  # of pictures that cannot be used, by code
+    unknown_words: dict[str, int] = field(default_factory=dict)
+
+
+class FeedsFailed(UserError):
+    """Some feeds could not be ingested, and changed nothing; `summaries` are of the others, which were."""
+
+    def __init__(self, faults: list[UserError], summaries: list[FeedSummary]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.summaries = summaries
+
+
+def ingest(project: Project, feeds: Iterable[str] = ()) -> list[FeedSummary]:
+    """Reads the named feeds (all, where none is named). One whose file is wrong does not keep the others out:
+    FeedsFailed is raised when they have been read."""
+    names = list(feeds) or list(project.settings.feeds)
+    if not names:
+        raise ConfigurationError(f"{project.config} has no [feeds.…] to ingest: add one (see `cma init --help`)")
+    for name in names:
+        if name not in project.settings.feeds:
+            known = ", ".join(project.settings.feeds) or "none"
+            raise ConfigurationError(f"there is no feed {name!r} in {project.config}; its feeds: {known}")
+    with project.run("ingest-catalog") as run:
+        summaries, faults = [], []
+        for name in names:
+            try:
+                summaries.append(_ingest_feed(project, name, run.run_id))
+            except ConfigurationError:
+                raise
+            except UserError as fault:
+                faults.append(fault)
+        run.summary.update(
+            {name: sum(getattr(s, name) for s in summaries) for name in ("read", "accepted", "rejected")}
+        )
+        run.summary["feeds"] = [asdict(summary) for summary in summaries]
+        if faults:
+            raise FeedsFailed(faults, summaries)
+    return summaries
+
+
+def _ingest_feed(project: Project, name: str, run_id: str) -> FeedSummary:
+    feed, catalog, summary = project.settings.feeds[name], project.catalog, FeedSummary(name)
+    settings = project.settings.ingest
+    _require_labels(name, feed, project)
+    policy = fetch_policy(project.settings.fetch)
+    staging = Staging(project.home, name, tuple(feed.labels))
+    with staging.held(), PictureRoot(feed.images, policy) as root:
+        root.check()
+        units = _read(project, name, staging, summary)
+        summary.accepted = settle(staging)
+        known = catalog.write_references(name, staging)
+        units += write_reference_units(known, root, staging.units, settings)
+        done, summary.pictures_worked = work_units(units, feed.images, policy, settings, feed=name)
+        new = catalog.new_images(done)
+        images = project.shards.append(_pictures(new))
+        stored = catalog.store_feed(
+            staging,
+            done,
+            images,
+            run_id=run_id,
+            taxonomy=project.taxonomy,
+            picture_size=settings.picture_size,
+            full=feed.full,
+            most_gone=feed.most_gone,
+        )
+    for count, value in stored._asdict().items():
+        setattr(summary, count, value)
+    summary.pictures_new = images.height
+    summary.listings = stored.inserted + stored.updated + stored.unchanged
+    summary.reasons, summary.picture_faults = catalog.reasons(name, run_id), catalog.picture_faults(name)
+    summary.unknown_words = {
+        f"{attribute}: {word}": count for attribute, word, count in catalog.label_words_unknown(name).iter_rows()
+    }
+    conserve("rows read", summary.read, {"accepted": summary.accepted, "rejected": summary.rejected})
+    return summary
+
+
+def _read(project: Project, name: str, staging: Staging, summary: FeedSummary) -> list[Path]:
+    """Reads and checks all rows into the staging; units of the embedded pictures that are new."""
+    feed, size = project.settings.feeds[name], project.settings.ingest.picture_size
+    source = FeedSource(name=name, **feed.model_dump(include=set(FeedSource.__annotations__) - {"name"}))
+    units: list[Path] = []
+    with bar(f"read {name}", None) as advance:
+        for rows in read_feed(source):
+            valid = split_valid(rows)
+            embedded = staging.add(valid)
+            if embedded.height:
+                seen = project.catalog.known_pictures(name, embedded["key"], size)
+                new = embedded.filter(~pl.col("key").is_in(seen.implode()))
+                units += write_units(new.with_columns(uri=pl.lit(""), stamp=pl.lit("")), staging.units, size)
+            summary.read += rows.height
+            advance(rows.height)
+    return units
+
+
+def _pictures(new: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """The pictures of finished units that are to be stored: `new` has image_hash and file."""
+    for (file,), wanted in new.sort("file").group_by("file", maintain_order=True):
+        done = pl.read_parquet(str(file), glob=False)
+        yield done.join(wanted, on="image_hash", how="semi").unique("image_hash", maintain_order=True)
+
+
+def _require_labels(name: str, feed: FeedSettings, project: Project) -> None:
+    for attribute in feed.labels:
+        if attribute not in project.taxonomy.names:
+            raise ConfigurationError(
+                f"feeds.{name}.labels: the taxonomy has no attribute {attribute!r}; "
+                f"it has {', '.join(project.taxonomy.names)}"
+            )

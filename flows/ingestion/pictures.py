@@ -1,0 +1,95 @@
+"""The picture step of an ingest: what is new or changed goes to Dask workers, which fetch and shrink it."""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from catalog_io.catalog.catalog import now
+from catalog_io.pictures.fetching.root import TRANSIENT, FetchPolicy, PictureRoot
+from catalog_io.pictures.units import done_path, give_up, process_unit, split_unit, write_units
+from catalog_io.pictures.work import PICTURE_WORK
+from flows.project.cluster import dask_client
+from flows.project.progress import bar
+from flows.project.project import cores
+from flows.project.settings import FetchSettings, IngestSettings
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+BATCH_ROWS = 65_536
+
+
+def fetch_policy(settings: FetchSettings) -> FetchPolicy:
+    return FetchPolicy(**settings.model_dump())
+
+
+def write_reference_units(known: Path, root: PictureRoot, folder: Path, settings: IngestSettings) -> Iterator[Path]:
+    """Units of the references (`Catalog.write_references`) that are new, changed, or due to be asked again."""
+    for batch in pq.ParquetFile(known).iter_batches(BATCH_ROWS):
+        yield from write_units(_due(pl.DataFrame(batch), root, settings), folder, settings.picture_size)
+
+
+def _due(references: pl.DataFrame, root: PictureRoot, settings: IngestSettings) -> pl.DataFrame:
+    """PICTURE_WORK rows. A local file is looked at; a server is asked every `recheck_days`, sooner after a failure."""
+    old = now() - timedelta(days=settings.recheck_days)
+    due = []
+    for row in references.iter_rows(named=True):
+        usable = row["image_hash"] is not None and row["picture_size"] == settings.picture_size
+        # Only what is stored as it should be may stay as it is.
+        stamp = row["stamp"] if usable and row["stamp"] else ""
+        if row["picture_size"] is not None and (usable or row["code"] is not None):
+            here = root.stamp(row["uri"])
+            if here is not None and here == row["stamp"] and row["picture_size"] == settings.picture_size:
+                continue
+            if here is None and row["code"] not in TRANSIENT and row["checked_at"] > old:
+                continue
+        due.append((row["key"], row["uri"], stamp, None))
+    return pl.DataFrame(due, schema=PICTURE_WORK, orient="row")
+
+
+def work_units(
+    units: Iterable[Path], root: str, policy: FetchPolicy, settings: IngestSettings, *, feed: str
+) -> tuple[list[Path], int]:
+    """Works the units off, those that a killed run has finished excepted; returns the files of results, and of how
+    many references they are."""
+    done = {unit: done_path(unit) for unit in units}
+    rows = {unit: pq.read_metadata(unit).num_rows for unit in done}
+    todo = [unit for unit, result in done.items() if not result.exists()]
+    if not todo:
+        return list(done.values()), sum(rows.values())
+    from distributed import KilledWorker, as_completed  # takes a second, which a night without news need not spend
+
+    workers, total = settings.workers or cores(), sum(rows[unit] for unit in todo)
+    with bar(f"pictures of {feed}", total) as advance, dask_client(settings.dask, workers) as client:
+
+        def submit(unit: Path) -> "Future[int]":
+            future = client.submit(process_unit, unit, root, policy, settings.picture_size, pure=False)
+            unit_of[future] = unit
+            return future
+
+        unit_of: dict[Future[int], Path] = {}
+        suspects: list[Path] = []
+        working = as_completed([submit(unit) for unit in todo])
+        for future in working:
+            unit = unit_of.pop(future)
+            try:
+                advance(future.result())
+            except KilledWorker:
+                halves = split_unit(unit, settings.picture_size)
+                if halves:
+                    del done[unit]
+                    done.update((half, done_path(half)) for half in halves)
+                    working.update([submit(half) for half in halves if not done_path(half).exists()])
+                else:
+                    suspects.append(unit)
+        for unit in suspects:  # each by itself: Dask blames all that waited for a worker that died
+            try:
+                advance(submit(unit).result())
+            except KilledWorker:
+                give_up(unit)
+                advance(1)
+    return list(done.values()), sum(rows.values())

@@ -1,0 +1,40 @@
+"""Builds and gates the engine of a registered model."""
+
+from flows.modelling.certify import promise_of
+from flows.modelling.evaluate import evaluate_model
+from flows.modelling.labelled import held_out
+from flows.project.project import Project, cores
+from models.engines.nvidia.tensorrt.options import Options
+from models.lifecycle.card import read_card
+from models.lifecycle.choice import candidates
+from models.lifecycle.compile import compile_engine
+from models.lifecycle.engine_card import EngineCard
+
+
+def compile_champion(project: Project) -> list[EngineCard]:
+    """The champion's engine by `tag.engine`: the first candidate that passes its gate. One that fails is kept for study
+    and never used. Returns all that were tried."""
+    with project.run("compile-engine") as run:
+        folder = project.model_folder()
+        card = read_card(folder)
+        splits = {name: held_out(project, card, name) for name in ("validation", "calibration", "test")}
+        tried: list[EngineCard] = []
+        for backend in candidates(project.settings.tag.engine):
+            tried.append(
+                compile_engine(
+                    folder,
+                    card,
+                    backend,
+                    **splits,
+                    promise=promise_of(project),
+                    threads=cores(),
+                    tensorrt=Options(**project.settings.tag.tensorrt.model_dump()),
+                )
+            )
+            if tried[-1].gate.passed:
+                break
+        built = tried[-1]
+        run.summary.update(model_version=card.version, engine=built.identity.to_dict(), gate=built.gate.to_dict())
+        if built.gate.passed:
+            evaluate_model(project)  # writes the card of the engine that tags now
+    return tried

@@ -1,0 +1,75 @@
+"""The catalogue's labelled listings, as models learn from them and are measured on them."""
+
+from collections.abc import Collection
+
+import numpy as np
+import polars as pl
+
+from flows.project.project import Project, cores
+from models.inputs.examples import Examples, Split, split_of, splits_of
+from models.lifecycle.card import ModelCard
+from models.lifecycle.fit import Listings
+from schemas.errors import UserError
+
+_HALVES: tuple[Split, ...] = ("validation", "calibration")
+
+
+def labelled_listings(
+    project: Project, splits: tuple[str, ...] = (), *, card: ModelCard | None = None, feeds: Collection[str] = ()
+) -> Listings:
+    """A `labelled_frame` with its pictures, as arrays."""
+    return listings_of(project, labelled_frame(project, splits, card=card, feeds=feeds))
+
+
+def labelled_frame(
+    project: Project, splits: tuple[str, ...] = (), *, card: ModelCard | None = None, feeds: Collection[str] = ()
+) -> pl.DataFrame:
+    """`Catalog.listings` with at least one label, of these splits and feeds (all, where none is named), and `split`.
+
+    For a model (`card`), a feed that it never learned from has no training split: about half of all but its test
+    listings are validation, the others calibration.
+    """
+    frame = project.catalog.listings()
+    names = project.taxonomy.names
+    frame = frame.filter(pl.any_horizontal(pl.col(f"label_{name}").is_not_null() for name in names))
+    if frame.is_empty():
+        raise UserError(
+            "no listing has a label: map label columns under [feeds.….labels] to attributes of the taxonomy "
+            f"({', '.join(names)}), and run `cma ingest`"
+        )
+    split = splits_of(frame["feed"].to_list(), frame["product_id"].to_list(), frame["split"].to_list())
+    if card:
+        split = np.where(
+            np.isin(frame["feed"].to_numpy(), card.feeds) | (split == "test"),
+            split,
+            [split_of(feed, product, _HALVES) for feed, product in frame["feed", "product_id"].iter_rows()],
+        )
+    chosen = np.isin(split, splits) if splits else np.ones(len(split), dtype=bool)
+    if feeds:
+        chosen &= np.isin(frame["feed"].to_numpy(), list(feeds))
+    return frame.with_columns(split=pl.Series(split, dtype=pl.String)).filter(chosen)
+
+
+def listings_of(project: Project, frame: pl.DataFrame) -> Listings:
+    """The listings of a `labelled_frame`."""
+    pictured = frame.filter(pl.col("image_hash").is_not_null())
+    jpegs = project.shards.read(dict(pictured.select("image_hash", "shard").iter_rows()))
+    labels = [attribute.codes(frame[f"label_{attribute.name}"]).to_numpy() for attribute in project.taxonomy.attributes]
+    return Listings(
+        titles=frame["title"].to_list(),
+        pictures=[jpegs.get(key) for key in frame["image_hash"]],
+        labels=np.stack(labels, axis=1),
+        splits=frame["split"].to_numpy().astype(str),
+        feeds=frame["feed"].to_numpy().astype(str),
+        products=(frame["feed"] + "/" + frame["product_id"]).to_numpy().astype(str),
+    )
+
+
+def held_out(project: Project, card: ModelCard, split: str, feeds: Collection[str] = ()) -> Examples:
+    """The catalogue's labelled listings of one split (and these feeds), decoded for this model."""
+    listings = labelled_listings(project, (split,), card=card, feeds=feeds)
+    examples = listings.examples(card.processor(), split, threads=cores())
+    if not len(examples):
+        of = f" of {', '.join(feeds)}" if feeds else ""
+        raise UserError(f"no labelled listing{of} belongs to the {split} split: ingest more labelled listings")
+    return examples

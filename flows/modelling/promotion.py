@@ -1,0 +1,141 @@
+"""Which model tags: a new one is held against the champion on the same held-out listings, then promoted or not."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.modelling.labelled import labelled_listings
+from flows.project.project import Project, cores
+from models.engines.features import classify, encode
+from models.engines.machine import best_device
+from models.engines.torch_engine import TorchEngine
+from models.evaluation.comparison import Answers, Comparison, compare
+from models.inputs.examples import Examples
+from models.lifecycle.card import ModelCard, read_card
+from models.lifecycle.choice import candidates, trouble_with
+from models.lifecycle.fit import Listings
+from models.lifecycle.weights import load_network
+from schemas.errors import UserError
+from schemas.taxonomy import Taxonomy
+
+
+class NotComparable(UserError):
+    """Two models that cannot be held against each other, and why."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a model was promoted, and why. `champion`: the one that it was compared with, where there was one."""
+
+    promoted: bool
+    reason: str
+    champion: str | None = None
+    comparison: Comparison | None = None
+
+
+@dataclass(frozen=True)
+class Switched:
+    """The champion now. `trouble`: why it has no engine on this `backend` to tag with; None: it has."""
+
+    model_version: str
+    backend: str
+    trouble: str | None
+
+
+def judge(project: Project, version: str) -> Verdict:
+    """Compares a registered model with the champion, remembers what was found, and promotes it where the comparison and
+    `model.promote` allow it."""
+    champion = project.catalog.champion()
+    if champion is None or champion.model_version == version:
+        return Verdict(True, "it is the first model")
+    try:
+        comparison = compare_with_champion(project, version)
+    except NotComparable as fault:
+        project.catalog.record_comparison(version, None, refused=str(fault))
+        return Verdict(False, str(fault), champion.model_version)
+    refused = "; ".join(comparison.objections) or None
+    against = {"champion": champion.model_version, **comparison.to_dict()}
+    project.catalog.record_comparison(version, against, refused=refused)
+    automatic = project.settings.model.promote == "auto"
+    if refused or not automatic:
+        return Verdict(False, refused or "model.promote is never", champion.model_version, comparison)
+    reason = f"not worse than {champion.model_version} on the same {comparison.products} held-out products"
+    project.catalog.promote(version, instead_of=champion.model_version, reason=reason)
+    return Verdict(True, reason, champion.model_version, comparison)
+
+
+def promote(project: Project, version: str) -> Switched:
+    """Makes a registered model the champion, whatever a comparison says. UserError where its files are not whole."""
+    champion = project.catalog.champion()
+    switched = _usable(project, version)
+    before = champion.model_version if champion else None
+    project.catalog.promote(version, instead_of=before, reason="by hand")
+    return switched
+
+
+def roll_back(project: Project) -> Switched:
+    """Makes the champion before this one the champion again, by the order of promotions; again: the one before that."""
+    standing = [made.model_version for made in project.catalog.promotions() if made.withdrawn_at is None]
+    if len(standing) < 2:
+        raise UserError("there is no champion before this one to go back to: `cma models` lists all models")
+    switched = _usable(project, standing[-2])
+    project.catalog.roll_back(standing[-1])
+    return switched
+
+
+def compare_with_champion(project: Project, version: str) -> Comparison:
+    """On the labelled listings of the test split, which neither model has seen: splits are by product, for good."""
+    champion = project.catalog.champion()
+    if champion is None or champion.model_version == version:
+        raise UserError(f"there is no champion beside {version} to compare it with: `cma models` lists all models")
+    folder, champion_folder = project.model_folder(version), project.home / champion.path
+    card = read_card(folder)
+    if _classes(card.taxonomy) != _classes(project.taxonomy):
+        raise NotComparable(f"{version} was trained for another taxonomy than this project's: train again")
+    listings = labelled_listings(project, ("test",))
+    if not len(listings.labels):
+        raise NotComparable("no labelled listing belongs to the test split: there is nothing to compare models on")
+    try:
+        before = read_card(champion_folder)
+        if _classes(before.taxonomy) != _classes(card.taxonomy):
+            raise NotComparable(f"the champion {before.version} was trained for other attributes or values")
+        champion_answers = _answers(champion_folder, before, listings)[0]
+    except UserError as fault:
+        raise NotComparable(f"it cannot be compared with the champion: {fault}") from fault
+    answers, examples = _answers(folder, card, listings)
+    labelled = {name: examples.labels[:, k] >= 0 for k, name in enumerate(card.taxonomy.names)}
+    return compare(
+        champion_answers,
+        answers,
+        labelled={name: known for name, known in labelled.items() if known.any()},
+        products=examples.products,
+        target_precision=card.target_precision,
+        confidence=card.confidence,
+        margin=project.settings.model.promotion_margin,
+    )
+
+
+def _answers(folder: Path, card: ModelCard, listings: Listings) -> tuple[dict[str, Answers], Examples]:
+    """By the reference engine: a model that has just been trained has no other."""
+    network = load_network(folder, card).to(best_device())
+    examples = listings.examples(card.processor(), "test", threads=cores())
+    predictions = classify(network, encode(TorchEngine(network), examples), examples.present)
+    answers = {}
+    for k, name in enumerate(card.taxonomy.names):
+        probabilities = card.certificates.probabilities(name, predictions.logits[k], examples.feeds)
+        right = probabilities.argmax(axis=1) == examples.labels[:, k]
+        answers[name] = Answers(probabilities.max(axis=1), right)
+    return answers, examples
+
+
+def _usable(project: Project, version: str) -> Switched:
+    """A champion that cannot be loaded would stop every night's tagging."""
+    folder = project.model_folder(version)
+    card = read_card(folder)
+    load_network(folder, card)
+    first = candidates(project.settings.tag.engine)[0]
+    return Switched(version, first, trouble_with(folder, card, first))
+
+
+def _classes(taxonomy: Taxonomy) -> list[tuple[str, tuple[str, ...]]]:
+    """What a model's heads depend on: further words for a value may come and go."""
+    return [(attribute.name, attribute.value_names) for attribute in taxonomy.attributes]

@@ -1,0 +1,73 @@
+"""Trains a model on the catalogue's labelled listings, registers it, and promotes it where it is not worse."""
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.modelling.evaluate import evaluate_model
+from flows.modelling.labelled import labelled_frame, listings_of
+from flows.modelling.lineage import data_lineage, registration, taxonomy_hash
+from flows.modelling.promotion import Verdict, judge
+from flows.project.progress import bar
+from flows.project.project import Project, cores
+from flows.project.resumable import unfinished
+from models.lifecycle.card import ModelCard
+from models.lifecycle.fit import Listings, fit
+from models.training.presets import Preset, preset
+from models.training.train import Progress
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """The finished model, and whether it tags now."""
+
+    card: ModelCard
+    verdict: Verdict
+
+
+def train(project: Project) -> TrainSummary:
+    """The three stages, calibration, evaluation, registration; then the comparison with the champion."""
+    model = project.settings.model
+    chosen = preset(model.preset, backbone=model.backbone, pretrained=model.pretrained, epochs=model.epochs)
+    frame = labelled_frame(project)
+    listings, data = listings_of(project, frame), data_lineage(frame, project.taxonomy.names)
+    identity = json.dumps(chosen.to_dict()), taxonomy_hash(project.taxonomy), data.hash
+    with project.run("train-cma") as run, unfinished(project.home / "models", *identity, what="training") as folder:
+        began = time.monotonic()
+        card = _fit(project, chosen, listings, folder)
+        os.replace(folder, folder.with_name(card.version))  # a model's folder appears when it is whole
+        run.summary.update(model_version=card.version, listings=card.listings, metrics=card.metrics)
+        project.catalog.register_model(registration(project, card, data, seconds=time.monotonic() - began))
+        verdict = judge(project, card.version)
+        run.summary.update(promoted=verdict.promoted, reason=verdict.reason)
+        evaluate_model(project, card.version, engine="torch")  # writes the card; no engine is compiled yet
+    return TrainSummary(card, verdict)
+
+
+def _fit(project: Project, chosen: Preset, listings: Listings, folder: Path) -> ModelCard:
+    settings, stage = project.settings, ""
+    with bar("train", None) as advance:
+
+        def show(progress: Progress) -> None:
+            nonlocal stage
+            best = progress.accuracy
+            note = progress.stage + ("" if best is None else f": best validation accuracy so far {best:.1%}")
+            advance(0 if progress.stage != stage else 1, total=progress.steps, note=note)
+            stage = progress.stage
+
+        return fit(
+            listings,
+            preset=chosen,
+            taxonomy=project.taxonomy,
+            folder=folder,
+            target_precision=settings.tag.target_precision,
+            confidence=settings.tag.confidence,
+            certify=settings.tag.certify,
+            stored_picture_size=settings.ingest.picture_size,
+            threads=cores(),
+            processes=settings.model.processes,
+            cache_bytes=int(settings.model.cache_gb * 1e9),
+            progress=show,
+        )

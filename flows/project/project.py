@@ -1,0 +1,92 @@
+"""A project opened: its settings, taxonomy, catalogue and stored pictures; and the record of what ran in it."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Self
+
+from catalog_io.catalog.catalog import Catalog
+from catalog_io.pictures.shards import PictureShards
+from flows.project.settings import Settings, find_config, load_settings
+from schemas.errors import UserError
+from schemas.taxonomy import Taxonomy
+
+
+@dataclass
+class Run:
+    """One run of a flow. `summary` is what it will be remembered by."""
+
+    run_id: str
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Project:
+    config: Path
+    settings: Settings
+    taxonomy: Taxonomy
+
+    @classmethod
+    def open(cls, config: Path | None = None) -> Self:
+        """Finds and reads the project file and its taxonomy; nothing is created yet."""
+        path = find_config(config)
+        settings = load_settings(path)
+        return cls(path, settings, Taxonomy.load(settings.taxonomy) if settings.taxonomy else Taxonomy.packaged())
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The catalogue, created where there is none yet."""
+        catalog = Catalog(self.home)
+        catalog.create(self.taxonomy)
+        return catalog
+
+    @cached_property
+    def shards(self) -> PictureShards:
+        return PictureShards(self.home)
+
+    def model_folder(self, version: str | None = None) -> Path:
+        """The folder of a registered model: the champion, where no version is named."""
+        rows = self.catalog.models()
+        for row in rows:
+            if row.champion if version is None else row.model_version == version:
+                return self.home / row.path
+        if version is None:
+            raise UserError("there is no model yet: train one with `cma train`")
+        raise UserError(f"there is no model {version!r}: `cma models` lists them")
+
+    @contextmanager
+    def run(self, flow: str) -> Iterator[Run]:
+        """Records a run: started, then completed or failed with its summary."""
+        run = Run(f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}")
+        self.catalog.start_run(run.run_id, flow)
+        try:
+            yield run
+        except BaseException as error:
+            self.catalog.finish_run(run.run_id, "failed", {**run.summary, "error": str(error) or repr(error)})
+            raise
+        self.catalog.finish_run(run.run_id, "completed", run.summary)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class ConservationError(AssertionError):
+    """Listings went missing or were counted twice: a fault of the program, never of the data."""
+
+
+def conserve(what: str, total: int, parts: Mapping[str, int]) -> None:
+    """Every listing that went in must have come out in exactly one of `parts`."""
+    if total != sum(parts.values()):
+        counted = " + ".join(f"{count} {name}" for name, count in parts.items())
+        raise ConservationError(f"{total} {what}, but {counted} = {sum(parts.values())}")

@@ -1,0 +1,65 @@
+"""What a model cannot do, and how good its evidence of noise is."""
+
+from flows.reports.card_sections.parts import Section, Table
+from models.evaluation.results import Results
+from models.lifecycle.card import ModelCard
+from models.rules.certificates import Certificates
+
+_FEW = 20  # labelled test listings of a value, below which its metrics say little
+_KINDS = {
+    "mismatch": "picture and title do not belong together",
+    "modality_conflict": "picture and title name different values",
+    "label_conflict": "the label contradicts the tag",
+}
+_QUALITIES = ("auroc", "average_precision", "precision", "recall")
+
+
+def noise(card: ModelCard) -> Section:
+    heading = "How well it finds noisy listings"
+    measured = {kind: quality for kind, quality in card.noise.quality.items() if set(_QUALITIES) <= set(quality)}
+    if not measured:
+        return Section(heading, text=["Not measured."])
+    shares = {f"{quality['assumed_share']:.0%}" for quality in measured.values()}
+    rows = [
+        (_KINDS.get(kind, kind), f"{card.noise.thresholds[kind]:.2f}", *(f"{quality[key]:.2f}" for key in _QUALITIES))
+        for kind, quality in measured.items()
+    ]
+    return Section(
+        heading,
+        text=[
+            "Measured on validation listings with injected faults: titles swapped between listings, labels drawn at "
+            f"random. Precision is what it would be if {' or '.join(sorted(shares))} of the listings were faulty. A "
+            "catalogue's own faults may be subtler than these."
+        ],
+        tables=[
+            Table(("evidence", "flags from", "AUROC", "average precision", "precision of flags", "faults found"), rows)
+        ],
+    )
+
+
+def limits(certificates: Certificates, results: Results) -> Section:
+    certified = [feed for feed, own in certificates.feeds.items() if any(found.certified for found in own.values())]
+    points = [
+        f"The certificates hold for {', '.join(certified)} only, for listings like those that were labelled. Tags of "
+        "another feed, or of a season unlike any before, are not covered until labels of their own are certified."
+        if certified
+        else "Nothing is certified: every tag abstains.",
+        "Merchants' labels are taken as the truth: a right tag against a wrong label counts as an error, and a mistake "
+        "that merchants make consistently is learned.",
+        "It knows the values of its taxonomy, and no “none of these”: such a listing gets the likeliest value.",
+    ]
+    if certificates.promise.by == "attribute":
+        points.append(
+            "An attribute is certified as a whole: single values may be below the target, as the tables show."
+        )
+    rare = [
+        f"{name} {row.value} ({row.labelled})"
+        for name, found in results.attributes.items()
+        for row in found.values
+        if row.labelled < _FEW
+    ]
+    if rare:
+        points.append(
+            f"Values with fewer than {_FEW} labelled test listings, of which the figures say little: {', '.join(rare)}."
+        )
+    return Section("What it cannot do", points=points)

@@ -1,0 +1,73 @@
+"""What may be relied on: the certificates of each feed, and what is not certified."""
+
+from flows.reports.card_sections.parts import Section, Table
+from models.rules.certificates import Calibration, Certificate, Certificates, Promise
+
+_COLUMNS = ("labelled", "worth", "threshold", "accepted", "right", "precision at least", "labels needed")
+
+
+def promises(certificates: Certificates) -> Section:
+    rows, values = [], []
+    for feed, attributes in certificates.feeds.items():
+        for name, calibration in attributes.items():
+            rows.append((feed, name, *_cells(calibration.certificate), *_errors(calibration)))
+            values += [(feed, name, value, *_cells(own)) for value, own in calibration.values.items()]
+    text = [_promise(certificates.promise)]
+    if rows:
+        tables = [Table(("feed", "attribute", *_COLUMNS, "ECE raw", "ECE calibrated"), rows, "By attribute")]
+    else:
+        text.append("No feed has certificates: every tag abstains.")
+        tables = []
+    if values:
+        caption = (
+            "By predicted value, where there are predictions enough; each certificate holds by itself, not all at once"
+        )
+        tables.append(Table(("feed", "attribute", "value", *_COLUMNS), values, caption))
+    if missing := _not_certified(certificates):
+        text.append(f"Not certified, so that every such tag abstains: {', '.join(missing)}.")
+    return Section("What it promises", text=text, tables=tables)
+
+
+def _promise(promise: Promise) -> str:
+    kept = (
+        "Each predicted value has a threshold of its own, and all hold at once; they are stricter than those below."
+        if promise.by == "value"
+        else "Each attribute has one threshold."
+    )
+    return (
+        "On the feeds below, accepted tags of the attribute are right at least "
+        f"{promise.target_precision:.0%} of the time, at {promise.confidence:.0%} confidence, by a binomial test "
+        f"on calibration listings that training has not seen. {kept} Listings of a product are right or wrong "
+        "together, and are worth less than as many of products of their own. On any other feed nothing is accepted, "
+        "however sure the model is."
+    )
+
+
+def _not_certified(certificates: Certificates) -> list[str]:
+    return [
+        f"{name} of {feed} ({_needed(calibration.certificate)})"
+        for feed, attributes in certificates.feeds.items()
+        for name, calibration in attributes.items()
+        if not calibration.certified
+    ]
+
+
+def _needed(certificate: Certificate) -> str:
+    if certificate.labels_needed is None:
+        return "no number of labels would do; the model must get better"
+    return f"about {certificate.labels_needed} more labels would give it an even chance"
+
+
+def _cells(certificate: Certificate) -> tuple[str, ...]:
+    listings = str(certificate.listings), str(certificate.worth)
+    if certificate.threshold is None:
+        needed = "no number will do" if certificate.labels_needed is None else f"about {certificate.labels_needed}"
+        return *listings, "not certified", "–", "–", "–", needed
+    bound = "–" if certificate.precision_bound is None else f"{certificate.precision_bound:.3f}"
+    counts = (str(certificate.accepted), str(certificate.right))
+    return *listings, f"{certificate.threshold:.3f}", *counts, bound, "–"
+
+
+def _errors(calibration: Calibration) -> tuple[str, ...]:
+    errors = (calibration.ece_before, calibration.ece_after)
+    return tuple("–" if error is None else f"{error:.3f}" for error in errors)

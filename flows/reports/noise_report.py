@@ -1,0 +1,109 @@
+"""The noisy-listing report: what the catalogue-quality team opens each morning. One HTML page, and a CSV beside it."""
+
+from base64 import b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+
+import polars as pl
+from jinja2 import Environment, StrictUndefined
+
+from catalog_io.catalog.snapshot import query
+from flows.project.project import Project
+from models.lifecycle.card import ModelCard, read_card
+from schemas.files import replacing
+
+SHOWN = 60  # listings of a kind that the page shows; the CSV has all
+_TITLES = {
+    "mismatch": (
+        "Picture and title do not belong together",
+        "the picture is of another product, or the title is",
+    ),
+    "modality_conflict": ("Picture and title name different values", "each is sure of its own value"),
+    "label_conflict": (
+        "The label contradicts the tag",
+        "the model is sure that the merchant's label is wrong",
+    ),
+    "unusable_picture": (
+        "A picture cannot be used",
+        "it is missing, damaged or no picture; shown is what the listing has instead: another one, or an earlier one",
+    ),
+}
+_FLAGGED = """
+    select n.kind, n.feed, n.listing_id, n.product_id, n.title, n.attribute, n.score, n.detail, n.image_hash, i.shard
+    from noisy_listings n left join images i on i.image_hash = n.image_hash
+    order by n.kind, n.score desc, n.feed, n.listing_id
+"""
+_REJECTED = """
+    select feed, row_number, listing_id, stage, codes, reason from rejections
+    order by feed, stage, row_number, listing_id
+"""
+
+
+@dataclass(frozen=True)
+class ReportSummary:
+    """Where the report is, and how many flags of each kind it lists."""
+
+    page: Path
+    table: Path
+    flags: dict[str, int]
+    rejected: int
+
+
+def report(project: Project) -> ReportSummary:
+    """Writes `<home>/reports/noisy-listings.html` and `.csv` from the published snapshot."""
+    with project.run("noise-report") as run:
+        flagged = query(project.home, _FLAGGED)
+        rejected = query(project.home, _REJECTED)
+        folder = project.home / "reports"
+        summary = ReportSummary(
+            folder / "noisy-listings.html",
+            folder / "noisy-listings.csv",
+            dict(flagged.group_by("kind").len().sort("kind").iter_rows()),
+            rejected.height,
+        )
+        champion = project.catalog.champion()
+        card = read_card(project.home / champion.path) if champion else None
+        with replacing(summary.page) as page:
+            page.write_text(_page(project, flagged, rejected, card), encoding="utf-8")
+        with replacing(summary.table) as table:
+            flagged.drop("image_hash", "shard").write_csv(table)
+        run.summary.update(page=str(summary.page), flags=summary.flags, rejected=summary.rejected)
+    return summary
+
+
+def _page(project: Project, flagged: pl.DataFrame, rejected: pl.DataFrame, card: ModelCard | None) -> str:
+    shown = flagged.group_by("kind", maintain_order=True).head(SHOWN)
+    keys = shown.filter(pl.col("shard").is_not_null()).select("image_hash", "shard").unique()
+    pictures = {
+        key: "data:image/jpeg;base64," + b64encode(jpeg).decode()
+        for key, jpeg in project.shards.read(dict(keys.iter_rows())).items()
+    }
+    sections = [
+        {
+            "kind": kind,
+            "heading": heading,
+            "why": why,
+            "flagged": flagged.filter(pl.col("kind") == kind).height,
+            "quality": card.noise.quality.get(kind) if card else None,
+            "threshold": card.noise.thresholds.get(kind) if card else None,
+            "rows": shown.filter(pl.col("kind") == kind).to_dicts(),
+        }
+        for kind, (heading, why) in _TITLES.items()
+    ]
+    reasons = rejected.explode("codes").group_by("codes").len().sort("len", descending=True)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(
+        (resources.files("flows.reports") / "templates" / "noise_report.html").read_text("utf-8")
+    )
+    return template.render(
+        made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        model=card.version if card else "none",
+        listings=query(project.home, "select count(*) as n from listings")["n"][0],
+        sections=sections,
+        pictures=pictures,
+        rejected=rejected.head(SHOWN * 4).to_dicts(),
+        rejected_total=rejected.height,
+        reasons=reasons.rows(),
+    )

@@ -1,0 +1,142 @@
+"""Tags what is new or changed: partitions out to Dask workers, one collecting transaction, a published snapshot.
+
+Dask and PyTorch are loaded where there is something to tag.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+import numpy as np
+import polars as pl
+
+from catalog_io.catalog.snapshot import publish
+from catalog_io.catalog.store_tags import Collected
+from catalog_io.feature_store import FeatureStore
+from flows.project.cluster import dask_client
+from flows.project.progress import bar, console
+from flows.project.project import Project, conserve, cores
+from flows.project.resumable import unfinished
+from flows.tagging.drift import FeedDrift, watch
+from flows.tagging.units import AT_ONCE, Champion, Unit, cut, tag_unit
+from models.lifecycle.card import ModelCard, read_card
+from models.lifecycle.choice import chosen_backend, identity_of
+from models.lifecycle.engine_card import certificates_on
+from models.rules.certificates import Certificates
+
+
+@dataclass
+class TagSummary:
+    """Listings of one run: `selected` = `tagged` + `rejected`, of which `from_features` needed no engine; the tags and
+    flags that they got. `uncertified` names the attributes that each feed of theirs has no certificate for, `drift`
+    what became of its confidences."""
+
+    model_version: str
+    engine: str
+    selected: int = 0
+    tagged: int = 0
+    rejected: int = 0
+    from_features: int = 0
+    accepted_tags: int = 0
+    provisional_tags: int = 0
+    flags: int = 0
+    uncertified: dict[str, list[str]] = field(default_factory=dict)
+    drift: list[FeedDrift] = field(default_factory=list)
+    snapshot: str = ""
+
+
+def tag(project: Project) -> TagSummary:
+    """Everything that the champion and its engine have not tagged as it is now; then publishes."""
+    folder = project.model_folder()
+    card = read_card(folder)
+    backend, fallback = chosen_backend(folder, card, project.settings.tag.engine)
+    if fallback:
+        console.print(f"[yellow]tagging with the {backend} engine: {fallback}; run `cma compile`[/yellow]")
+    with project.run("tag-catalog") as run:
+        summary = TagSummary(card.version, backend)
+        certificates = certificates_on(folder, card, backend)
+        ids = {feed: certificates.id(feed) for feed in certificates.feeds}
+        untagged = project.catalog.untagged(card.version, backend, certificates=ids, pooled=certificates.pooled_id)
+        summary.selected = untagged.height
+        if untagged.height:
+            champion = Champion(folder, backend, "-".join([certificates.pooled_id, *ids.values()]))
+            collected = _tag(project, card, champion, untagged, run.run_id, summary)
+            summary.tagged, summary.rejected = collected.tagged, collected.rejected
+            summary.accepted_tags, summary.provisional_tags = collected.accepted_tags, collected.provisional_tags
+            summary.flags = collected.flags
+            conserve(
+                "listings selected",
+                summary.selected,
+                {"tagged": summary.tagged, "rejected": summary.rejected},
+            )
+            feeds = sorted(untagged["feed"].unique())
+            summary.uncertified = _uncertified(certificates, feeds)
+            certified = [feed for feed in feeds if feed in certificates.feeds]
+            summary.drift = watch(project, card, certificates, certified, engine=backend, run_id=run.run_id)
+        summary.snapshot = str(publish(project.home))
+        run.summary.update(asdict(summary))
+    return summary
+
+
+def _uncertified(certificates: Certificates, feeds: list[str]) -> dict[str, list[str]]:
+    missing = {
+        feed: [name for name in certificates.pooled if not certificates.certified(name, np.array([feed])).all()]
+        for feed in feeds
+    }
+    return {feed: names for feed, names in missing.items() if names}
+
+
+def _tag(
+    project: Project, card: ModelCard, champion: Champion, untagged: pl.DataFrame, run_id: str, summary: TagSummary
+) -> Collected:
+    """The same work has the same folder, so a run that was killed goes on where it was."""
+    settings = project.settings.tag
+    store = None
+    if settings.features:
+        from models.lifecycle.kept import encoder_key
+
+        engine = identity_of(champion.folder, champion.backend)
+        store = FeatureStore(project.home, encoder_key(champion.folder, card, engine))
+    plan = (card.version, champion.backend, champion.certificates, str(settings.partition_rows), _digest(untagged))
+    with unfinished(project.home / "partitions", *plan, what="tagging") as work:
+        units = cut(untagged, project.shards, store, work, rows=settings.partition_rows)
+        summary.from_features = sum(unit.rows for unit in units if unit.known)
+        _compute(project, champion, units)
+        collected = project.catalog.store_tagged(
+            [unit.out for unit in units],
+            model_version=card.version,
+            engine=champion.backend,
+            run_id=run_id,
+            tagged_at=datetime.now(UTC),
+        )
+        shutil.rmtree(work)
+        if store:
+            store.tidy(project.catalog.input_hashes())
+    return collected
+
+
+def _digest(untagged: pl.DataFrame) -> str:
+    digest = blake2b(digest_size=8)
+    for row in untagged.select("feed", "listing_id", "input_hash").sort("feed", "listing_id").iter_rows():
+        digest.update("\0".join(row).encode())
+    return digest.hexdigest()
+
+
+def _compute(project: Project, champion: Champion, units: Sequence[Unit]) -> None:
+    from distributed import as_completed
+
+    settings = project.settings.tag
+    todo = [unit for unit in units if not unit.out.exists()]
+    needs_engine = any(unit.known is None for unit in todo)
+    # An engine uses all threads of a user's worker, or its share of this machine; what needs none, one.
+    workers = settings.workers or max(1, cores() // 2 if needs_engine else cores())
+    with (
+        bar("tag", sum(unit.rows for unit in units)) as advance,
+        dask_client(settings.dask, workers, at_once=AT_ONCE if needs_engine else 1) as client,
+    ):
+        threads = max(1, min(client.nthreads().values(), default=1) if settings.dask else cores() // workers)
+        futures = [client.submit(tag_unit, unit, champion, threads, pure=False, retries=2) for unit in todo]
+        for future in as_completed(futures):
+            advance(future.result())
