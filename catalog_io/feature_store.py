@@ -12,7 +12,7 @@ import polars as pl
 
 from schemas.errors import UserError
 from schemas.files import write_atomically
-from schemas.tags import KEPT
+from schemas.frames import KEPT
 
 FILE_ROWS = 16_384  # of a file when many small ones are merged: that much is in memory at once
 FEWEST = 16  # small files that make a merge worth its while

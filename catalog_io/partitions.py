@@ -7,7 +7,7 @@ import polars as pl
 
 from catalog_io.pictures.shards import PictureShards
 from schemas.files import write_atomically
-from schemas.tags import LABEL_PREFIX, WORK
+from schemas.frames import LABEL_PREFIX, WORK
 
 __all__ = ["write_atomically", "write_partitions"]
 

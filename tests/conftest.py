@@ -11,8 +11,9 @@ import jaxtyping
 import pytest
 
 TENSOR_FILES = [
-    *("attention", "backbone", "cma_clip", "convnet", "losses", "augmentation", "processor"),
-    *("engines.torch_engine", "engines.openvino_engine", "engines.tensorrt.engine", "engines.tensorrt.slot"),
+    *("network.attention", "network.towers", "network.cma_clip", "network.small_convnet", "inputs.preprocessing"),
+    *("training.objective.losses", "training.objective.augmentation"),
+    *("engines.torch_engine", "engines.openvino_engine", "engines.nvidia.tensorrt.engine"),
 ]
 jaxtyping.install_import_hook([f"models.{name}" for name in TENSOR_FILES], "beartype.beartype")
 

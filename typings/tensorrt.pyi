@@ -1,4 +1,4 @@
-"""Generated from tensorrt_bindings 11.4.0.106 by tests/models/tensorrt_stub.py."""
+"""Generated from tensorrt_bindings 11.4.0.106 by tensorrt_stub.py."""
 
 from collections.abc import Iterable
 from typing import ClassVar, Self, overload

@@ -19,7 +19,7 @@ from catalog_io.catalog.store_tags import Collected
 from catalog_io.catalog.tables import METADATA
 from catalog_io.catalog.views import LISTING_COLUMNS, view_statements
 from catalog_io.staging.staging import Staging
-from schemas.tags import LABEL_PREFIX
+from schemas.frames import LABEL_PREFIX
 from schemas.taxonomy import Taxonomy
 
 

@@ -16,7 +16,7 @@ from flows.project.project import Project
 from models.engines.machine import device_name
 from models.lifecycle.card import ModelCard, sha256_of
 from models.training.presets import Preset
-from schemas.tags import LABEL_PREFIX
+from schemas.frames import LABEL_PREFIX
 from schemas.taxonomy import Taxonomy
 
 

@@ -15,7 +15,7 @@ from catalog_io.partitions import write_partitions
 from catalog_io.pictures.shards import PictureShards
 from models.lifecycle.engine_card import EngineName
 from schemas.files import write_atomically
-from schemas.tags import ENCODED, LABEL_PREFIX
+from schemas.frames import ENCODED, LABEL_PREFIX
 
 if TYPE_CHECKING:
     from models.lifecycle.tagger import Tagger

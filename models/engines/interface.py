@@ -1,7 +1,7 @@
 """The seam between the tagger and what runs the network. An engine knows tensors only."""
 
 from dataclasses import asdict, dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
@@ -34,6 +34,7 @@ class EngineIdentity:
         return asdict(self)
 
 
+@runtime_checkable
 class InferenceEngine(Protocol):
     """Pictures of the network's size, token ids trimmed to the batch's longest title, which modalities are present."""
 

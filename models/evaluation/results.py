@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from math import isnan
-from typing import Any, Self
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class AttributeResults:
     curve: list[CurvePoint]
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
+    def from_dict(cls, data: dict[str, Any]) -> "AttributeResults":
         return cls(
             overall=_subset(data["overall"]),
             feeds={name: _subset(part) for name, part in data["feeds"].items()},
@@ -103,7 +103,7 @@ class Results:
         return plain
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
+    def from_dict(cls, data: dict[str, Any]) -> "Results":
         attributes = {name: AttributeResults.from_dict(part) for name, part in data["attributes"].items()}
         return cls(**{**data, "attributes": attributes})
 

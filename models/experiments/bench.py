@@ -25,7 +25,7 @@ from models.rules.certificates import Calibration, Certificate, Certificates, Pr
 from models.rules.noise import NoiseRules
 from models.training.objective.objective import has_bf16
 from models.training.presets import Preset
-from schemas.tags import FLAG_KINDS
+from schemas.frames import FLAG_KINDS
 from schemas.taxonomy import Taxonomy
 
 _SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices that are multiplied

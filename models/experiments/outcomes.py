@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float
@@ -39,7 +38,7 @@ class Splits:
     unmeasured: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, listings: Listings, processor: Processor, *, threads: int) -> Self:
+    def of(cls, listings: Listings, processor: Processor, *, threads: int) -> "Splits":
         """Decodes the pictures. `UserError` where a split has too few listings with both picture and title."""
         train, validation, test = (
             listings.examples(processor, split, threads=threads) for split in ("train", "validation", "test")
@@ -85,7 +84,7 @@ class Outcome:
         os.replace(part, path)
 
     @classmethod
-    def read(cls, path: Path) -> Self | None:
+    def read(cls, path: Path) -> "Outcome | None":
         """What `write` wrote; None where there is nothing readable (then the work is done again)."""
         try:
             with safe_open(path, framework="numpy") as file:

@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from models.rules.certificates import Certificates
 from models.rules.noise import NoiseRules
@@ -51,7 +51,7 @@ class ModelCard:
         return {**self.__dict__, **structured}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
+    def from_dict(cls, data: dict[str, Any]) -> "ModelCard":
         structured = {
             "preset": Preset.from_dict(data["preset"]),
             "taxonomy": Taxonomy.from_dict(data["taxonomy"]),

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Semaphore
-from typing import Self
 
 import numpy as np
 import polars as pl
@@ -18,7 +17,7 @@ from models.lifecycle.engine_card import EngineName
 from models.lifecycle.kept import packed
 from models.lifecycle.weights import load_network
 from models.rules.tags import TagRules
-from schemas.tags import ENCODED, LABEL_PREFIX
+from schemas.frames import ENCODED, LABEL_PREFIX
 
 
 class Tagger:
@@ -33,7 +32,7 @@ class Tagger:
         self._engine_is_free = Semaphore(engine.streams)
 
     @classmethod
-    def load(cls, folder: Path, *, engine: EngineName, threads: int) -> Self:
+    def load(cls, folder: Path, *, engine: EngineName, threads: int) -> "Tagger":
         """A trained model from its folder, with the engine that `cma compile` built for it."""
         card = read_card(folder)
         network = load_network(folder, card)
@@ -46,7 +45,7 @@ class Tagger:
         return self._engine.identity
 
     def tag(self, work: pl.DataFrame) -> pl.DataFrame:
-        """A WORK frame → a TAGGED frame of the same listings in the same order (see `schemas.tags`)."""
+        """A WORK frame → a TAGGED frame of the same listings in the same order (see `schemas.frames`)."""
         return self.tag_encoded(self.encode(work))
 
     def tag_encoded(self, encoded: pl.DataFrame) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.network import small_convnet as small_convnet  # registers the trunk of `cma-small` with timm
 from schemas.errors import ConfigurationError
 
 CONFIGS = Path(__file__).parent / "configs"

@@ -1,7 +1,6 @@
 """What becomes of features: heads, certificates and rules for noise turn them into tags and flags."""
 
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import polars as pl
@@ -15,7 +14,7 @@ from models.lifecycle.weights import load_network
 from models.network.cma_clip import CmaClip
 from models.rules.certificates import Certificates, Feeds
 from models.rules.noise import conflict_score, label_conflict_score
-from schemas.tags import TAGGED
+from schemas.frames import TAGGED
 from schemas.taxonomy import Attribute
 
 Floats = NDArray[np.floating]
@@ -30,13 +29,13 @@ class TagRules:
         self._certificates = certificates
 
     @classmethod
-    def load(cls, folder: Path, backend: str) -> Self:
+    def load(cls, folder: Path, backend: str) -> "TagRules":
         """Those of a trained model, certified on this backend."""
         card = read_card(folder)
         return cls(load_network(folder, card), card, certificates_on(folder, card, backend))
 
     def tag(self, encoded: pl.DataFrame) -> pl.DataFrame:
-        """An ENCODED frame → a TAGGED frame of the same listings in the same order (see `schemas.tags`). A listing with
+        """An ENCODED frame → a TAGGED frame of the same listings, same order (see `schemas.frames`). A listing with
         an `error` has no tags."""
         keys = encoded.select(
             "feed", "listing_id", "input_hash", "error", certificate=self._certificate_of(encoded["feed"])

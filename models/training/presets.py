@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from schemas.errors import ConfigurationError
 
@@ -91,7 +91,7 @@ class Preset:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
+    def from_dict(cls, data: dict[str, Any]) -> "Preset":
         stages = tuple(Stage(**{**stage, "parts": tuple(stage["parts"])}) for stage in data["stages"])
         return cls(**{**data, "architecture": Architecture(**data["architecture"]), "stages": stages})
 

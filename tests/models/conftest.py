@@ -2,9 +2,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from tiny import clip_folder, tiny_preset
 
 from models.training.presets import Preset
+from tests.models.tiny import clip_folder, tiny_preset
 
 
 @pytest.fixture(scope="module", autouse=True)

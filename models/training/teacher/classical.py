@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -31,7 +31,7 @@ class ClassicalBaseline:
         self._of_title: list[Classifier] = []
         self._weights: list[Float[np.ndarray, " 3"]] = []
 
-    def fit(self, examples: Examples, validation: Examples) -> Self:
+    def fit(self, examples: Examples, validation: Examples) -> "ClassicalBaseline":
         """Both need listings with a picture and a title. `validation` says how much picture, title and prior count."""
         pictured, titled = (examples.take(has) for has in examples.present.T)
         self._of_picture = self._classifiers(self._pictures.fit_transform(pictured.pictures), pictured)

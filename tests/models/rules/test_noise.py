@@ -1,0 +1,94 @@
+import json
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from models.engines.features import Predictions
+from models.rules.fit_noise import fit_noise_rules
+from models.rules.noise import NoiseRules, conflict_score, label_conflict_score
+from schemas.frames import FLAG_KINDS
+
+CLASSES = (4, 3)
+
+
+def test_conflict_is_the_less_sure_of_two_different_answers() -> None:
+    image = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6]])
+    title = np.array([[0.2, 0.8], [0.7, 0.3], [0.99, 0.01]])
+    np.testing.assert_allclose(conflict_score(image, title), [0.8, 0.0, 0.6])
+
+
+def test_label_conflict_is_the_tags_lead_over_the_label() -> None:
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1], [0.1, 0.7, 0.2]])
+    np.testing.assert_allclose(label_conflict_score(probabilities, np.array([0, 2, -1])), [0.0, 0.6, 0.0])
+
+
+def predictions(pictures: NDArray[np.int64], titles: NDArray[np.int64], random: np.random.Generator) -> Predictions:
+    """Of towers that see most of the classes (one column a task) that picture and title show."""
+
+    def see(truth: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+        return [
+            (3 * np.eye(count)[truth[:, k]] + random.normal(size=(len(truth), count))).astype(np.float32)
+            for k, count in enumerate(CLASSES)
+        ]
+
+    image, title = see(pictures), see(titles)
+    alike = (pictures == titles).mean(axis=1)
+    return Predictions(
+        logits=[a + b for a, b in zip(image, title, strict=True)],
+        image_weight=np.full(pictures.shape, 0.5, dtype=np.float32),
+        image_logits=image,
+        title_logits=title,
+        similarity=(0.2 * alike + random.normal(0, 0.1, len(alike))).astype(np.float32),
+        match=np.zeros(len(alike), dtype=np.float32),
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[NoiseRules, Predictions, Predictions]:
+    random = np.random.default_rng(0)
+    truth = np.stack([random.integers(0, count, 600) for count in CLASSES], axis=1)
+    original, swapped = predictions(truth, truth, random), predictions(truth, np.roll(truth, 7, axis=0), random)
+    labels = truth.copy()
+    labels[::5, 0] = -1
+    probabilities = [softmax(task, axis=1) for task in original.logits]
+    return fit_noise_rules(original, swapped, probabilities, labels), original, swapped
+
+
+def test_swapped_pairs_and_wrong_labels_are_found(fitted: tuple[NoiseRules, Predictions, Predictions]) -> None:
+    rules, original, swapped = fitted
+    assert set(rules.quality) == set(rules.thresholds) == set(FLAG_KINDS)
+    assert rules.quality["mismatch"]["auroc"] > 0.9
+    assert rules.quality["modality_conflict"]["auroc"] > 0.6
+    assert rules.quality["label_conflict"]["auroc"] > 0.9
+    for quality in rules.quality.values():
+        assert quality["average_precision"] > 2 * quality["assumed_share"]
+    scores = rules.mismatch_score(rules.alone(original)), rules.mismatch_score(rules.alone(swapped))
+    assert scores[0].mean() < 0.3 < 0.7 < scores[1].mean()
+    flagged = [(score >= rules.thresholds["mismatch"]).mean() for score in scores]
+    assert flagged[0] < 0.03 < 0.3 < flagged[1]
+
+
+def test_priors_are_smoothed_shares_of_the_labels(fitted: tuple[NoiseRules, Predictions, Predictions]) -> None:
+    for prior, count in zip(fitted[0].priors, CLASSES, strict=True):
+        assert len(prior) == count and min(prior) > 0 and sum(prior) == pytest.approx(1)
+
+
+def test_rules_survive_json(fitted: tuple[NoiseRules, Predictions, Predictions]) -> None:
+    rules, original, _ = fitted
+    again = NoiseRules.from_dict(json.loads(json.dumps(rules.to_dict())))
+    assert again == rules
+    np.testing.assert_array_equal(
+        again.mismatch_score(again.alone(original)), rules.mismatch_score(rules.alone(original))
+    )
+
+
+def test_pure_chance_promises_nothing() -> None:
+    random = np.random.default_rng(1)
+    truth = np.stack([random.integers(0, count, 600) for count in CLASSES], axis=1)
+    shuffled = [predictions(truth, random.permutation(truth), random) for _ in range(2)]
+    probabilities = [softmax(task, axis=1) for task in shuffled[0].logits]
+    rules = fit_noise_rules(shuffled[0], shuffled[1], probabilities, np.full((600, 2), -1))
+    assert 0.4 < rules.quality["mismatch"]["auroc"] < 0.6
+    assert rules.quality["label_conflict"] == {} and rules.thresholds["label_conflict"] == 1.0
