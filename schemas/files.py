@@ -4,9 +4,14 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import file_digest
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
+
+if TYPE_CHECKING:
+    pass
 
 
 @contextmanager
@@ -43,3 +48,15 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Whoever reads at the same time, or after a kill, finds the old content or the new one."""
+    whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    whole.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(whole, path)
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

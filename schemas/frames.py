@@ -2,6 +2,8 @@
 
 import polars as pl
 
+LABEL_WORD_PREFIX = "label_word_"  # column `label_word_<attribute>`: the merchant's own word
+
 LABEL_PREFIX = "label_"  # column `label_<attribute>`: the taxonomy value that the merchant gave, or null
 
 # `picture` is a stored JPEG, null where there is none; a `label_<attribute>` column an attribute follows.

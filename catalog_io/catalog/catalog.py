@@ -8,16 +8,16 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from catalog_io.catalog import evaluations
 from catalog_io.catalog import models as registry
 from catalog_io.catalog import store_feed as ingested
 from catalog_io.catalog import store_tags as tagged
-from catalog_io.catalog.database import Database, as_pattern, fetch, quoted, registered
+from catalog_io.catalog.database import Database, fetch, registered
 from catalog_io.catalog.models import ModelRow, Promotion, Registration
 from catalog_io.catalog.store_feed import Stored
 from catalog_io.catalog.store_tags import Collected
 from catalog_io.catalog.tables import METADATA
 from catalog_io.catalog.views import LISTING_COLUMNS, view_statements
+from catalog_io.files import as_pattern, quoted
 from catalog_io.staging.staging import Staging
 from schemas.frames import LABEL_PREFIX
 from schemas.taxonomy import Taxonomy
@@ -259,7 +259,7 @@ class Catalog:
     ) -> None:
         """Keeps what a model scored on these listings, in place of what was kept of the same before."""
         with self._database.transaction() as connection:
-            evaluations.store(
+            registry.store_evaluation(
                 connection,
                 model_version=model_version,
                 engine=engine,

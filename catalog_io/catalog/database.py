@@ -1,6 +1,5 @@
 """The writer's own database file, opened by one process at a time and only for as long as a transaction."""
 
-import glob
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +10,8 @@ import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from catalog_io.files import MEMORY
 from schemas.errors import UserError
-
-MEMORY = "2GB"  # of DuckDB, which goes on on disk where it needs more
 
 
 class Database:
@@ -85,16 +83,6 @@ def fetch(connection: sa.Connection, sql: str, parameters: Mapping[str, Any] | N
     frame = _raw(connection).execute(sql, dict(parameters or {})).pl()
     assert isinstance(frame, pl.DataFrame)
     return frame
-
-
-def quoted(path: Path | str) -> str:
-    """A path inside the quotes of an SQL text."""
-    return str(path).replace("'", "''")
-
-
-def as_pattern(path: Path) -> str:
-    """A path for `read_parquet`, which would take a [ in it for a pattern."""
-    return glob.escape(str(path))
 
 
 def _raw(connection: sa.Connection) -> Any:

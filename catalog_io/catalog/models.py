@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 
-from catalog_io.catalog.tables import MODEL_VERSIONS, PROMOTIONS, RUNS
+from catalog_io.catalog.tables import EVALUATIONS, MODEL_VERSIONS, PROMOTIONS, RUNS
 from schemas.errors import UserError
 
 State = Literal["candidate", "champion", "retired", "refused"]
@@ -170,3 +170,21 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def store_evaluation(
+    connection: sa.Connection,
+    *,
+    model_version: str,
+    engine: str,
+    split: str,
+    data_hash: str,
+    results: Mapping[str, Any],
+    evaluated_at: datetime,
+) -> None:
+    """Keeps the latest of a model on an engine and these very listings."""
+    key = {"model_version": model_version, "engine": engine, "split": split, "data_hash": data_hash}
+    same = [EVALUATIONS.c[name] == value for name, value in key.items()]
+    connection.execute(sa.delete(EVALUATIONS).where(*same))
+    row = {**key, "evaluated_at": evaluated_at, "results": json.dumps(dict(results), allow_nan=False)}
+    connection.execute(sa.insert(EVALUATIONS).values(**row))

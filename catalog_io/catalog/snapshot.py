@@ -5,7 +5,8 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from catalog_io.catalog.database import Database, quoted
+from catalog_io.catalog.database import Database
+from catalog_io.files import quoted
 from schemas.errors import UserError
 from schemas.files import replacing
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from catalog_io.catalog.database import as_pattern, fetch
+from catalog_io.catalog.database import fetch
+from catalog_io.files import as_pattern
 from schemas.errors import UserError
 
 

@@ -9,8 +9,8 @@ import polars as pl
 
 from catalog_io.feeds.picture_cells import PICTURES, picture_list, pictures
 from schemas.errors import ConfigurationError, UserError
+from schemas.frames import LABEL_WORD_PREFIX
 
-LABEL_WORD_PREFIX = "label_word_"  # column `label_word_<attribute>`: the merchant's own word
 BATCH_BYTES = 64_000_000  # about so much of a feed is in memory at once
 RAW_CHARACTERS = 20_000  # of a row that are kept for the report
 _REQUIRED = ("listing_id", "title", "image")

@@ -1,11 +1,10 @@
 """What a feed's cells say of pictures: paths, URLs, bytes, structs of these, or several of them."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
-
-from catalog_io.feeds.cells import fields, is_text, is_unicode
 
 PICTURES = pl.List(pl.Struct({"uri": pl.String, "data": pl.Binary}))  # in order; data: embedded bytes, or null
 
@@ -80,3 +79,21 @@ def _entry(dtype: Any) -> pl.Expr:
         uri = value.cast(pl.String)
     present = pl.when(data.bin.size() > 0).then(data)  # no bytes are no picture
     return pl.struct(uri=uri.cast(pl.String).fill_null("").str.strip_chars(), data=present)
+
+
+def is_text(dtype: pl.DataType) -> bool:
+    """Whether a column holds text or whole numbers, which are the same text everywhere."""
+    return dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null)
+
+
+def is_unicode(cells: Iterable[str]) -> bool:
+    """Whether cells have no half of a surrogate pair, which stands for what could not be decoded."""
+    try:
+        return all(cell.isascii() or cell.encode() for cell in cells)
+    except UnicodeEncodeError:
+        return False
+
+
+def fields(dtype: Any) -> dict[str, Any]:
+    """A struct's fields and their types; none, where it is no struct."""
+    return {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}

@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 
 from catalog_io.pictures.decoding.shrink import shrink
-from catalog_io.pictures.fetching.policy import FetchPolicy, PictureError
+from catalog_io.pictures.fetching.policy import FetchPolicy
 from catalog_io.pictures.fetching.root import PictureRoot
+from schemas.pictures import PictureError
 from schemas.secrets import redacted
 
 __all__ = ["PICTURE_DONE", "PICTURE_WORK", "process_pictures"]

@@ -3,7 +3,7 @@
 import duckdb
 import polars as pl
 
-from catalog_io.catalog.database import MEMORY, quoted
+from catalog_io.files import MEMORY, quoted
 from catalog_io.staging.staging import Staging
 from schemas.listings import MAX_PICTURES, REASONS
 from schemas.secrets import redacted_row

@@ -9,11 +9,11 @@ from pathlib import Path
 import filelock
 import polars as pl
 
-from catalog_io.catalog.database import as_pattern, quoted
-from catalog_io.feeds.columns import LABEL_WORD_PREFIX
 from catalog_io.feeds.picture_cells import PICTURES
+from catalog_io.files import as_pattern, quoted
 from catalog_io.pictures.fetching.root import picture_key
 from schemas.errors import UserError
+from schemas.frames import LABEL_WORD_PREFIX
 from schemas.secrets import redacted, redacted_row
 from schemas.validation import REJECTED, Validated
 

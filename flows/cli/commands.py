@@ -315,7 +315,7 @@ def bench(
 
     All take turns within one run, each in a process of its own, so ratios hold on a busy machine too. Some minutes.
     """
-    from flows.cli.bench_table import print_bench
+    from flows.cli.printing import print_bench
     from flows.experiments.bench import bench as run_bench
     from flows.project.project import Project
     from schemas.files import replacing

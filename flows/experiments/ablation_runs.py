@@ -13,12 +13,10 @@ from queue import Empty, Queue
 from flows.modelling.labelled import labelled_listings
 from flows.project.progress import bar
 from flows.project.project import Project, cores
-from models.engines.machine import best_device
-from models.engines.process import keep_freed_memory, use_threads
+from models.engines.machine import best_device, keep_freed_memory, use_threads
 from models.experiments.outcomes import Outcome, Splits, run_variant
 from models.experiments.variants import Lesson, make_towers, variant_of
 from models.inputs.preprocessing import Processor
-from models.lifecycle.weights import build_network
 from models.training.presets import Preset
 from models.training.train import Progress
 from schemas.errors import UserError
@@ -45,7 +43,7 @@ class Recipe:
 
 def read_splits(project: Project, feeds: tuple[str, ...], preset: Preset) -> Splits:
     """The catalogue's labelled listings of these feeds (all, where none is named), decoded for the preset's network."""
-    network = build_network(preset, project.taxonomy, load_pretrained=False)
+    network = preset.build(project.taxonomy, load_pretrained=False)
     processor = Processor.of(preset.architecture.backbone, network.backbone)
     processor.require_stored_size(project.settings.ingest.picture_size)
     return Splits.of(labelled_listings(project, feeds=feeds), processor, threads=cores())

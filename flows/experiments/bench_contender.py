@@ -14,14 +14,14 @@ import polars as pl
 
 from catalog_io.feature_store import write_features
 from flows.tagging.units import AT_ONCE
-from models.engines.features import Predictions, classify, encode
-from models.engines.interface import EngineIdentity, InferenceEngine
-from models.engines.nvidia.tensorrt.options import Options
-from models.engines.process import keep_freed_memory, use_threads
+from models.engines.features import classify, encode
+from models.engines.interface import EngineIdentity, InferenceEngine, Predictions
+from models.engines.machine import keep_freed_memory, use_threads
+from models.engines.nvidia.tensorrt.presence import Options
 from models.engines.torch_engine import TorchEngine
 from models.experiments.bench import MatrixProduct, NaiveEngine, work_of
 from models.lifecycle.card import ModelCard, read_card
-from models.lifecycle.compiled import compiled_engine, make_engine
+from models.lifecycle.compile import compiled_engine, make_engine
 from models.lifecycle.tagger import Tagger
 from models.lifecycle.weights import load_network
 from models.network.cma_clip import CmaClip
@@ -61,7 +61,7 @@ class Contender:
         card = read_card(setup.model)
         self._network = load_network(setup.model, card)
         self._engine = _engine(setup, engine, self._network, card)
-        self._tagger = Tagger(card, self._engine, TagRules(self._network, card, card.certificates))
+        self._tagger = Tagger(card, self._engine, TagRules(self._network, card.taxonomy, card.noise, card.certificates))
         self._work = setup.work
         self._whole = kind == "worker"
         opened = time.perf_counter() - began

@@ -11,7 +11,7 @@ from catalog_io.sample.catalogue import SampleCatalogue, make_sample
 from flows.project.progress import bar
 from flows.project.project import Project
 from models.evaluation.metrics import recall_at_precision
-from models.inputs.examples import splits_of
+from models.inputs.splits import splits_of
 
 FEED = "sample"
 CONFIG = """\

@@ -4,7 +4,7 @@ from flows.modelling.certify import promise_of
 from flows.modelling.evaluate import evaluate_model
 from flows.modelling.labelled import held_out
 from flows.project.project import Project, cores
-from models.engines.nvidia.tensorrt.options import Options
+from models.engines.nvidia.tensorrt.presence import Options
 from models.lifecycle.card import read_card
 from models.lifecycle.choice import candidates
 from models.lifecycle.compile import compile_engine

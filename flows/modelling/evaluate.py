@@ -11,11 +11,11 @@ from flows.reports.model_card import CardFiles, write_model_card
 from models.engines.features import classify, encode
 from models.evaluation.evaluate import evaluate_predictions
 from models.evaluation.results import Results
-from models.inputs.examples import Split
+from models.inputs.listings import Listings
+from models.inputs.splits import Split
 from models.lifecycle.card import ModelCard, read_card
 from models.lifecycle.compile import open_engine
 from models.lifecycle.engine_card import EngineName
-from models.lifecycle.fit import Listings
 from models.lifecycle.weights import load_network
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy

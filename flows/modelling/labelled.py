@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 
 from flows.project.project import Project, cores
-from models.inputs.examples import Examples, Split, split_of, splits_of
+from models.inputs.examples import Examples
+from models.inputs.listings import Listings
+from models.inputs.splits import Split, split_of, splits_of
 from models.lifecycle.card import ModelCard
-from models.lifecycle.fit import Listings
 from schemas.errors import UserError
 
 _HALVES: tuple[Split, ...] = ("validation", "calibration")

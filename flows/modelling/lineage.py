@@ -14,8 +14,9 @@ import polars as pl
 from catalog_io.catalog.models import Registration
 from flows.project.project import Project
 from models.engines.machine import device_name
-from models.lifecycle.card import ModelCard, sha256_of
+from models.lifecycle.card import ModelCard
 from models.training.presets import Preset
+from schemas.files import sha256_of
 from schemas.frames import LABEL_PREFIX
 from schemas.taxonomy import Taxonomy
 

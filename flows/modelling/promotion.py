@@ -10,9 +10,9 @@ from models.engines.machine import best_device
 from models.engines.torch_engine import TorchEngine
 from models.evaluation.comparison import Answers, Comparison, compare
 from models.inputs.examples import Examples
+from models.inputs.listings import Listings
 from models.lifecycle.card import ModelCard, read_card
 from models.lifecycle.choice import candidates, trouble_with
-from models.lifecycle.fit import Listings
 from models.lifecycle.weights import load_network
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy

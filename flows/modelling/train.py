@@ -13,8 +13,9 @@ from flows.modelling.promotion import Verdict, judge
 from flows.project.progress import bar
 from flows.project.project import Project, cores
 from flows.project.resumable import unfinished
+from models.inputs.listings import Listings
 from models.lifecycle.card import ModelCard
-from models.lifecycle.fit import Listings, fit
+from models.lifecycle.fit import fit
 from models.training.presets import Preset, preset
 from models.training.train import Progress
 

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from models.evaluation.evaluate import clopper_pearson
+from models.evaluation.intervals import clopper_pearson
 from models.evaluation.results import AttributeResults, Bin
 
 _INK, _QUIET, _LINE, _ACCENT = "#1d2129", "#626a76", "#2f6690", "#a3320b"

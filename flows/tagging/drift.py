@@ -8,7 +8,7 @@ import polars as pl
 
 from catalog_io.catalog.drift import newest_confidences, store_drift
 from flows.project.project import Project
-from models.inputs.examples import split_of
+from models.inputs.splits import split_of
 from models.lifecycle.card import ModelCard
 from models.rules.certificates import Certificates
 from models.rules.drift import FEWEST, compare_scores

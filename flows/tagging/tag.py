@@ -95,7 +95,7 @@ def _tag(
     settings = project.settings.tag
     store = None
     if settings.features:
-        from models.lifecycle.kept import encoder_key
+        from models.lifecycle.weights import encoder_key
 
         engine = identity_of(champion.folder, champion.backend)
         store = FeatureStore(project.home, encoder_key(champion.folder, card, engine))

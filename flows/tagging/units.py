@@ -120,7 +120,7 @@ def _with_features(listings: pl.DataFrame, known: Path) -> pl.DataFrame:
 # Once a process; a restarted worker loads them again, and one that was started before `cma certify`.
 @lru_cache(maxsize=1)
 def _tagger(champion: Champion, threads: int) -> "Tagger":
-    from models.engines.process import keep_freed_memory, use_threads
+    from models.engines.machine import keep_freed_memory, use_threads
     from models.lifecycle.tagger import Tagger
 
     keep_freed_memory()
@@ -130,9 +130,9 @@ def _tagger(champion: Champion, threads: int) -> "Tagger":
 
 @lru_cache(maxsize=1)
 def _rules(champion: Champion) -> "TagRules":
-    from models.engines.process import keep_freed_memory, use_threads
-    from models.rules.tags import TagRules
+    from models.engines.machine import keep_freed_memory, use_threads
+    from models.lifecycle.tagger import load_rules
 
     keep_freed_memory()
     use_threads(1)  # there are as many workers as cores
-    return TagRules.load(champion.folder, champion.backend)
+    return load_rules(champion.folder, champion.backend)

@@ -2,33 +2,18 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from models.engines.interface import Features, InferenceEngine
+from models.engines.interface import Features, Floats, InferenceEngine, Predictions
 from models.inputs.examples import Examples
 from models.inputs.preprocessing import trim
-from models.lifecycle.kept import rounded
 from models.network.cma_clip import CmaClip
 
-Floats = NDArray[np.float32]
-
 _BLOCK = 512
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Per task: the pooled logits, and those of the picture alone and the title alone, each (N, C_k); λ is (N, K)."""
-
-    logits: list[Floats]
-    image_weight: Floats
-    image_logits: list[Floats]
-    title_logits: list[Floats]
-    similarity: Floats  # (N,) cosine of the towers' global embeddings
-    match: Floats  # (N,) logit that picture and title belong together
 
 
 def encode(
@@ -110,3 +95,21 @@ def _classify(network: CmaClip, features: Features, present: NDArray[np.bool_]) 
             similarity=numpy(torch.nn.functional.cosine_similarity(image, title)),
             match=numpy(fused.match.mean(dim=1)),
         )
+
+
+def rounded(features: Features) -> Features:
+    """Every number as bf16 says it, as float32."""
+    return Features(*(torch.from_numpy(part).bfloat16().float().numpy() for part in features))
+
+
+def packed(features: Features) -> pl.Series:
+    """One value a listing: I′, T′ and the towers' embeddings in bf16, one after another, 8·D bytes."""
+    numbers = torch.from_numpy(np.stack(features, axis=1)).bfloat16().view(torch.int16).numpy()
+    return pl.Series("features", [row.tobytes() for row in numbers], pl.Binary)
+
+
+def unpacked(series: pl.Series) -> Features:
+    """What `packed` made of rounded features, to the last bit."""
+    numbers = np.frombuffer(bytearray().join(series), dtype=np.int16).reshape(len(series), len(Features._fields), -1)
+    whole = torch.from_numpy(numbers).view(torch.bfloat16).float()
+    return Features(*(part.numpy() for part in whole.unbind(dim=1)))

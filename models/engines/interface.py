@@ -5,6 +5,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
 
 
 class Features(NamedTuple):
@@ -57,3 +60,15 @@ class InferenceEngine(Protocol):
         tokens: Int64[np.ndarray, "B T"],
         present: Bool[np.ndarray, "B 2"],
     ) -> Features: ...
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Per task: the pooled logits, and those of the picture alone and the title alone, each (N, C_k); λ is (N, K)."""
+
+    logits: list[Floats]
+    image_weight: Floats
+    image_logits: list[Floats]
+    title_logits: list[Floats]
+    similarity: Floats  # (N,) cosine of the towers' global embeddings
+    match: Floats  # (N,) logit that picture and title belong together

@@ -1,6 +1,11 @@
 """What networks are trained and compared on: an NVIDIA card where PyTorch finds one, else the processor."""
 
+import ctypes
+import sys
+
 import torch
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 
 
 def best_device() -> torch.device:
@@ -16,3 +21,27 @@ def card_name() -> str:
     """Of an NVIDIA card, as it is remembered with an engine that was built on it."""
     major, minor = torch.cuda.get_device_capability()
     return f"{torch.cuda.get_device_name()} (compute capability {major}.{minor})"
+
+
+def keep_freed_memory() -> None:
+    """Tells glibc not to hand large blocks back to the kernel each time they are freed; elsewhere nothing happens. Page
+    faults took a tenth of a training step (see docs/decisions)."""
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def use_threads(threads: int) -> None:
+    """Of PyTorch, in a process that computes beside others."""
+    torch.set_num_threads(threads)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bf16 products are faster than float32 ones here."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import betaincinv, softmax
+from scipy.special import softmax
 from sklearn.metrics import confusion_matrix
 
-from models.engines.features import Predictions
-from models.evaluation.intervals import LEVEL, Outcomes, interval, resampled, weighted_metrics
-from models.evaluation.metrics import BINS, confidence_bins
+from models.engines.interface import Predictions
+from models.evaluation.intervals import Outcomes, clopper_pearson, interval, resampled, weighted_metrics
 from models.evaluation.results import AttributeResults, Bin, CurvePoint, Estimate, Results, Subset, ValueMetrics
 from models.inputs.examples import Examples
+from models.rules.calibration import BINS, confidence_bins
 from models.rules.certificates import Certificates
 from schemas.taxonomy import Taxonomy
 
@@ -71,16 +71,6 @@ def evaluate_attribute(outcomes: Outcomes, values: Sequence[str], *, target_prec
         reliability=_reliability(outcomes.confidence, outcomes.right),
         curve=_curve(outcomes.confidence, outcomes.right),
     )
-
-
-def clopper_pearson(right: int, of: int) -> Estimate:
-    """A share and its exact binomial interval; NaN where it is of nothing."""
-    if not of:
-        return Estimate(float("nan"), float("nan"), float("nan"))
-    tail = (1 - LEVEL) / 2
-    low = betaincinv(right, of - right + 1, tail) if right else 0.0
-    high = betaincinv(right + 1, of - right, 1 - tail) if right < of else 1.0
-    return Estimate(right / of, float(low), float(high))
 
 
 def _subset(outcomes: Outcomes, target_precision: float) -> tuple[Subset, list[Estimate]]:

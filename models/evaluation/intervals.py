@@ -5,8 +5,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Shaped
+from scipy.special import betaincinv
 
-from models.evaluation.metrics import BINS, among_two_likeliest, at_each_threshold, brier_scores, confidence_bins
+from models.evaluation.metrics import among_two_likeliest, at_each_threshold, brier_scores
+from models.evaluation.results import Estimate
+from models.rules.calibration import BINS, confidence_bins
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -144,3 +147,13 @@ def _calibration_error(
     in_bin = confidence_bins(confidence, BINS)[:, None] == np.arange(BINS)
     gaps = weights @ (in_bin * (confidence - right)[:, None])
     return np.asarray(np.abs(gaps).sum(axis=1) / weights.sum(axis=1))
+
+
+def clopper_pearson(right: int, of: int) -> Estimate:
+    """A share and its exact binomial interval; NaN where it is of nothing."""
+    if not of:
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    tail = (1 - LEVEL) / 2
+    low = betaincinv(right, of - right + 1, tail) if right else 0.0
+    high = betaincinv(right + 1, of - right, 1 - tail) if right < of else 1.0
+    return Estimate(right / of, float(low), float(high))

@@ -3,14 +3,11 @@
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
-Floats = NDArray[np.floating]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
-
-BINS = 15  # of the expected calibration error
+from models.rules.calibration import Bools, Floats, Ints, expected_calibration_error
+from models.rules.certificates import Certificates
+from models.rules.certify import Labelled
 
 
 @dataclass(frozen=True)
@@ -78,17 +75,6 @@ def at_each_threshold(confidence: Floats, right: Bools, weights: Floats) -> tupl
     return hits, accepted
 
 
-def expected_calibration_error(confidence: Floats, right: Bools, bins: int = BINS) -> float:
-    """Mean distance between confidence and accuracy over equally wide bins, weighted by their listings."""
-    gap = np.bincount(confidence_bins(confidence, bins), weights=confidence - right, minlength=bins)
-    return float(np.abs(gap).sum() / len(right))
-
-
-def confidence_bins(confidence: Floats, bins: int) -> Ints:
-    """(N,) which of so many equally wide bins of [0, 1] each confidence falls into."""
-    return np.minimum((confidence * bins).astype(int), bins - 1)
-
-
 def among_two_likeliest(probabilities: Floats, labels: Ints) -> Bools:
     """(N,) whether the label is one of the two values with the highest probabilities."""
     likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
@@ -99,3 +85,17 @@ def brier_scores(probabilities: Floats, labels: Ints) -> Floats:
     """(N,) Σ_c (p_c − y_c)², the multi-class score of Brier (1950)."""
     of_label = probabilities[np.arange(len(labels)), labels]
     return np.asarray((probabilities**2).sum(axis=1) - 2 * of_label + 1)
+
+
+def metrics_of(test: Labelled, certificates: Certificates) -> dict[str, dict[str, float]]:
+    """Per attribute, `AttributeMetrics` as a dictionary."""
+    metrics = {}
+    for k, name in enumerate(certificates.pooled):
+        probabilities = certificates.probabilities(name, test.predictions.logits[k], test.feeds)
+        metrics[name] = evaluate(
+            probabilities,
+            test.labels[:, k],
+            accepted=certificates.accepted(name, probabilities, test.feeds),
+            target_precision=certificates.promise.target_precision,
+        ).to_dict()
+    return metrics

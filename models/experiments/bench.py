@@ -14,16 +14,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models.engines.features import in_batches
 from models.engines.interface import EngineIdentity, Features
+from models.engines.machine import has_bf16
 from models.engines.torch_engine import TorchEngine
 from models.inputs.examples import Examples
 from models.inputs.preprocessing import trim
 from models.lifecycle.card import ModelCard, write_card
-from models.lifecycle.weights import build_network, save_weights
+from models.lifecycle.weights import save_weights
 from models.network.attention import SequenceWiseAttention
 from models.network.cma_clip import CmaClip
 from models.rules.certificates import Calibration, Certificate, Certificates, Promise
 from models.rules.noise import NoiseRules
-from models.training.objective.objective import has_bf16
 from models.training.presets import Preset
 from schemas.frames import FLAG_KINDS
 from schemas.taxonomy import Taxonomy
@@ -128,7 +128,7 @@ class MatrixProduct:
 
 def untrained_model(folder: Path, preset: Preset, taxonomy: Taxonomy) -> ModelCard:
     """A model with random weights that certifies nothing: as fast as a trained one."""
-    network = build_network(preset, taxonomy, load_pretrained=False)
+    network = preset.build(taxonomy, load_pretrained=False)
     folder.mkdir(parents=True, exist_ok=True)
     classes = {attribute.name: len(attribute.value_names) for attribute in taxonomy.attributes}
     nothing = Certificate(0, None, 0, 0, None, None)

@@ -18,9 +18,9 @@ from scipy.special import softmax
 from models.experiments.swapped_listings import CONDITIONS, Condition, shown
 from models.experiments.variants import Lesson, Model, teach, with_both
 from models.inputs.examples import Examples
+from models.inputs.listings import Listings
 from models.inputs.preprocessing import Processor
-from models.lifecycle.fit import Listings
-from models.rules.certificates import fit_temperature
+from models.rules.calibration import fit_temperature
 from schemas.errors import UserError
 
 FEWEST = 50  # listings with picture and title that a split needs

@@ -15,7 +15,6 @@ from models.engines.torch_engine import TorchEngine
 from models.experiments.zero_shot import ZeroShot
 from models.inputs.examples import Examples
 from models.inputs.preprocessing import Processor
-from models.lifecycle.weights import build_network
 from models.network.cma_clip import CmaClip
 from models.training.presets import Preset, Stage
 from models.training.saved.checkpoints import load
@@ -179,7 +178,7 @@ def _network(lesson: Lesson, variant: Variant, towers: Path | None) -> CmaClip:
         sequence_attention=variant.sequence_attention,
         modality_attention=variant.modality_attention,
     )
-    network = build_network(replace(preset, architecture=architecture), lesson.taxonomy, load_pretrained=True)
+    network = replace(preset, architecture=architecture).build(lesson.taxonomy, load_pretrained=True)
     if towers and (stages := tower_stages(preset)):
         found = load(towers / f"{stages[-1].name}.safetensors")
         if found is None:

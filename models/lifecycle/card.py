@@ -1,9 +1,7 @@
 """What a model is and promises, as JSON beside its weights. Reading it loads no PyTorch."""
 
 import json
-import os
 from dataclasses import dataclass
-from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +9,7 @@ from models.rules.certificates import Certificates
 from models.rules.noise import NoiseRules
 from models.training.presets import Preset
 from schemas.errors import UserError
+from schemas.files import write_whole
 from schemas.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -75,18 +74,6 @@ class ModelCard:
 def write_card(card: ModelCard, folder: Path) -> None:
     """The last file of a model: a folder without it is no model."""
     write_whole(folder / CARD, json.dumps(card.to_dict(), indent=1))
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Whoever reads at the same time, or after a kill, finds the old content or the new one."""
-    whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    whole.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(whole, path)
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def read_card(folder: Path) -> ModelCard:

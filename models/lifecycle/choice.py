@@ -8,9 +8,10 @@ from models.engines.interface import EngineIdentity
 from models.engines.nvidia import driver as cuda
 from models.engines.nvidia.shapes import Shapes
 from models.engines.nvidia.tensorrt import presence as tensorrt
-from models.lifecycle.card import ModelCard, sha256_of
+from models.lifecycle.card import ModelCard
 from models.lifecycle.engine_card import ONNX, EngineCard, EngineName
 from schemas.errors import ConfigurationError
+from schemas.files import sha256_of
 
 _ON_A_CARD: dict[EngineName, Callable[[], str | None]] = {"tensorrt": tensorrt.missing, "cuda": cuda.missing}
 
@@ -82,6 +83,6 @@ def _here(built: EngineIdentity, card: ModelCard) -> EngineIdentity:
 
         return engine.identity(Shapes.of(card.context_length, trims_titles=card.trims_titles))
     from models.engines.machine import card_name
-    from models.engines.nvidia.tensorrt import identity, library
+    from models.engines.nvidia.tensorrt import library, plan
 
-    return identity.here(built, version=library.version(), device=card_name())
+    return plan.here(built, version=library.version(), device=card_name())

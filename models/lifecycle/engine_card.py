@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from models.engines.interface import EngineIdentity
-from models.lifecycle.card import ModelCard, write_card, write_whole
+from models.lifecycle.card import ModelCard, write_card
 from models.lifecycle.gate import Gate
 from models.rules.certificates import Certificates
+from schemas.files import write_whole
 
 ONNX = "encoder.onnx"
 EngineName = Literal["auto", "tensorrt", "cuda", "openvino", "torch"]

@@ -1,23 +1,23 @@
 """From labelled listings to a finished model: train, calibrate, learn the noise rules, evaluate, save."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from models.engines.features import Predictions, classify, encode
-from models.engines.machine import best_device
-from models.engines.process import keep_freed_memory
+from models.engines.features import classify, encode
+from models.engines.interface import Predictions
+from models.engines.machine import best_device, keep_freed_memory
 from models.engines.torch_engine import TorchEngine
-from models.evaluation.metrics import evaluate
+from models.evaluation.metrics import metrics_of
 from models.inputs.examples import Examples
+from models.inputs.listings import Listings
 from models.inputs.preprocessing import Processor
 from models.lifecycle.card import ModelCard, write_card
-from models.lifecycle.weights import build_network, save_weights
+from models.lifecycle.weights import save_weights
 from models.network.cma_clip import CmaClip
 from models.rules.certificates import By, Certificates, Promise
 from models.rules.certify import Labelled, certificates_of
@@ -31,37 +31,6 @@ from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
 _FEWEST = 50  # labelled listings a split needs before anything said of it means something
-
-
-@dataclass(frozen=True)
-class Listings:
-    """N listings with their labels (−1: none, one column an attribute), splits, feeds and products, as arrays."""
-
-    titles: Sequence[str]
-    pictures: Sequence[bytes | None]
-    labels: NDArray[np.int64]
-    splits: NDArray[np.str_]
-    feeds: NDArray[np.str_]
-    products: NDArray[np.str_]  # of all feeds: no two merchants' products have the same name here
-
-    def examples(
-        self, processor: Processor, split: str, *, threads: int, progress: Callable[[int], None] | None = None
-    ) -> Examples:
-        """The decoded listings of one split that have at least one label, and a picture or a title."""
-        shown = np.array(
-            [p is not None or bool(t) for p, t in zip(self.pictures, self.titles, strict=True)], dtype=bool
-        )
-        rows = np.flatnonzero((self.splits == split) & (self.labels >= 0).any(axis=1) & shown).tolist()
-        titles = [self.titles[row] for row in rows]
-        pictures = [self.pictures[row] for row in rows]
-        return Examples(
-            pictures=processor.pictures(pictures, threads=threads, progress=progress),
-            tokens=processor.tokens(titles),
-            present=np.array([[p is not None, bool(t)] for p, t in zip(pictures, titles, strict=True)]).reshape(-1, 2),
-            labels=self.labels[rows],
-            feeds=self.feeds[rows],
-            products=self.products[rows],
-        )
 
 
 def fit(
@@ -84,7 +53,7 @@ def fit(
     """
     _require_enough(listings, taxonomy)
     keep_freed_memory()
-    network = build_network(preset, taxonomy, load_pretrained=True)
+    network = preset.build(taxonomy, load_pretrained=True)
     backbone = network.backbone
     processor = Processor.of(preset.architecture.backbone, backbone)
     processor.require_stored_size(stored_picture_size)
@@ -126,20 +95,6 @@ def fit(
     write_card(card, folder)
     soft_targets.unlink(missing_ok=True)
     return card
-
-
-def metrics_of(test: Labelled, certificates: Certificates) -> dict[str, dict[str, float]]:
-    """Per attribute, `AttributeMetrics` as a dictionary."""
-    metrics = {}
-    for k, name in enumerate(certificates.pooled):
-        probabilities = certificates.probabilities(name, test.predictions.logits[k], test.feeds)
-        metrics[name] = evaluate(
-            probabilities,
-            test.labels[:, k],
-            accepted=certificates.accepted(name, probabilities, test.feeds),
-            target_precision=certificates.promise.target_precision,
-        ).to_dict()
-    return metrics
 
 
 def _predict(network: CmaClip, examples: Examples) -> Predictions:

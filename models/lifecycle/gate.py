@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import softmax
 
 if TYPE_CHECKING:
-    from models.engines.features import Predictions
+    from models.engines.interface import Predictions
 
 LEAST_AGREEMENT = 0.98
 MOST_PROBABILITY_ERROR = 0.01

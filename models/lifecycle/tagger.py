@@ -8,13 +8,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.engines.features import encode
+from models.engines.features import encode, packed
 from models.engines.interface import EngineIdentity, InferenceEngine
 from models.inputs.examples import Examples
 from models.lifecycle.card import ModelCard, read_card
 from models.lifecycle.compile import open_engine
-from models.lifecycle.engine_card import EngineName
-from models.lifecycle.kept import packed
+from models.lifecycle.engine_card import EngineName, certificates_on
 from models.lifecycle.weights import load_network
 from models.rules.tags import TagRules
 from schemas.frames import ENCODED, LABEL_PREFIX
@@ -37,7 +36,7 @@ class Tagger:
         card = read_card(folder)
         network = load_network(folder, card)
         opened, certificates = open_engine(folder, card, network, engine, threads=threads)
-        return cls(card, opened, TagRules(network, card, certificates))
+        return cls(card, opened, TagRules(network, card.taxonomy, card.noise, certificates))
 
     @property
     def identity(self) -> EngineIdentity:
@@ -106,3 +105,10 @@ class Tagger:
                     yield None, None if title else "the listing has neither a picture nor a title"
             except (OSError, ValueError, SyntaxError) as trouble:  # all that Pillow raises for damaged bytes
                 yield None, f"the stored picture cannot be decoded ({trouble})"
+
+
+def load_rules(folder: Path, backend: str) -> TagRules:
+    """The heads, certificates and noise rules of a trained model, as certified on this backend; no engine is opened."""
+    card = read_card(folder)
+    network = load_network(folder, card)
+    return TagRules(network, card.taxonomy, card.noise, certificates_on(folder, card, backend))

@@ -1,39 +1,21 @@
 """A model's weights on disk: safetensors, checked against the card. Nothing is ever unpickled."""
 
+import json
+from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
+import numpy as np
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from models.lifecycle.card import CARD, WEIGHTS, ModelCard, sha256_of
+from models.engines.interface import EngineIdentity
+from models.lifecycle.card import CARD, WEIGHTS, ModelCard
 from models.network.cma_clip import CmaClip
-from models.network.towers import build_backbone
-from models.training.presets import Preset
 from schemas.errors import UserError
-from schemas.taxonomy import Taxonomy
+from schemas.files import sha256_of
 
-
-def build_network(preset: Preset, taxonomy: Taxonomy, *, load_pretrained: bool) -> CmaClip:
-    """The network of a preset for the attributes of a taxonomy; without pretrained weights it is seeded."""
-    torch.manual_seed(preset.seed)
-    shape = preset.architecture
-    from_scratch = preset.pretrained is None and ":" not in shape.backbone  # `hf-hub:` and `local-dir:` bring weights
-    backbone = build_backbone(
-        shape.backbone,
-        pretrained=preset.pretrained,  # also tells how pictures are normalised
-        random_weights=from_scratch or not load_pretrained,
-    )
-    return CmaClip(
-        backbone,
-        classes=[len(attribute.value_names) for attribute in taxonomy.attributes],
-        attention_layers=shape.attention_layers,
-        attention_heads=shape.attention_heads,
-        hidden=shape.hidden,
-        dropout=shape.dropout,
-        sequence_attention=shape.sequence_attention,
-        modality_attention=shape.modality_attention,
-    )
+_ENCODER = ("backbone.", "sequence_attention.")  # the weights behind the features; all others read them
 
 
 def save_weights(network: CmaClip, folder: Path) -> str:
@@ -51,9 +33,29 @@ def load_network(folder: Path, card: ModelCard) -> CmaClip:
             f"{path} is missing or not the file that was trained (its SHA-256 differs from {CARD}): restore it from a "
             "backup, or train again with `cma train`"
         )
-    network = build_network(card.preset, card.taxonomy, load_pretrained=False)
+    network = card.preset.build(card.taxonomy, load_pretrained=False)
     try:
         network.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError) as error:
         raise UserError(f"{path} does not fit the network that {CARD} describes: {error}") from error
     return network.eval()
+
+
+def encoder_key(folder: Path, card: ModelCard, engine: EngineIdentity) -> str:
+    """Names the features that the model in `folder` makes on an engine: models that differ in modality-wise attentions,
+    heads, probes, thresholds or rules for noise only share it."""
+    shape = card.preset.architecture
+    facts = {
+        "code": version("cma-tagger"),
+        "engine": engine.to_dict(),
+        "backbone": [shape.backbone, card.preset.pretrained, card.image_size, card.context_length],
+        "attention": [shape.sequence_attention, shape.attention_layers, shape.attention_heads],
+    }
+    digest = blake2b(json.dumps(facts).encode(), digest_size=16)
+    with safe_open(folder / WEIGHTS, "numpy") as weights:
+        for name in sorted(weights.keys()):
+            if name.startswith(_ENCODER):
+                tensor = weights.get_tensor(name)
+                digest.update(f"\0{name}\0{tensor.dtype}\0{tensor.shape}\0".encode())
+                digest.update(np.ascontiguousarray(tensor).data)
+    return digest.hexdigest()

@@ -69,7 +69,7 @@ class CmaClip(nn.Module):
         # evidence of noise, and supervises towers that start from random weights.
         self.image_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
         self.title_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
-        # How much head, image probe and title probe count, per task: the heads alone, until pooling.py says otherwise.
+        # How much head, image probe and title probe count, per task. The heads alone, until opinion_pool.py fits it.
         self.register_buffer("pool", torch.eye(3)[0].repeat(len(classes), 1))
 
     def encode(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
@@ -175,22 +175,6 @@ class Certificates:
         predicted = probabilities.argmax(axis=1)
         cleared: Bools = probabilities.max(axis=1) >= thresholds[np.arange(len(feeds)), predicted]
         return cleared
-
-
-def fit_temperature(logits: Floats, labels: Ints) -> float:
-    """The temperature that makes labelled logits most likely (Guo et al. 2017); 1 where nothing is labelled."""
-    from scipy.optimize import minimize_scalar  # a second to load, which only training needs
-
-    known = labels >= 0
-    if not known.any():
-        return 1.0
-    logits, labels = logits[known], labels[known]
-    rows = np.arange(len(labels))
-
-    def loss(log_temperature: float) -> float:
-        return float(-log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels].mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
 
 
 def _by_feed(feeds: Feeds, of: Callable[[str], Any]) -> NDArray[Any]:

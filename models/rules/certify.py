@@ -6,25 +6,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import softmax
 
-from models.evaluation.metrics import expected_calibration_error
 from models.inputs.examples import Examples
-from models.rules.certificates import (
-    Bools,
-    Calibration,
-    Certificate,
-    Certificates,
-    Feeds,
-    Floats,
-    Ints,
-    Promise,
-    fit_temperature,
-)
-from models.rules.design_effect import design_effect, intraclass_correlation
-from models.rules.thresholds import certify_threshold, labels_needed, lower_bound
+from models.rules.calibration import expected_calibration_error, fit_temperature
+from models.rules.certificates import Bools, Calibration, Certificate, Certificates, Feeds, Floats, Ints, Promise
+from models.rules.thresholds import certify_threshold, design_effect, intraclass_correlation, labels_needed, lower_bound
 from schemas.taxonomy import Attribute
 
 if TYPE_CHECKING:
-    from models.engines.features import Predictions
+    from models.engines.interface import Predictions
 
 _OWN_TEMPERATURE = 200  # labelled listings that a feed needs for a temperature of its own
 _OWN_GROUP = 100  # listings predicted as a value, for it to be certified apart from the rest

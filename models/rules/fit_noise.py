@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from models.engines.features import Predictions
-from models.rules.certificates import fit_temperature
+from models.engines.interface import Predictions
+from models.rules.calibration import fit_temperature
 from models.rules.noise import NoiseRules, conflict_score, label_conflict_score, mismatch_evidence
 
 Floats = NDArray[np.floating]

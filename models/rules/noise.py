@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 if TYPE_CHECKING:
-    from models.engines.features import Predictions
+    from models.engines.interface import Predictions
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]

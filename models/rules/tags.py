@@ -1,21 +1,16 @@
 """What becomes of features: heads, certificates and rules for noise turn them into tags and flags."""
 
-from pathlib import Path
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.engines.features import Predictions, classify
-from models.lifecycle.card import ModelCard, read_card
-from models.lifecycle.engine_card import certificates_on
-from models.lifecycle.kept import unpacked
-from models.lifecycle.weights import load_network
+from models.engines.features import classify, unpacked
+from models.engines.interface import Predictions
 from models.network.cma_clip import CmaClip
 from models.rules.certificates import Certificates, Feeds
-from models.rules.noise import conflict_score, label_conflict_score
+from models.rules.noise import NoiseRules, conflict_score, label_conflict_score
 from schemas.frames import TAGGED
-from schemas.taxonomy import Attribute
+from schemas.taxonomy import Attribute, Taxonomy
 
 Floats = NDArray[np.floating]
 
@@ -23,16 +18,11 @@ Floats = NDArray[np.floating]
 class TagRules:
     """All of a model that runs after its engine. No picture is needed, nor an engine."""
 
-    def __init__(self, network: CmaClip, card: ModelCard, certificates: Certificates) -> None:
+    def __init__(self, network: CmaClip, taxonomy: Taxonomy, noise: NoiseRules, certificates: Certificates) -> None:
         self._network = network
-        self._card = card
+        self._taxonomy = taxonomy
+        self._noise = noise
         self._certificates = certificates
-
-    @classmethod
-    def load(cls, folder: Path, backend: str) -> "TagRules":
-        """Those of a trained model, certified on this backend."""
-        card = read_card(folder)
-        return cls(load_network(folder, card), card, certificates_on(folder, card, backend))
 
     def tag(self, encoded: pl.DataFrame) -> pl.DataFrame:
         """An ENCODED frame → a TAGGED frame of the same listings, same order (see `schemas.frames`). A listing with
@@ -50,7 +40,7 @@ class TagRules:
         feeds = listings["feed"].to_numpy()
         probabilities = [
             self._certificates.probabilities(name, logits, feeds)
-            for name, logits in zip(self._card.taxonomy.names, predictions.logits, strict=True)
+            for name, logits in zip(self._taxonomy.names, predictions.logits, strict=True)
         ]
         tagged = keys.filter(readable).with_columns(
             tags=self._tags(probabilities, predictions.image_weight, feeds),
@@ -66,7 +56,7 @@ class TagRules:
 
     def _tags(self, probabilities: list[Floats], image_weight: Floats, feeds: Feeds) -> pl.Series:
         structs = []
-        for k, attribute in enumerate(self._card.taxonomy.attributes):
+        for k, attribute in enumerate(self._taxonomy.attributes):
             name, scores = attribute.name, probabilities[k]
             structs.append(
                 pl.DataFrame(
@@ -87,7 +77,7 @@ class TagRules:
         self, probabilities: list[Floats], predictions: Predictions, listings: pl.DataFrame, both: NDArray[np.bool_]
     ) -> pl.Series:
         """Every score at or above its kind's threshold."""
-        rules, attributes = self._card.noise, self._card.taxonomy.attributes
+        rules, attributes = self._noise, self._taxonomy.attributes
         alone = rules.alone(predictions)
         found: list[pl.Series] = []
         conflicts, says = [], []

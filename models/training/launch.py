@@ -13,9 +13,8 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
 
-from models.engines.process import keep_freed_memory
+from models.engines.machine import keep_freed_memory
 from models.inputs.examples import Examples
-from models.lifecycle.weights import build_network
 from models.network.cma_clip import CmaClip
 from models.training.presets import Preset
 from models.training.saved.checkpoints import save
@@ -85,7 +84,7 @@ def join(folder: str) -> None:
             torch.set_num_threads(1)  # two processes of one thread are faster than one of two
         keep_freed_memory()
         parts = [Examples.load(place / name) for name in _PARTS]
-        network = build_network(preset, taxonomy, load_pretrained=False)
+        network = preset.build(taxonomy, load_pretrained=False)
         network.load_state_dict(load_file(place / _START))
         train(network, preset, *parts, folder=place, device=device, cache_bytes=plan["cache_bytes"])
     finally:

@@ -2,26 +2,18 @@
 
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from models.network.architecture import Architecture
 from schemas.errors import ConfigurationError
+from schemas.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from models.network.cma_clip import CmaClip
 
 Part = Literal["image_tower", "title_tower", "probes", "sequence_attention", "modality_attention", "heads"]
 
 _TOWERS: tuple[Part, ...] = ("image_tower", "title_tower")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """The shape of a `CmaClip`; `backbone` is any name that open_clip understands."""
-
-    backbone: str
-    attention_layers: int
-    attention_heads: int
-    hidden: int
-    dropout: float = 0.0
-    sequence_attention: bool = True  # without it, I′ and T′ are the towers' global embeddings
-    modality_attention: bool = True  # without it, the heads read I′ and T′ side by side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +72,20 @@ class Preset:
     ema: float = 0.0  # decay of the moving average of the weights; 0: none
     text_rate: float = 1.0  # the title tower's learning rate, as a multiple of the stage's
     probes_train_towers: bool = False
-    pools_probes: bool = False  # tags are what heads and probes say together (pooling.py), not the heads alone
+    pools_probes: bool = False  # tags are what heads and probes say together (opinion_pool.py), not the heads alone
     seed: int = 0
+
+    def build(self, taxonomy: Taxonomy, *, load_pretrained: bool) -> "CmaClip":
+        """Builds the network of this preset: with its pretrained weights, or to load trained ones into."""
+        from models.network.build import build_network  # PyTorch, which reading a preset does not need
+
+        return build_network(
+            self.architecture,
+            taxonomy,
+            pretrained=self.pretrained,
+            seed=self.seed,
+            load_pretrained=load_pretrained,
+        )
 
     def varies_listings(self, stage: Stage) -> bool:
         """Whether a listing looks different each time that it is trained on; then no tower's outputs can be kept."""

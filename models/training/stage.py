@@ -1,6 +1,5 @@
 """One stage of Algorithm 1: which parts move, by which steps, and which checkpoint is handed on."""
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,18 +12,18 @@ from torch import Tensor, nn
 
 from models.engines.features import classify, encode
 from models.engines.interface import Features
+from models.engines.machine import has_bf16
 from models.engines.torch_engine import TorchEngine
 from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
 from models.training.distributed import average_statistics, processes, rank, sum_gradients, sum_of
-from models.training.objective.objective import Objective, has_bf16
-from models.training.optimizer import WeightAverage, Weights
+from models.training.objective.objective import Objective
+from models.training.optimizer import WeightAverage, Weights, _optimizer, _schedule
 from models.training.presets import Preset, Stage
 from models.training.saved.checkpoints import StageFile, StageState
 from models.training.saved.tower_cache import FrozenOutputs, Outputs
 
 _HIGHEST_LOGIT_SCALE = float(np.log(100))  # as CLIP was trained
-_RISE = 0.15  # of a one-cycle stage's steps
 _PAIRS = 5000  # each is held against every other
 
 
@@ -208,16 +207,6 @@ def mean_accuracy(logits: list[Any], labels: np.ndarray) -> float:
     return float(np.mean(shares)) if shares else 0.0
 
 
-def _schedule(stage: Stage, step: int, steps: int) -> float:
-    """The share of the stage's learning rate at a step: 1, or one cycle (Smith and Topin 2018), cosine up and down."""
-    if stage.schedule == "constant":
-        return 1.0
-    rise = _RISE * steps
-    if step < rise:
-        return 0.52 - 0.48 * math.cos(math.pi * step / rise)
-    return 0.5 + 0.5 * math.cos(math.pi * (step - rise) / (steps - rise))
-
-
 def _parts(network: CmaClip) -> dict[str, list[nn.Module]]:
     return {
         "image_tower": [network.backbone.visual],
@@ -241,22 +230,6 @@ def _training_mode(network: CmaClip, stage: Stage) -> None:
     for part, modules in _parts(network).items():
         for module in modules:
             module.train(part in stage.parts)
-
-
-def _optimizer(network: CmaClip, preset: Preset, stage: Stage) -> torch.optim.Optimizer:
-    """Groups carry their peak learning rate; with AdamW, norms and biases do not decay."""
-    text = stage.learning_rate * preset.text_rate
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in network.named_parameters():
-        if parameter.requires_grad:
-            rate = text if name.startswith(("backbone.text.", "title_probes.")) else stage.learning_rate
-            decays = preset.optimizer == "adam" or parameter.ndim >= 2
-            groups.setdefault((rate, preset.weight_decay if decays else 0.0), []).append(parameter)
-    listed = [
-        {"params": members, "lr": rate, "peak": rate, "weight_decay": decay}
-        for (rate, decay), members in groups.items()
-    ]
-    return (torch.optim.Adam if preset.optimizer == "adam" else torch.optim.AdamW)(listed, fused=True)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from models.training.distributed import rank, wait_for_all
 from models.training.presets import Preset
 from models.training.saved.checkpoints import load, load_required, save
 from models.training.stage import Progress, StageRun
-from models.training.teacher.pooling import fit_pool
+from models.training.teacher.opinion_pool import fit_pool
 
 __all__ = ["History", "Progress", "train"]
 

@@ -19,12 +19,12 @@ import numpy as np
 from catalog_io.catalog.models import Registration
 from catalog_io.feature_store import FILE_ROWS, FeatureStore, write_features
 from flows.project.project import Project
+from models.engines.features import packed
 from models.engines.interface import Features
 from models.experiments.bench import untrained_model
 from models.lifecycle.card import read_card, write_card
 from models.lifecycle.choice import identity_of
-from models.lifecycle.kept import encoder_key, packed
-from models.lifecycle.weights import load_network
+from models.lifecycle.weights import encoder_key, load_network
 from models.training.presets import PRESETS
 
 CONFIG = 'home = "warehouse"\n\n[tag]\nengine = "torch"\n'

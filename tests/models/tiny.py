@@ -11,11 +11,12 @@ from PIL import Image
 
 from models.inputs.examples import Examples
 from models.lifecycle.card import ModelCard, write_card
-from models.lifecycle.weights import build_network, save_weights
+from models.lifecycle.weights import save_weights
+from models.network.build import Architecture
 from models.network.cma_clip import CmaClip
 from models.rules.certificates import Calibration, Certificate, Certificates, Promise
 from models.rules.noise import NoiseRules
-from models.training.presets import PRESETS, Architecture, Preset
+from models.training.presets import PRESETS, Preset
 from schemas.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.from_dict(
@@ -48,7 +49,7 @@ def tiny_preset(backbone: str, name: str = "vit-b-32", **changes: object) -> Pre
 
 
 def tiny_network(preset: Preset) -> CmaClip:
-    return build_network(preset, TAXONOMY, load_pretrained=False).eval()
+    return preset.build(TAXONOMY, load_pretrained=False).eval()
 
 
 def titles(*rows: list[int], length: int | None = None) -> torch.Tensor:

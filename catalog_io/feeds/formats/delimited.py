@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from catalog_io.feeds.cells import is_unicode
 from catalog_io.feeds.columns import FeedColumns, Unreadable
 from catalog_io.feeds.formats.text import EncodedFile, Lines, TooLongError, batches
+from catalog_io.feeds.picture_cells import is_unicode
 from schemas.errors import ConfigurationError, UserError
 
 DELIMITERS = (",", ";", "\t", "|")

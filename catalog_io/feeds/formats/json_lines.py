@@ -7,9 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from catalog_io.feeds.cells import is_unicode
 from catalog_io.feeds.columns import FeedColumns, Unreadable
 from catalog_io.feeds.formats.text import EncodedFile, Lines, TooLongError, batches
+from catalog_io.feeds.picture_cells import is_unicode
 
 _HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 

@@ -7,9 +7,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalog_io.feeds.cells import fields, is_text
 from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns
 from catalog_io.feeds.formats.text import Opener
+from catalog_io.feeds.picture_cells import fields, is_text
 from schemas.errors import UserError
 
 _BUFFER_BYTES = 1 << 20  # of each column; without a buffer, Arrow reads a row group's whole column at once

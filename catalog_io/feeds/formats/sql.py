@@ -14,8 +14,8 @@ import fsspec
 import polars as pl
 import sqlalchemy as sa
 
-from catalog_io.feeds.cells import is_unicode
 from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedSource, Unreadable
+from catalog_io.feeds.picture_cells import is_unicode
 from schemas.errors import ConfigurationError, UserError
 from schemas.secrets import redacted
 

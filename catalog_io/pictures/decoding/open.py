@@ -4,9 +4,8 @@ import io
 
 from PIL import AvifImagePlugin, Image
 
-from catalog_io.pictures.decoding.exif import orientation
-from catalog_io.pictures.decoding.jpeg import parts, passes
-from catalog_io.pictures.fetching.policy import PictureError
+from catalog_io.pictures.decoding.jpeg import orientation, parts, passes
+from schemas.pictures import PictureError
 
 __all__ = ["FORMATS", "MAX_PIXELS", "opened", "orientation_of", "without_metadata"]
 

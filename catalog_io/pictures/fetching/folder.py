@@ -5,9 +5,10 @@ import os
 import stat as kinds
 from pathlib import Path
 
-from catalog_io.pictures.fetching.policy import Fetched, PictureError, too_many_bytes
+from catalog_io.pictures.fetching.policy import Fetched, too_many_bytes
 from catalog_io.pictures.fetching.references import shown
 from schemas.errors import UserError
+from schemas.pictures import PictureError
 
 __all__ = ["Folder"]
 

@@ -6,9 +6,10 @@ from typing import Any
 import fsspec
 from fsspec.asyn import sync
 
-from catalog_io.pictures.fetching.policy import Fetched, FetchPolicy, PictureError, too_many_bytes
+from catalog_io.pictures.fetching.policy import Fetched, FetchPolicy, too_many_bytes
 from catalog_io.pictures.fetching.references import below, shown
 from schemas.errors import UserError
+from schemas.pictures import PictureError
 from schemas.secrets import redacted
 
 __all__ = ["Store"]

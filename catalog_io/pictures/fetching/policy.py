@@ -3,29 +3,11 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from schemas.secrets import redacted
+from schemas.pictures import TRANSIENT, PictureError
 
 __all__ = ["MAX_BYTES", "TRANSIENT", "FetchPolicy", "Fetched", "PictureError", "too_many_bytes"]
 
 MAX_BYTES = 50_000_000
-
-# Faults of the moment: worth another try at the next run, though nothing has changed.
-TRANSIENT = frozenset(
-    {"picture_timeout", "picture_connection_failed", "picture_host_unknown", "picture_server_error"},
-)
-
-
-class PictureError(Exception):
-    """A picture that cannot be used: a stable `code`, and a `sentence` for the report, without secrets."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        sentence = redacted(sentence)
-        super().__init__(f"{code}: {sentence}")
-        self.code = code
-        self.sentence = sentence
-
-    def __reduce__(self) -> tuple[type["PictureError"], tuple[str, str]]:
-        return PictureError, (self.code, self.sentence)
 
 
 @dataclass(frozen=True)

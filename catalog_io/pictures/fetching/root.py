@@ -6,12 +6,13 @@ from typing import Self
 
 from catalog_io.pictures.fetching.folder import Folder
 from catalog_io.pictures.fetching.object_store import Store
-from catalog_io.pictures.fetching.policy import TRANSIENT, Fetched, FetchPolicy, PictureError
+from catalog_io.pictures.fetching.policy import Fetched, FetchPolicy
 from catalog_io.pictures.fetching.references import picture_key, scheme_of
 from catalog_io.pictures.fetching.web.site import Site
 from catalog_io.pictures.fetching.web.urls import PORTS
 from catalog_io.pictures.fetching.web.web import Web
 from schemas.errors import UserError
+from schemas.pictures import TRANSIENT, PictureError
 from schemas.secrets import redacted
 
 __all__ = ["TRANSIENT", "FetchPolicy", "Fetched", "PictureError", "PictureRoot", "picture_key"]

@@ -1,18 +1,19 @@
 """The network as PyTorch runs it on an NVIDIA card: half precision, trimmed titles, a CUDA graph for each shape."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.engines.interface import EngineIdentity
 from models.engines.machine import card_name
-from models.engines.nvidia.half import in_half
 from models.engines.nvidia.shapes import Shapes
-from models.engines.nvidia.slot import Slot
-from models.engines.nvidia.slots import OnCard
+from models.engines.nvidia.slots import OnCard, Slot
 from models.network.cma_clip import CmaClip
+
+_PRODUCTS = (nn.Linear, nn.Conv2d, nn.MultiheadAttention)
 
 DEVICE = "cuda"
 _NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16"}
@@ -53,3 +54,14 @@ def identity(shapes: Shapes) -> EngineIdentity:
 def _half() -> torch.dtype:
     """Cards before Ampere know no bf16."""
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def in_half(network: CmaClip, half: torch.dtype) -> CmaClip:
+    """A copy to be run under autocast to `half`. Autocast would cast these weights at every batch; norms, softmaxes,
+    residuals and embeddings stay float32."""
+    made = deepcopy(network).eval().requires_grad_(False)
+    for module in made.modules():
+        if isinstance(module, _PRODUCTS):
+            for parameter in module.parameters(recurse=False):
+                parameter.data = parameter.data.to(half)
+    return made

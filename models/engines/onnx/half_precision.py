@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
-from models.lifecycle.card import write_whole
+from schemas.files import write_whole
 
 PRODUCTS = ("MatMul", "Gemm")
 Half = Literal["bf16", "fp16"]

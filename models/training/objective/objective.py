@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from models.engines.machine import has_bf16
 from models.inputs.examples import Examples
 from models.inputs.preprocessing import trim
 from models.network.cma_clip import CmaClip
@@ -205,11 +206,3 @@ def _stand_ins(has_picture: Bool[Tensor, " B"]) -> Int64[Tensor, " B"]:
         missing = ~has_picture
         rows[missing] = rows[has_picture][rows[: int(missing.sum())] % int(has_picture.sum())]
     return rows
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether bf16 products are faster than float32 ones here."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

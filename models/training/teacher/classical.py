@@ -10,8 +10,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from models.inputs.examples import Examples
+from models.training.teacher.opinion_pool import pooling_weights
 from models.training.teacher.picture_kernel import PictureKernel
-from models.training.teacher.pooling import pooling_weights
 
 _INVERSE_REGULARISATION = 10.0  # scikit-learn's C
 _LEAST = 1e-9  # of a probability, so that its logarithm stays a number

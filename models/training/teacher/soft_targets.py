@@ -16,8 +16,8 @@ from models.training.presets import Preset
 from models.training.saved.checkpoints import load, save
 from models.training.stage import Progress
 from models.training.teacher.classical import Classifier, Logs, log_prior, title_vectorizer
+from models.training.teacher.opinion_pool import pooling_weights
 from models.training.teacher.picture_kernel import PictureKernel
-from models.training.teacher.pooling import pooling_weights
 
 _FOLDS = 5
 _MOST = 20_000  # listings that a classifier learns from

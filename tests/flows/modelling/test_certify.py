@@ -14,7 +14,7 @@ from flows.modelling.certify import certify
 from flows.modelling.labelled import held_out, labelled_listings
 from flows.project.project import Project
 from flows.tagging.tag import tag
-from models.inputs.examples import splits_of
+from models.inputs.splits import splits_of
 from models.lifecycle.card import read_card
 from models.lifecycle.engine_card import EngineCard, certificates_on, store_certificates
 from models.rules.certificates import Calibration, Certificates, Promise

@@ -17,7 +17,7 @@ from flows.modelling.promotion import NotComparable, Verdict, compare_with_champ
 from flows.modelling.train import TrainSummary
 from flows.project.project import Project
 from flows.project.settings import ModelSettings
-from models.inputs.examples import splits_of
+from models.inputs.splits import splits_of
 from models.lifecycle.card import CARD, read_card
 from models.lifecycle.weights import WEIGHTS
 from schemas.errors import UserError

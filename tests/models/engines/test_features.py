@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.engines.features import Predictions, classify, encode
-from models.engines.interface import EngineIdentity, Features
+from models.engines.features import classify, encode, packed, rounded, unpacked
+from models.engines.interface import EngineIdentity, Features, Predictions
 from models.engines.torch_engine import TorchEngine
 from models.lifecycle.card import ModelCard, write_card
-from models.lifecycle.kept import encoder_key, packed, rounded, unpacked
-from models.lifecycle.weights import load_network, save_weights
+from models.lifecycle.weights import encoder_key, load_network, save_weights
 from models.training.presets import Preset
 from tests.models.tiny import examples, model_folder, tiny_network
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from models.evaluation.evaluate import clopper_pearson, evaluate_attribute
-from models.evaluation.intervals import RESAMPLES, Outcomes, interval, resampled, weighted_metrics
+from models.evaluation.evaluate import evaluate_attribute
+from models.evaluation.intervals import RESAMPLES, Outcomes, clopper_pearson, interval, resampled, weighted_metrics
 from models.evaluation.metrics import evaluate
 from models.evaluation.results import Results
 

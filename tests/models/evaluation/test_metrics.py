@@ -5,12 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.evaluation.metrics import (
-    area_under_risk_coverage,
-    evaluate,
-    expected_calibration_error,
-    recall_at_precision,
-)
+from models.evaluation.metrics import area_under_risk_coverage, evaluate, recall_at_precision
+from models.rules.calibration import expected_calibration_error
 
 
 @pytest.mark.parametrize(

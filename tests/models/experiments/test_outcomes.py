@@ -28,8 +28,8 @@ from models.experiments.variants import (
     variant_of,
 )
 from models.inputs.examples import Examples
+from models.inputs.listings import Listings
 from models.inputs.preprocessing import Processor
-from models.lifecycle.fit import Listings
 from models.training.presets import Preset, Stage
 from schemas.errors import UserError
 from tests.models.tiny import CONTEXT, SIDE, TAXONOMY, clip_folder, examples, jpeg, tiny_preset

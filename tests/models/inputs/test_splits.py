@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.inputs.examples import Examples, Split, split_of, splits_of
+from models.inputs.examples import Examples
+from models.inputs.splits import Split, split_of, splits_of
 from tests.models.tiny import examples
 
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from models.inputs.listings import Listings
 from models.inputs.preprocessing import Processor
 from models.lifecycle.card import read_card
-from models.lifecycle.fit import Listings, fit
+from models.lifecycle.fit import fit
 from models.lifecycle.weights import load_network
 from schemas.errors import ConfigurationError, UserError
 from schemas.frames import FLAG_KINDS

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.engines.features import Predictions
+from models.engines.interface import Predictions
 from models.lifecycle.gate import Gate, compare
 
 RANDOM = np.random.default_rng(0)

@@ -141,7 +141,7 @@ def test_the_same_input_is_encoded_once(folder: Path, tagged: pl.DataFrame) -> N
             given.append(len(pictures))
             return super().__call__(pictures, *others)
 
-    tagger = Tagger(card, Counting(network), TagRules(network, card, card.certificates))
+    tagger = Tagger(card, Counting(network), TagRules(network, card.taxonomy, card.noise, card.certificates))
     sisters = work(*ROWS).with_columns(listing_id=pl.lit("sister of ") + pl.col("listing_id"))
     both = tagger.tag(pl.concat([work(*ROWS), sisters]))
     assert given == [5]
@@ -164,7 +164,7 @@ def test_threads_wait_for_the_engine(folder: Path, tagged: pl.DataFrame) -> None
             finally:
                 running.release()
 
-    tagger = Tagger(card, OneAtATime(network), TagRules(network, card, card.certificates))
+    tagger = Tagger(card, OneAtATime(network), TagRules(network, card.taxonomy, card.noise, card.certificates))
     with ThreadPoolExecutor(4) as pool:
         for again in pool.map(tagger.tag, [work(*ROWS)] * 8):
             assert again.equals(tagged)

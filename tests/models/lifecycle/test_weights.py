@@ -9,7 +9,7 @@ import torch
 
 from models.engines.torch_engine import TorchEngine
 from models.lifecycle.card import CARD, WEIGHTS, ModelCard, read_card, write_card
-from models.lifecycle.weights import build_network, load_network, save_weights
+from models.lifecycle.weights import load_network, save_weights
 from models.training.presets import Preset
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
@@ -40,9 +40,9 @@ def test_a_card_survives_json(preset: Preset, tmp_path: Path) -> None:
 
 
 def test_the_same_seed_builds_the_same_network(preset: Preset) -> None:
-    first, second = (build_network(preset, TAXONOMY, load_pretrained=False).state_dict() for _ in range(2))
+    first, second = (preset.build(TAXONOMY, load_pretrained=False).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
-    other = build_network(replace(preset, seed=1), TAXONOMY, load_pretrained=False).state_dict()
+    other = replace(preset, seed=1).build(TAXONOMY, load_pretrained=False).state_dict()
     assert not torch.equal(first["heads.0.0.weight"], other["heads.0.0.weight"])
 
 

@@ -15,7 +15,6 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from models.engines.features import classify, encode
 from models.engines.torch_engine import TorchEngine
 from models.inputs.examples import Examples
-from models.lifecycle.weights import build_network
 from models.network.attention import EncoderLayer, ModalityWiseAttention, SequenceWiseAttention
 from models.network.cma_clip import CmaClip
 from models.training import stage
@@ -216,7 +215,7 @@ def test_algorithm_1_starts_from_clip(tmp_path: Path) -> None:
     name = clip_folder(tmp_path)
     shaken_clip = shaken(tiny_network(tiny_preset(name))).backbone.state_dict()
     save_file(shaken_clip, tmp_path / "open_clip_model.safetensors")
-    network = build_network(tiny_preset(name), TAXONOMY, load_pretrained=True)
+    network = tiny_preset(name).build(TAXONOMY, load_pretrained=True)
     loaded = network.backbone.state_dict()
     assert loaded.keys() == shaken_clip.keys()
     assert all(torch.equal(loaded[key], tensor) for key, tensor in shaken_clip.items())

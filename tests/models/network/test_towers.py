@@ -13,7 +13,6 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.lifecycle.weights import build_network
 from models.network.towers import ClipBackbone, _normalisation, build_backbone, title_tokenizer
 from models.training.presets import PRESETS, Preset, preset
 from schemas.errors import ConfigurationError
@@ -205,7 +204,7 @@ def test_the_order_of_a_batch_does_not_matter(preset: Preset) -> None:
 
 @torch.no_grad()
 def test_small_has_a_class_position_and_96_patches() -> None:
-    network = build_network(PRESETS["small"], TAXONOMY, load_pretrained=True).eval()
+    network = PRESETS["small"].build(TAXONOMY, load_pretrained=True).eval()
     assert network.backbone.image_size == (192, 120)
     image = network.backbone.images(torch.zeros(2, 192, 120, 3, dtype=torch.uint8))
     assert image.sequence.shape == (2, 97, 128)
@@ -232,7 +231,7 @@ def test_weights_are_never_random_unless_asked_for(tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"model\.pretrained"):
             build_backbone(backbone, pretrained=weights)
     with pytest.raises(ConfigurationError, match=r"model\.pretrained"):  # a folder brings its weights, or is refused
-        build_network(preset("small", backbone=name), TAXONOMY, load_pretrained=True)
+        preset("small", backbone=name).build(TAXONOMY, load_pretrained=True)
 
 
 def test_checkpoint_files_load_whole_or_not_at_all(tmp_path: Path) -> None:

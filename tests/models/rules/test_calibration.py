@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from models.rules.certificates import Calibration, Certificate, Certificates, Promise, fit_temperature
+from models.rules.calibration import fit_temperature
+from models.rules.certificates import Calibration, Certificate, Certificates, Promise
 
 ENOUGH = Certificate(60, 0.8, 40, 39, 0.91, 0)
 NOTHING = Certificate(60, None, 0, 0, None, 500)

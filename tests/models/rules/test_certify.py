@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.engines.features import Predictions
+from models.engines.interface import Predictions
 from models.rules.certificates import Promise
 from models.rules.certify import Evidence, Labelled, calibrate, certificates_of, certify, group_thresholds
-from models.rules.design_effect import design_effect, intraclass_correlation
-from models.rules.thresholds import certify_threshold, labels_needed, lower_bound
+from models.rules.thresholds import certify_threshold, design_effect, intraclass_correlation, labels_needed, lower_bound
 from schemas.taxonomy import Taxonomy
 
 Floats = NDArray[np.floating]

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from models.engines.features import Predictions
+from models.engines.interface import Predictions
 from models.rules.fit_noise import fit_noise_rules
 from models.rules.noise import NoiseRules, conflict_score, label_conflict_score
 from schemas.frames import FLAG_KINDS

@@ -5,12 +5,12 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
-from models.engines.features import Predictions, classify, encode
+from models.engines.features import classify, encode, rounded
+from models.engines.interface import Predictions
 from models.engines.torch_engine import TorchEngine
-from models.lifecycle.kept import rounded
 from models.network.cma_clip import CmaClip
 from models.training.presets import Preset
-from models.training.teacher.pooling import fit_pool, pooling_weights
+from models.training.teacher.opinion_pool import fit_pool, pooling_weights
 from tests.models.tiny import examples, tiny_network
 
 HEADS_ALONE = [[1.0, 0.0, 0.0]] * 2

@@ -14,7 +14,6 @@ from models.engines.features import classify, encode
 from models.engines.interface import Features
 from models.engines.torch_engine import TorchEngine
 from models.inputs.examples import Examples
-from models.lifecycle.weights import build_network
 from models.network.cma_clip import CmaClip
 from models.training.objective import objective
 from models.training.objective.objective import _stand_ins
@@ -182,7 +181,7 @@ def test_training_is_seeded(backbone_name: str, tmp_path: Path) -> None:
     preset = replace(preset, architecture=replace(preset.architecture, dropout=0.3))
     runs = []
     for number, seed in enumerate((0, 0, 1)):
-        network = build_network(preset, TAXONOMY, load_pretrained=False)
+        network = preset.build(TAXONOMY, load_pretrained=False)
         folder = tmp_path / str(number)
         history = run(network, replace(preset, seed=seed), folder, examples(20), examples(8, seed=1))
         runs.append((state(network), history.accuracy))

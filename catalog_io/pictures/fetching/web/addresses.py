@@ -13,7 +13,7 @@ from typing import Any
 
 import httpcore
 
-from catalog_io.pictures.fetching.policy import PictureError
+from schemas.pictures import PictureError
 
 __all__ = ["AllowedHosts", "CheckedBackend", "Resolver", "look_up", "remaining", "within"]
 

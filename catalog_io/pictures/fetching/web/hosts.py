@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from catalog_io.pictures.fetching.policy import PictureError
+from schemas.pictures import PictureError
 
 __all__ = ["HostHealth"]
 

@@ -1,9 +1,10 @@
 """Pictures below a folder of a web server."""
 
-from catalog_io.pictures.fetching.policy import Fetched, PictureError
+from catalog_io.pictures.fetching.policy import Fetched
 from catalog_io.pictures.fetching.references import below, shown
 from catalog_io.pictures.fetching.web.urls import Target
 from catalog_io.pictures.fetching.web.web import Web
+from schemas.pictures import PictureError
 
 __all__ = ["Site"]
 

@@ -8,8 +8,8 @@ from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
 import httpcore
 
-from catalog_io.pictures.fetching.policy import PictureError
 from catalog_io.pictures.fetching.references import shown
+from schemas.pictures import PictureError
 
 __all__ = ["PORTS", "Target"]
 

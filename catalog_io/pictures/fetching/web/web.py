@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import httpcore
 
-from catalog_io.pictures.fetching.policy import TRANSIENT, Fetched, FetchPolicy, PictureError, too_many_bytes
+from catalog_io.pictures.fetching.policy import Fetched, FetchPolicy, too_many_bytes
 from catalog_io.pictures.fetching.web.addresses import (
     AllowedHosts,
     CheckedBackend,
@@ -17,6 +17,7 @@ from catalog_io.pictures.fetching.web.addresses import (
 )
 from catalog_io.pictures.fetching.web.hosts import HostHealth
 from catalog_io.pictures.fetching.web.urls import Target
+from schemas.pictures import TRANSIENT, PictureError
 
 __all__ = ["Web"]
 

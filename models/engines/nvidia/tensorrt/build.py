@@ -6,11 +6,10 @@ from models.engines.interface import EngineIdentity
 from models.engines.machine import card_name
 from models.engines.nvidia.shapes import Shapes
 from models.engines.nvidia.tensorrt.library import builds, log, trt, version
-from models.engines.nvidia.tensorrt.options import Precision
 from models.engines.nvidia.tensorrt.plan import OR_LATER, Plan
-from models.engines.nvidia.tensorrt.presence import INSTALL
-from models.lifecycle.card import write_whole
+from models.engines.nvidia.tensorrt.presence import INSTALL, Precision
 from schemas.errors import ConfigurationError, UserError
+from schemas.files import write_whole
 
 
 def build(

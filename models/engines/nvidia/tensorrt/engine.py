@@ -1,13 +1,19 @@
 """The GPU engine: a plan of TensorRT's, run in slots that take turns."""
 
 import torch
+from torch import Tensor
 
-from models.engines.nvidia.slot import Slot
-from models.engines.nvidia.slots import OnCard
-from models.engines.nvidia.tensorrt.execution import Execution
+from models.engines.nvidia.slots import OnCard, Slot
 from models.engines.nvidia.tensorrt.library import builds, log, trt
 from models.engines.nvidia.tensorrt.plan import Plan
 from schemas.errors import UserError
+
+TYPES = {
+    trt.DataType.FLOAT: torch.float32,
+    trt.DataType.INT64: torch.int64,
+    trt.DataType.UINT8: torch.uint8,
+    trt.DataType.BOOL: torch.bool,
+}
 
 
 class RefusedPlan(UserError):
@@ -38,3 +44,46 @@ class TensorRtEngine(OnCard):
     def _made(self, profile: int, rows: int) -> Slot:
         execution = Execution(self._engine, profile, rows, compute=self._compute, memory=self._memory)
         return Slot(execution.inputs, execution, compute=self._compute)
+
+
+class Execution:
+    """Calling it computes `inputs` on the stream. A captured graph holds on to its context's state and addresses, so
+    that each has one of its own. `memory` is scratch that contexts share: they compute one after another."""
+
+    def __init__(
+        self, engine: trt.ICudaEngine, profile: int, rows: int, *, compute: torch.cuda.Stream, memory: Tensor
+    ) -> None:
+        self._compute = compute
+        context = engine.create_execution_context(trt.ExecutionContextAllocationStrategy.USER_MANAGED)
+        if context is None:
+            raise RuntimeError("TensorRT could not make an execution context: its messages are above")
+        self._context = context
+        self._context.set_device_memory(memory.data_ptr(), memory.numel())
+        _must(self._context.set_optimization_profile_async(profile, compute.cuda_stream), "choose a profile")
+        compute.synchronize()
+        self.inputs: dict[str, Tensor] = {}
+        self._outputs: dict[str, Tensor] = {}
+        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        for name in names:
+            if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT:
+                _, _, longest = engine.get_tensor_profile_shape(name, profile)
+                shape = (rows, *tuple(longest)[1:])
+                _must(self._context.set_input_shape(name, shape), f"take {name} as {shape}")
+                self.inputs[name] = self._bound(engine, name, shape)
+        for name in names:
+            if name not in self.inputs:  # outputs have their shape once all inputs have theirs
+                self._outputs[name] = self._bound(engine, name, tuple(self._context.get_tensor_shape(name)))
+
+    def __call__(self) -> dict[str, Tensor]:
+        _must(self._context.execute_async_v3(self._compute.cuda_stream), "run")
+        return self._outputs
+
+    def _bound(self, engine: trt.ICudaEngine, name: str, shape: tuple[int, ...]) -> Tensor:
+        made = torch.zeros(shape, dtype=TYPES[engine.get_tensor_dtype(name)], device="cuda")
+        _must(self._context.set_tensor_address(name, made.data_ptr()), f"bind {name}")
+        return made
+
+
+def _must(worked: bool, what: str) -> None:
+    if not worked:
+        raise RuntimeError(f"TensorRT could not {what}: its messages are above")

@@ -1,15 +1,15 @@
 """A plan on disk: what TensorRT built, beside a card of what it is. One for each identity and checkpoint."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from models.engines.interface import EngineIdentity
 from models.engines.nvidia.shapes import Shapes
-from models.lifecycle.card import write_whole
 from schemas.errors import UserError
+from schemas.files import write_whole
 
 OR_LATER = "+"  # ends the version of a plan that later TensorRTs and the lean runtime can run, too
 
@@ -71,3 +71,16 @@ class Plan:
     def discard(self) -> None:
         """It counts as never built."""
         self.path.with_suffix(".json").unlink(missing_ok=True)
+
+
+def here(built: EngineIdentity, *, version: str, device: str) -> EngineIdentity:
+    """The identity that the engine of `built` has on this machine: equal to it where its plan may be run.
+
+    A version-compatible plan runs with the runtime that it brings, so it keeps its version under a later TensorRT.
+    """
+    compatible = built.version.endswith(OR_LATER) and _parts(version) >= _parts(built.version.removesuffix(OR_LATER))
+    return replace(built, version=built.version if compatible else version, device=device)
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())

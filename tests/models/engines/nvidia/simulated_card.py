@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from models.engines.nvidia import cuda_engine as engine
-from models.engines.nvidia import slot
+from models.engines.nvidia import slots as slot
 
 NAME = "NVIDIA Simulated (compute capability 9.0)"
 _NEEDS_THE_PROCESSOR = ("_local_scalar_dense", "nonzero", "masked_select", "unique")

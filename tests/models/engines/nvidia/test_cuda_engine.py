@@ -9,9 +9,8 @@ import torch
 from torch import nn
 
 from models.engines.features import encode
-from models.engines.nvidia.cuda_engine import CudaEngine
+from models.engines.nvidia.cuda_engine import CudaEngine, in_half
 from models.engines.nvidia.driver import missing
-from models.engines.nvidia.half import in_half
 from models.engines.nvidia.shapes import Shapes
 from models.engines.torch_engine import TorchEngine
 from models.inputs.examples import Examples

@@ -64,7 +64,7 @@ sys.modules["tensorrt" if package == "tensorrt_lean" else "tensorrt_lean"] = Non
 import torch
 from models.engines.interface import EngineIdentity
 from models.engines.nvidia.tensorrt import engine
-from models.engines.nvidia.tensorrt import execution
+from models.engines.nvidia.tensorrt import engine as execution
 from models.engines.nvidia.tensorrt import library
 from models.engines.nvidia.tensorrt import presence
 

@@ -13,9 +13,8 @@ import pytest
 
 from models.engines.features import encode
 from models.engines.nvidia.shapes import Shapes
-from models.engines.nvidia.tensorrt.options import Options, Precision
 from models.engines.nvidia.tensorrt.plan import Plan
-from models.engines.nvidia.tensorrt.presence import installed, missing
+from models.engines.nvidia.tensorrt.presence import Options, Precision, installed, missing
 from models.engines.onnx.export import export_onnx
 from models.engines.onnx.half_precision import write_lowered
 from models.engines.torch_engine import TorchEngine

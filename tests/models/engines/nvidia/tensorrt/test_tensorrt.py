@@ -14,10 +14,8 @@ from onnx.reference import ReferenceEvaluator
 
 from models.engines.interface import EngineIdentity, Features
 from models.engines.nvidia.shapes import Shapes
-from models.engines.nvidia.tensorrt.identity import here
-from models.engines.nvidia.tensorrt.options import Options
-from models.engines.nvidia.tensorrt.plan import Plan
-from models.engines.nvidia.tensorrt.presence import missing
+from models.engines.nvidia.tensorrt.plan import Plan, here
+from models.engines.nvidia.tensorrt.presence import Options, missing
 from models.engines.onnx.export import export_onnx
 from models.engines.onnx.half_precision import lowered
 from models.lifecycle.choice import candidates

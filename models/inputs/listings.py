@@ -1,0 +1,41 @@
+"""Labelled listings before they are arrays: titles, stored pictures, label codes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.inputs.examples import Examples
+from models.inputs.preprocessing import Processor
+
+
+@dataclass(frozen=True)
+class Listings:
+    """N listings with their labels (−1: none, one column an attribute), splits, feeds and products, as arrays."""
+
+    titles: Sequence[str]
+    pictures: Sequence[bytes | None]
+    labels: NDArray[np.int64]
+    splits: NDArray[np.str_]
+    feeds: NDArray[np.str_]
+    products: NDArray[np.str_]  # of all feeds: no two merchants' products have the same name here
+
+    def examples(
+        self, processor: Processor, split: str, *, threads: int, progress: Callable[[int], None] | None = None
+    ) -> Examples:
+        """The decoded listings of one split that have at least one label, and a picture or a title."""
+        shown = np.array(
+            [p is not None or bool(t) for p, t in zip(self.pictures, self.titles, strict=True)], dtype=bool
+        )
+        rows = np.flatnonzero((self.splits == split) & (self.labels >= 0).any(axis=1) & shown).tolist()
+        titles = [self.titles[row] for row in rows]
+        pictures = [self.pictures[row] for row in rows]
+        return Examples(
+            pictures=processor.pictures(pictures, threads=threads, progress=progress),
+            tokens=processor.tokens(titles),
+            present=np.array([[p is not None, bool(t)] for p, t in zip(pictures, titles, strict=True)]).reshape(-1, 2),
+            labels=self.labels[rows],
+            feeds=self.feeds[rows],
+            products=self.products[rows],
+        )

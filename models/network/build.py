@@ -1,0 +1,35 @@
+"""Builds the network of an architecture for the attributes of a taxonomy."""
+
+import torch
+
+from models.network.architecture import Architecture
+from models.network.cma_clip import CmaClip
+from models.network.towers import build_backbone
+from schemas.taxonomy import Taxonomy
+
+
+def build_network(
+    shape: Architecture, taxonomy: Taxonomy, *, pretrained: str | None, seed: int, load_pretrained: bool
+) -> CmaClip:
+    """Builds the network of `shape`, with one head for each attribute of `taxonomy`.
+
+    `pretrained` is an open_clip tag or checkpoint file. It also decides how pictures are normalised, so a network whose
+    trained weights are loaded afterwards needs it, too (`load_pretrained=False`). Random weights follow from `seed`.
+    """
+    torch.manual_seed(seed)
+    from_scratch = pretrained is None and ":" not in shape.backbone  # `hf-hub:` and `local-dir:` bring weights
+    backbone = build_backbone(
+        shape.backbone,
+        pretrained=pretrained,
+        random_weights=from_scratch or not load_pretrained,
+    )
+    return CmaClip(
+        backbone,
+        classes=[len(attribute.value_names) for attribute in taxonomy.attributes],
+        attention_layers=shape.attention_layers,
+        attention_heads=shape.attention_heads,
+        hidden=shape.hidden,
+        dropout=shape.dropout,
+        sequence_attention=shape.sequence_attention,
+        modality_attention=shape.modality_attention,
+    )
