@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from catalog_io.catalog.database import fetch, registered
 from catalog_io.files import as_pattern, quoted
-from catalog_io.pictures.fetching.root import TRANSIENT
 from catalog_io.staging.staging import Staging
 from schemas.errors import UserError
 from schemas.frames import LABEL_WORD_PREFIX
+from schemas.pictures import TRANSIENT
 from schemas.taxonomy import Taxonomy
 
 FEW = 100  # so many listings may always go

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, Self
 
 import polars as pl
 
 from catalog_io.feeds.picture_cells import PICTURES, picture_list, pictures
+from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
 from schemas.frames import LABEL_WORD_PREFIX
 
@@ -15,29 +15,6 @@ BATCH_BYTES = 64_000_000  # about so much of a feed is in memory at once
 RAW_CHARACTERS = 20_000  # of a row that are kept for the report
 _REQUIRED = ("listing_id", "title", "image")
 _OPTIONAL = ("product_id", "split")
-
-
-@dataclass(frozen=True)
-class FeedSource:
-    """Where a feed is and what its columns are called (`[feeds.<name>]` of cma.toml).
-
-    source: path, glob, fsspec URI (s3://, gs://, https://, …), or a SQLAlchemy URL, which then has a `query`.
-    columns: listing_id, title, image (one column, or several in order) and, if there are any, product_id and split.
-    labels: attribute -> column. encoding: None means by byte-order mark, else UTF-8. delimiter: None means "," or,
-    for .tsv and .txt, a tab; where the first line then lacks a mapped column, whichever of , ; tab | has them all.
-    image_separator: parts several pictures in one cell. layout: of a published data set (`feeds.layouts`), whose folder
-    is the source; it has columns of its own, which `columns` may replace.
-    """
-
-    name: str
-    source: str
-    columns: Mapping[str, str | Sequence[str]]
-    labels: Mapping[str, str]
-    query: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-    image_separator: str | None = None
-    layout: str | None = None
 
 
 class Unreadable(NamedTuple):
@@ -65,7 +42,7 @@ class FeedColumns(NamedTuple):
     separator: str | None
 
     @classmethod
-    def of(cls, feed: FeedSource) -> Self:
+    def of(cls, feed: FeedSettings) -> Self:
         """ConfigurationError where the mapping itself is wrong."""
         key, columns = f"feeds.{feed.name}.columns", feed.columns
         if missing := [name for name in _REQUIRED if not columns.get(name)]:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import fsspec
 import pyarrow as pa
 
-from catalog_io.feeds.columns import FeedSource
+from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
 from schemas.secrets import redacted
 
@@ -40,7 +40,7 @@ _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 _BLOCK = 1 << 20
 
 
-def feed_files(feed: FeedSource) -> list["FeedFile"]:
+def feed_files(feed: FeedSettings) -> list["FeedFile"]:
     """The files that a source means; UserError where there is none, or it cannot be reached."""
     key, source = f"feeds.{feed.name}.source", redacted(feed.source)
     try:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from catalog_io.feeds.columns import FeedColumns, FeedSource, SourceFile
+from catalog_io.feeds.columns import FeedColumns, SourceFile
 from catalog_io.feeds.files import FeedFile, feed_files
 from catalog_io.feeds.formats.delimited import DelimitedFile
 from catalog_io.feeds.formats.json_lines import JsonLinesFile
@@ -13,9 +13,10 @@ from catalog_io.feeds.formats.parquet import ParquetFile
 from catalog_io.feeds.formats.sql import SqlQuery, is_database
 from catalog_io.feeds.formats.text import EncodedFile
 from catalog_io.feeds.published.layouts import layout_parts, with_layout
+from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import UserError
 
-__all__ = ["FeedShape", "FeedSource", "feed_columns", "feed_shape", "read_feed"]
+__all__ = ["FeedShape", "feed_columns", "feed_shape", "read_feed"]
 
 _USUAL_DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 
@@ -28,7 +29,7 @@ class FeedShape(NamedTuple):
     encoding: str | None
 
 
-def read_feed(feed: FeedSource, *, batch_rows: int = 10_000) -> Iterator[pl.DataFrame]:
+def read_feed(feed: FeedSettings, *, batch_rows: int = 10_000) -> Iterator[pl.DataFrame]:
     """Yields frames of at most `batch_rows` rows; each row of the feed is in one, unreadable ones too.
 
     Frames have row_number (1-based over the feed), listing_id, product_id, title, split where it is mapped (text),
@@ -41,7 +42,7 @@ def read_feed(feed: FeedSource, *, batch_rows: int = 10_000) -> Iterator[pl.Data
     return _numbered(_parts(feed, FeedColumns.of(feed)), batch_rows)
 
 
-def feed_shape(feed: FeedSource) -> FeedShape:
+def feed_shape(feed: FeedSettings) -> FeedShape:
     """What a feed, of which only name, source and query are set, looks like; reads no more than its beginning."""
     first = _parts(feed, None)[0]
     if not isinstance(first, DelimitedFile | JsonLinesFile):
@@ -52,7 +53,7 @@ def feed_shape(feed: FeedSource) -> FeedShape:
 
 def feed_columns(source: str, *, query: str | None = None, name: str = "feed") -> list[str]:
     """The names of a feed's columns; UserError where it cannot be read."""
-    return feed_shape(FeedSource(name, source, {}, {}, query=query)).columns
+    return feed_shape(FeedSettings(name, source, {}, {}, query=query)).columns
 
 
 def _numbered(parts: Sequence[SourceFile], batch_rows: int) -> Iterator[pl.DataFrame]:
@@ -63,7 +64,7 @@ def _numbered(parts: Sequence[SourceFile], batch_rows: int) -> Iterator[pl.DataF
             row += frame.height
 
 
-def _parts(feed: FeedSource, columns: FeedColumns | None) -> list[SourceFile]:
+def _parts(feed: FeedSettings, columns: FeedColumns | None) -> list[SourceFile]:
     if is_database(feed):
         return [SqlQuery(feed, columns)]
     if feed.layout and columns:
@@ -71,7 +72,7 @@ def _parts(feed: FeedSource, columns: FeedColumns | None) -> list[SourceFile]:
     return [_opened(file, feed, columns) for file in feed_files(feed)]
 
 
-def _opened(file: FeedFile, feed: FeedSource, columns: FeedColumns | None) -> SourceFile:
+def _opened(file: FeedFile, feed: FeedSettings, columns: FeedColumns | None) -> SourceFile:
     guess = columns is None
     match file.ending:
         case ".csv" | ".tsv" | ".txt" as ending:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from catalog_io.pictures.fetching.root import FetchPolicy
+from catalog_io.pictures.fetching.settings import FetchSettings
 from catalog_io.pictures.work import PICTURE_DONE, PICTURE_WORK, process_pictures
 from schemas.files import write_atomically
 
@@ -40,7 +40,7 @@ def done_path(unit: Path) -> Path:
     return unit.with_name(unit.name.replace(".work.", ".done."))
 
 
-def process_unit(unit: Path, root: str, policy: FetchPolicy, picture_size: int) -> int:
+def process_unit(unit: Path, root: str, policy: FetchSettings, picture_size: int) -> int:
     """Runs in a Dask worker: one unit in, its results out, whole or not at all. Returns its pictures."""
     work = pl.read_parquet(unit, glob=False)
     remote = "://" in root or work["uri"].str.contains("//", literal=True).any()

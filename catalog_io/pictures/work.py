@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from catalog_io.pictures.decoding.shrink import shrink
-from catalog_io.pictures.fetching.policy import FetchPolicy
 from catalog_io.pictures.fetching.root import PictureRoot
+from catalog_io.pictures.fetching.settings import FetchSettings
 from schemas.pictures import PictureError
 from schemas.secrets import redacted
 
@@ -35,7 +35,7 @@ PICTURE_DONE = pl.Schema(
 
 
 def process_pictures(
-    work: pl.DataFrame, root: str, policy: FetchPolicy, *, short_side: int, threads: int = 1
+    work: pl.DataFrame, root: str, policy: FetchSettings, *, short_side: int, threads: int = 1
 ) -> pl.DataFrame:
     """PICTURE_WORK → PICTURE_DONE: one row out for each row in, in the same order.
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from catalog_io.feeds.picture_cells import PICTURES
 from catalog_io.files import as_pattern, quoted
-from catalog_io.pictures.fetching.root import picture_key
+from catalog_io.pictures.fetching.references import picture_key
 from schemas.errors import UserError
 from schemas.frames import LABEL_WORD_PREFIX
 from schemas.secrets import redacted, redacted_row

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import yaml
 
 from catalog_io.feeds.published.layouts import layout_of
-from catalog_io.feeds.read import FeedSource, feed_shape, read_feed
+from catalog_io.feeds.read import feed_shape, read_feed
+from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
 from schemas.secrets import redacted
 from schemas.taxonomy import Taxonomy
@@ -86,7 +87,7 @@ dask = ""                     # a scheduler's address; empty: a local cluster
 class Guess(NamedTuple):
     """A feed as far as its names and first rows tell; `notes` say what is uncertain, and what it was guessed from."""
 
-    feed: FeedSource
+    feed: FeedSettings
     words: dict[str, Counter[str]]
     notes: list[str]
 
@@ -94,7 +95,7 @@ class Guess(NamedTuple):
 def write_starter(folder: Path, source: str | None, query: str | None = None) -> list[Path]:
     """Writes `cma.toml` and `taxonomy.yaml` into `folder`; refuses to overwrite either.
 
-    `source` is what `FeedSource.source` can be, relative to the working directory. UserError where it cannot be
+    `source` is what `FeedSettings.source` can be, relative to the working directory. UserError where it cannot be
     read, or where its columns have none of the usual names.
     """
     config, taxonomy_file = folder / "cma.toml", folder / "taxonomy.yaml"
@@ -110,7 +111,7 @@ def write_starter(folder: Path, source: str | None, query: str | None = None) ->
     else:
         columns = {"listing_id": "id", "title": "title", "image": "image"}
         labels = {"color": "color", "pattern": "pattern", "style": "style"}
-        guess = Guess(FeedSource("mine", "listings.csv", columns, labels), {}, [])
+        guess = Guess(FeedSettings("mine", "listings.csv", columns, labels), {}, [])
     folder.mkdir(parents=True, exist_ok=True)
     config.write_text(_project_file(folder, guess), encoding="utf-8")
     taxonomy_file.write_text(yaml.safe_dump(taxonomy.to_dict(), sort_keys=False, allow_unicode=True), encoding="utf-8")
@@ -124,7 +125,7 @@ def guess_feed(source: str, query: str | None = None) -> Guess:
             f"{source}: this is a published data set, whose columns are known: set `layout = {_toml(layout)}` for it, "
             "or begin with the project file in docs/published-data.md"
         )
-    unmapped = FeedSource("mine", source, {}, {}, query=query)
+    unmapped = FeedSettings("mine", source, {}, {}, query=query)
     shape = feed_shape(unmapped)
     columns, labels, notes = guess_columns(shape.columns, source)
     if shape.encoding:

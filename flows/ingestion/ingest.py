@@ -9,15 +9,15 @@ from pathlib import Path
 
 import polars as pl
 
-from catalog_io.feeds.read import FeedSource, read_feed
+from catalog_io.feeds.read import read_feed
+from catalog_io.feeds.settings import FeedSettings
 from catalog_io.pictures.fetching.root import PictureRoot
 from catalog_io.pictures.units import write_units
 from catalog_io.staging.settle import settle
 from catalog_io.staging.staging import Staging
-from flows.ingestion.pictures import fetch_policy, work_units, write_reference_units
+from flows.ingestion.pictures import work_units, write_reference_units
 from flows.project.progress import bar
 from flows.project.project import Project, conserve
-from flows.project.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
 from schemas.validation import split_valid
 
@@ -84,16 +84,15 @@ def ingest(project: Project, feeds: Iterable[str] = ()) -> list[FeedSummary]:
 def _ingest_feed(project: Project, name: str, run_id: str) -> FeedSummary:
     feed, catalog, summary = project.settings.feeds[name], project.catalog, FeedSummary(name)
     settings = project.settings.ingest
-    _require_labels(name, feed, project)
-    policy = fetch_policy(project.settings.fetch)
+    _require_labels(feed, project)
     staging = Staging(project.home, name, tuple(feed.labels))
-    with staging.held(), PictureRoot(feed.images, policy) as root:
+    with staging.held(), PictureRoot(feed.images, project.settings.fetch) as root:
         root.check()
         units = _read(project, name, staging, summary)
         summary.accepted = settle(staging)
         known = catalog.write_references(name, staging)
         units += write_reference_units(known, root, staging.units, settings)
-        done, summary.pictures_worked = work_units(units, feed.images, policy, settings, feed=name)
+        done, summary.pictures_worked = work_units(units, feed.images, project.settings.fetch, settings, feed=name)
         new = catalog.new_images(done)
         images = project.shards.append(_pictures(new))
         stored = catalog.store_feed(
@@ -121,10 +120,9 @@ def _ingest_feed(project: Project, name: str, run_id: str) -> FeedSummary:
 def _read(project: Project, name: str, staging: Staging, summary: FeedSummary) -> list[Path]:
     """Reads and checks all rows into the staging; units of the embedded pictures that are new."""
     feed, size = project.settings.feeds[name], project.settings.ingest.picture_size
-    source = FeedSource(name=name, **feed.model_dump(include=set(FeedSource.__annotations__) - {"name"}))
     units: list[Path] = []
     with bar(f"read {name}", None) as advance:
-        for rows in read_feed(source):
+        for rows in read_feed(feed):
             valid = split_valid(rows)
             embedded = staging.add(valid)
             if embedded.height:
@@ -143,10 +141,10 @@ def _pictures(new: pl.DataFrame) -> Iterator[pl.DataFrame]:
         yield done.join(wanted, on="image_hash", how="semi").unique("image_hash", maintain_order=True)
 
 
-def _require_labels(name: str, feed: FeedSettings, project: Project) -> None:
+def _require_labels(feed: FeedSettings, project: Project) -> None:
     for attribute in feed.labels:
         if attribute not in project.taxonomy.names:
             raise ConfigurationError(
-                f"feeds.{name}.labels: the taxonomy has no attribute {attribute!r}; "
+                f"feeds.{feed.name}.labels: the taxonomy has no attribute {attribute!r}; "
                 f"it has {', '.join(project.taxonomy.names)}"
             )

@@ -9,22 +9,20 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from catalog_io.catalog.catalog import now
-from catalog_io.pictures.fetching.root import TRANSIENT, FetchPolicy, PictureRoot
+from catalog_io.pictures.fetching.root import PictureRoot
+from catalog_io.pictures.fetching.settings import FetchSettings
 from catalog_io.pictures.units import done_path, give_up, process_unit, split_unit, write_units
 from catalog_io.pictures.work import PICTURE_WORK
 from flows.project.cluster import dask_client
 from flows.project.progress import bar
 from flows.project.project import cores
-from flows.project.settings import FetchSettings, IngestSettings
+from flows.project.settings import IngestSettings
+from schemas.pictures import TRANSIENT
 
 if TYPE_CHECKING:
     from distributed import Future
 
 BATCH_ROWS = 65_536
-
-
-def fetch_policy(settings: FetchSettings) -> FetchPolicy:
-    return FetchPolicy(**settings.model_dump())
 
 
 def write_reference_units(known: Path, root: PictureRoot, folder: Path, settings: IngestSettings) -> Iterator[Path]:
@@ -52,7 +50,7 @@ def _due(references: pl.DataFrame, root: PictureRoot, settings: IngestSettings) 
 
 
 def work_units(
-    units: Iterable[Path], root: str, policy: FetchPolicy, settings: IngestSettings, *, feed: str
+    units: Iterable[Path], root: str, fetch: FetchSettings, settings: IngestSettings, *, feed: str
 ) -> tuple[list[Path], int]:
     """Works the units off, those that a killed run has finished excepted; returns the files of results, and of how
     many references they are."""
@@ -67,7 +65,7 @@ def work_units(
     with bar(f"pictures of {feed}", total) as advance, dask_client(settings.dask, workers) as client:
 
         def submit(unit: Path) -> "Future[int]":
-            future = client.submit(process_unit, unit, root, policy, settings.picture_size, pure=False)
+            future = client.submit(process_unit, unit, root, fetch, settings.picture_size, pure=False)
             unit_of[future] = unit
             return future
 

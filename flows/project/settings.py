@@ -3,12 +3,15 @@
 import os
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from catalog_io.feeds.settings import FeedSettings
+from catalog_io.pictures.fetching.settings import FetchSettings
 from schemas.errors import ConfigurationError
 from schemas.secrets import redacted
 
@@ -19,37 +22,11 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class FeedSettings(_Section):
-    """A merchant's feed: where it is, and what its columns and label columns are called there."""
-
-    source: str  # path, glob, fsspec URI, or SQLAlchemy URL with `query`; of a `layout`, its folder
-    query: str | None = None
-    layout: str | None = None  # of a published data set: upmc-food-101 or fashion-gen
-    images: str = ""  # root of relative picture paths, which rows can never leave; a layout's is its source
-    columns: dict[str, str | list[str]] = {}  # `image` may be several columns; a layout has its own
-    labels: dict[str, str] = {}
-    encoding: str | None = None  # None: by its byte-order mark, else UTF-8
-    delimiter: str | None = None
-    image_separator: str | None = None  # parts several pictures in one cell
-    full: bool = True  # all listings of the merchant: one that is gone from it becomes inactive
-    most_gone: float = Field(default=0.5, ge=0, le=1)  # a larger share gone at once is a fault of the feed
-
-
 class IngestSettings(_Section):
     picture_size: int = Field(default=256, ge=16, le=4096)  # pixels on the short side of a stored picture
     workers: int = Field(default=0, ge=0)  # that fetch and shrink pictures; 0: one a core
     dask: str = ""  # a scheduler's address; empty: a local cluster
     recheck_days: float = Field(default=7, ge=0)  # until a remote picture is asked again whether it has changed
-
-
-class FetchSettings(_Section):
-    """Of pictures that a feed's rows name by URL."""
-
-    schemes: tuple[Literal["https", "http"], ...] = ("https", "http")
-    allow_private: tuple[str, ...] = ()  # hosts, addresses or networks that may be private, loopback or link-local
-    max_bytes: int = Field(default=50_000_000, ge=1)
-    timeout: float = Field(default=20, gt=0)  # seconds for one picture, redirects included
-    max_redirects: int = Field(default=3, ge=0)
 
 
 class ModelSettings(_Section):
@@ -100,6 +77,16 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     tag: TagSettings = TagSettings()
 
+    @field_validator("feeds", mode="before")
+    @classmethod
+    def _named_by_their_sections(cls, feeds: Any) -> Any:
+        if not isinstance(feeds, dict):
+            return feeds
+        for name, feed in feeds.items():
+            if isinstance(feed, dict) and "name" in feed:
+                raise ConfigurationError(f"feeds.{name}.name: a feed's name is its section's; take this setting out")
+        return {name: {**feed, "name": name} if isinstance(feed, dict) else feed for name, feed in feeds.items()}
+
     @field_validator("feeds")
     @classmethod
     def _names_are_plain(cls, feeds: dict[str, FeedSettings]) -> dict[str, FeedSettings]:
@@ -143,11 +130,10 @@ def load_settings(path: Path) -> Settings:
         raise ConfigurationError("\n".join(_sentences(path, error))) from error
     root = path.parent
     feeds = {
-        name: feed.model_copy(
-            update={
-                "source": _beside(root, feed.source),
-                "images": _beside(root, feed.images or (feed.source if feed.layout else "")),
-            }
+        name: replace(
+            feed,
+            source=_beside(root, feed.source),
+            images=_beside(root, feed.images or (feed.source if feed.layout else "")),
         )
         for name, feed in settings.feeds.items()
     }
@@ -164,7 +150,7 @@ def _beside(root: Path, place: str) -> str:
 def _sentences(path: Path, error: ValidationError) -> list[str]:
     def sentence(detail: Any) -> str:
         key = ".".join(str(part) for part in detail["loc"])
-        if detail["type"] == "extra_forbidden":
+        if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             return f"{path}: there is no setting `{key}`; correct its name or take it out"
         return redacted(f"{path}: `{key}`: {detail['msg']} (it is {detail['input']!r})")
 

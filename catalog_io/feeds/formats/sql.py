@@ -14,15 +14,16 @@ import fsspec
 import polars as pl
 import sqlalchemy as sa
 
-from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedSource, Unreadable
+from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, Unreadable
 from catalog_io.feeds.picture_cells import is_unicode
+from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
 from schemas.secrets import redacted
 
 _FIRST_ROWS = 16  # from which the size of a row is learnt: with pictures inside, it may be megabytes
 
 
-def is_database(feed: FeedSource) -> bool:
+def is_database(feed: FeedSettings) -> bool:
     """Whether a source is a SQLAlchemy URL; ConfigurationError where it and `query` do not belong together."""
     scheme, has_scheme, _ = feed.source.partition("://")
     key = f"feeds.{feed.name}"
@@ -39,7 +40,7 @@ def is_database(feed: FeedSource) -> bool:
 class SqlQuery:
     """Rows as the database sends them. Its connection is closed at the rows' end, or with this object."""
 
-    def __init__(self, feed: FeedSource, columns: FeedColumns | None) -> None:
+    def __init__(self, feed: FeedSettings, columns: FeedColumns | None) -> None:
         self.columns = columns
         self.shown = f"feeds.{feed.name}.query"
         with ExitStack() as stack:
@@ -120,7 +121,7 @@ def _has_bytes(value: Any) -> bool:
     return isinstance(value, bytes)
 
 
-def _url(feed: FeedSource) -> sa.URL:
+def _url(feed: FeedSettings) -> sa.URL:
     try:
         url = sa.make_url(feed.source)
     except (sa.exc.ArgumentError, ValueError) as fault:
@@ -130,7 +131,7 @@ def _url(feed: FeedSource) -> sa.URL:
     return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
 
 
-def _dialect(url: sa.URL, feed: FeedSource) -> type[sa.Dialect]:
+def _dialect(url: sa.URL, feed: FeedSettings) -> type[sa.Dialect]:
     try:
         return url.get_dialect()
     except sa.exc.ArgumentError as fault:
@@ -140,7 +141,7 @@ def _dialect(url: sa.URL, feed: FeedSource) -> type[sa.Dialect]:
         ) from fault
 
 
-def _connected(url: sa.URL, feed: FeedSource) -> sa.Connection:
+def _connected(url: sa.URL, feed: FeedSettings) -> sa.Connection:
     kind = _dialect(url, feed).name
     options: dict[str, Any] = {"stream_results": True, "no_parameters": True}  # a % or : in the SQL is itself
     if kind == "postgresql":

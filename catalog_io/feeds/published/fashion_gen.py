@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedSource
+from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns
 from catalog_io.feeds.files import FeedFile
+from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
 
 # The test part was never published: what is measured on Fashion-Gen is measured on its validation part.
@@ -35,7 +36,7 @@ class FashionGenPart:
     Text is UTF-8 or, where it is not, Latin-1 (or the feed's `encoding`): published readers take it for either.
     """
 
-    def __init__(self, file: FeedFile, split: str, feed: FeedSource, columns: FeedColumns) -> None:
+    def __init__(self, file: FeedFile, split: str, feed: FeedSettings, columns: FeedColumns) -> None:
         self.file = file
         self.split = split
         self.columns = columns

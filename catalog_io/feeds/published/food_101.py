@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from catalog_io.feeds.columns import FeedColumns, FeedSource
+from catalog_io.feeds.columns import FeedColumns
 from catalog_io.feeds.files import FeedFile
 from catalog_io.feeds.formats.delimited import as_json, csv_cells, csv_rows
 from catalog_io.feeds.formats.text import EncodedFile, batches
+from catalog_io.feeds.settings import FeedSettings
 
 PARTS = {"texts/train_titles.csv": "train", "texts/test_titles.csv": "test"}
 COLUMNS = {"listing_id": "listing_id", "title": "title", "image": "image", "split": "split"}
@@ -17,7 +18,7 @@ _PUBLISHED = ("file", "title", "label")  # of a CSV that has no header
 class Food101Part:
     """A listing is `<split>/<file>`, its picture `images/<split>/<label>/<file>`; `label` is there to be mapped."""
 
-    def __init__(self, file: FeedFile, split: str, feed: FeedSource, columns: FeedColumns) -> None:
+    def __init__(self, file: FeedFile, split: str, feed: FeedSettings, columns: FeedColumns) -> None:
         self.file = EncodedFile(file.shown, file.stream, feed.encoding, feed.name)
         self.split = split
         self.columns = columns

@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from catalog_io.feeds.columns import FeedColumns, FeedSource, SourceFile
+from catalog_io.feeds.columns import FeedColumns, SourceFile
 from catalog_io.feeds.files import FeedFile, feed_files
 from catalog_io.feeds.published import fashion_gen, food_101
+from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
 
 
@@ -16,7 +17,7 @@ class Layout(NamedTuple):
 
     parts: Mapping[str, str]
     columns: Mapping[str, str]
-    opened: Callable[[FeedFile, str, FeedSource, FeedColumns], SourceFile]
+    opened: Callable[[FeedFile, str, FeedSettings, FeedColumns], SourceFile]
 
 
 LAYOUTS = {
@@ -25,7 +26,7 @@ LAYOUTS = {
 }
 
 
-def with_layout(feed: FeedSource) -> FeedSource:
+def with_layout(feed: FeedSettings) -> FeedSettings:
     """The feed with its layout's columns, where it names none itself. ConfigurationError where they do not fit."""
     if feed.layout not in LAYOUTS:
         known = ", ".join(LAYOUTS)
@@ -36,7 +37,7 @@ def with_layout(feed: FeedSource) -> FeedSource:
     return replace(feed, columns={**LAYOUTS[feed.layout].columns, **feed.columns})
 
 
-def layout_parts(feed: FeedSource, columns: FeedColumns) -> list[SourceFile]:
+def layout_parts(feed: FeedSettings, columns: FeedColumns) -> list[SourceFile]:
     """The files of a feed that has a layout. UserError names the one that is missing or wrong."""
     layout = LAYOUTS[feed.layout or ""]
     return [layout.opened(_file(feed, part), split, feed, columns) for part, split in layout.parts.items()]
@@ -50,7 +51,7 @@ def layout_of(folder: str) -> str | None:
     return None
 
 
-def _file(feed: FeedSource, part: str) -> FeedFile:
+def _file(feed: FeedSettings, part: str) -> FeedFile:
     try:
         (file,) = feed_files(replace(feed, source=f"{feed.source.rstrip('/')}/{part}"))
     except ConfigurationError:

@@ -12,7 +12,7 @@ from PIL import Image
 from catalog_io.pictures.decoding.jpeg import alone, orientation
 from catalog_io.pictures.decoding.open import FORMATS, MAX_PIXELS, opened, orientation_of, without_metadata
 from catalog_io.pictures.decoding.pixels import shrunk, upright
-from catalog_io.pictures.fetching.policy import MAX_BYTES, too_many_bytes
+from catalog_io.pictures.fetching.fetched import MAX_BYTES, too_many_bytes
 from schemas.pictures import PictureError
 
 __all__ = ["FORMATS", "MAX_BYTES", "MAX_PIXELS", "Picture", "PictureError", "shrink"]

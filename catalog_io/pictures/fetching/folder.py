@@ -5,7 +5,7 @@ import os
 import stat as kinds
 from pathlib import Path
 
-from catalog_io.pictures.fetching.policy import Fetched, too_many_bytes
+from catalog_io.pictures.fetching.fetched import Fetched, too_many_bytes
 from catalog_io.pictures.fetching.references import shown
 from schemas.errors import UserError
 from schemas.pictures import PictureError

@@ -6,8 +6,9 @@ from typing import Any
 import fsspec
 from fsspec.asyn import sync
 
-from catalog_io.pictures.fetching.policy import Fetched, FetchPolicy, too_many_bytes
+from catalog_io.pictures.fetching.fetched import Fetched, too_many_bytes
 from catalog_io.pictures.fetching.references import below, shown
+from catalog_io.pictures.fetching.settings import FetchSettings
 from schemas.errors import UserError
 from schemas.pictures import PictureError
 from schemas.secrets import redacted
@@ -22,7 +23,7 @@ _TIME_MARKS = ("LastModified", "last_modified", "mtime", "updated", "modified", 
 class Store:
     """A remote folder of pictures, opened when it is first used with the operator's credentials."""
 
-    def __init__(self, root: str, policy: FetchPolicy) -> None:
+    def __init__(self, root: str, policy: FetchSettings) -> None:
         self._root = root
         self._policy = policy
         try:

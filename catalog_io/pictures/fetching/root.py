@@ -4,18 +4,17 @@ import re
 import threading
 from typing import Self
 
+from catalog_io.pictures.fetching.fetched import Fetched
 from catalog_io.pictures.fetching.folder import Folder
 from catalog_io.pictures.fetching.object_store import Store
-from catalog_io.pictures.fetching.policy import Fetched, FetchPolicy
-from catalog_io.pictures.fetching.references import picture_key, scheme_of
+from catalog_io.pictures.fetching.references import scheme_of
+from catalog_io.pictures.fetching.settings import FetchSettings
 from catalog_io.pictures.fetching.web.site import Site
 from catalog_io.pictures.fetching.web.urls import PORTS
 from catalog_io.pictures.fetching.web.web import Web
 from schemas.errors import UserError
-from schemas.pictures import TRANSIENT, PictureError
+from schemas.pictures import PictureError
 from schemas.secrets import redacted
-
-__all__ = ["TRANSIENT", "FetchPolicy", "Fetched", "PictureError", "PictureRoot", "picture_key"]
 
 _LIKE_A_PAGE = re.compile(r"//[^/?#]*\.[^/?#]*/")  # a URL without its scheme, as web pages have them
 
@@ -27,7 +26,7 @@ class PictureRoot:
     policy's schemes at public addresses, with none. Thread-safe.
     """
 
-    def __init__(self, root: str, policy: FetchPolicy) -> None:
+    def __init__(self, root: str, policy: FetchSettings) -> None:
         self._root = root
         self._policy = policy
         self._scheme = scheme_of(root)

@@ -21,7 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog_io.feeds.columns import PICTURES
-from catalog_io.feeds.read import FeedSource, read_feed
+from catalog_io.feeds.read import read_feed
+from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
 from tests.places import REAL_CATALOGUES
 
@@ -29,9 +30,9 @@ COLUMNS = {"listing_id": "id", "title": "name", "image": "pic"}
 HM, MYNTRA = REAL_CATALOGUES / "hm", REAL_CATALOGUES / "myntra"
 
 
-def feed(source: Path | str, labels: Mapping[str, str] | None = None, **settings: Any) -> FeedSource:
+def feed(source: Path | str, labels: Mapping[str, str] | None = None, **settings: Any) -> FeedSettings:
     columns = {**COLUMNS, **settings.pop("columns", {})}
-    return FeedSource("hm", str(source), columns, labels or {}, **settings)
+    return FeedSettings("hm", str(source), columns, labels or {}, **settings)
 
 
 def read(source: Path | str, labels: Mapping[str, str] | None = None, **settings: Any) -> pl.DataFrame:
@@ -325,9 +326,10 @@ def test_memory_does_not_grow_with_a_file_without_line_breaks(tmp_path: Path) ->
             file.write(b"x" * 10_000_000)
     code = f"""
 import resource
-from catalog_io.feeds.read import FeedSource, read_feed
+from catalog_io.feeds.read import read_feed
+from catalog_io.feeds.settings import FeedSettings
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-rows = sum(f.height for f in read_feed(FeedSource("m", {str(path)!r}, {COLUMNS!r}, {{}})))
+rows = sum(f.height for f in read_feed(FeedSettings("m", {str(path)!r}, {COLUMNS!r}, {{}})))
 print(rows, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,7 +14,8 @@ import fsspec
 import polars as pl
 import pytest
 
-from catalog_io.feeds.read import FeedSource, feed_columns, feed_shape, read_feed
+from catalog_io.feeds.read import feed_columns, feed_shape, read_feed
+from catalog_io.feeds.settings import FeedSettings
 from flows.cli.starter import write_starter
 from flows.project.settings import load_settings
 from schemas.errors import ConfigurationError, UserError
@@ -24,8 +25,8 @@ CSV = b"id,title,image\n1,A,a.jpg\n2,B,b.jpg\n"
 SECRET = "s3cret-w0rd"  # noqa: S105
 
 
-def feed(source: str) -> FeedSource:
-    return FeedSource("shop", source, COLUMNS, {})
+def feed(source: str) -> FeedSettings:
+    return FeedSettings("shop", source, COLUMNS, {})
 
 
 def read(source: str) -> pl.DataFrame:

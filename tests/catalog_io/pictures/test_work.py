@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 
 from catalog_io.pictures.decoding.shrink import shrink
-from catalog_io.pictures.fetching.root import FetchPolicy, PictureRoot
+from catalog_io.pictures.fetching.root import PictureRoot
+from catalog_io.pictures.fetching.settings import FetchSettings
 from catalog_io.pictures.work import PICTURE_DONE, PICTURE_WORK, process_pictures
 
-OPEN = FetchPolicy(allow_private=("127.0.0.1",))
+OPEN = FetchSettings(allow_private=("127.0.0.1",))
 
 
 def jpeg(color: str = "red", **options: object) -> bytes:

@@ -8,9 +8,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from catalog_io.feeds.read import FeedSource, read_feed
+from catalog_io.feeds.read import read_feed
+from catalog_io.feeds.settings import FeedSettings
 from flows.cli.starter import guess_columns, guess_separator, write_starter
-from flows.project.settings import FeedSettings, load_settings
+from flows.project.settings import load_settings
 from schemas.errors import ConfigurationError, UserError
 
 
@@ -18,8 +19,7 @@ def started(folder: Path, source: str, query: str | None = None) -> FeedSettings
     """The feed's settings as they are loaded; the feed can be read with them."""
     config, _ = write_starter(folder, source, query)
     feed = load_settings(config).feeds["mine"]
-    keys = ("source", "columns", "labels", "query", "encoding", "delimiter", "image_separator")
-    frames = list(read_feed(FeedSource("mine", **{key: getattr(feed, key) for key in keys})))
+    frames = list(read_feed(feed))
     assert frames
     assert all(frame["fault"].null_count() == frame.height for frame in frames)
     return feed

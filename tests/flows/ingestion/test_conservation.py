@@ -16,8 +16,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from catalog_io.catalog.catalog import Catalog
-from catalog_io.feeds.read import FeedSource, read_feed
-from catalog_io.pictures.fetching.root import picture_key
+from catalog_io.feeds.read import read_feed
+from catalog_io.feeds.settings import FeedSettings
+from catalog_io.pictures.fetching.references import picture_key
 from catalog_io.staging.settle import settle
 from catalog_io.staging.staging import Staging
 from schemas.validation import split_valid
@@ -103,7 +104,7 @@ def _once(names: tuple[str, ...]) -> tuple[str, ...]:
 # ---- what the program does
 
 
-def outcome(source: FeedSource, home: Path, batch_rows: int) -> Outcome:
+def outcome(source: FeedSettings, home: Path, batch_rows: int) -> Outcome:
     staging = Staging(home, "shop", tuple(source.labels))
     with staging.held():
         rows = 0
@@ -132,7 +133,7 @@ def check(path: Path, feed: Feed, batch_rows: int, *, embedded: bool = False) ->
     def key(name: str) -> str:
         return blake2b(name.encode(), digest_size=16).hexdigest() if embedded else picture_key(name)
 
-    source = FeedSource("shop", str(path), COLUMNS, {"color": "color"})
+    source = FeedSettings("shop", str(path), COLUMNS, {"color": "color"})
     wanted = expected(feed, embedded=embedded)
     pictures = {listing_id: list(map(key, names)) for listing_id, names in wanted.pictures.items()}
     assert outcome(source, path.parent, batch_rows) == wanted._replace(pictures=pictures)

@@ -1,6 +1,6 @@
 """Pictures below a folder of a web server."""
 
-from catalog_io.pictures.fetching.policy import Fetched
+from catalog_io.pictures.fetching.fetched import Fetched
 from catalog_io.pictures.fetching.references import below, shown
 from catalog_io.pictures.fetching.web.urls import Target
 from catalog_io.pictures.fetching.web.web import Web

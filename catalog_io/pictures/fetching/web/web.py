@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import httpcore
 
-from catalog_io.pictures.fetching.policy import Fetched, FetchPolicy, too_many_bytes
+from catalog_io.pictures.fetching.fetched import Fetched, too_many_bytes
+from catalog_io.pictures.fetching.settings import FetchSettings
 from catalog_io.pictures.fetching.web.addresses import (
     AllowedHosts,
     CheckedBackend,
@@ -38,7 +39,7 @@ class Web:
     store and certifi's.
     """
 
-    def __init__(self, policy: FetchPolicy, resolver: Resolver = look_up, health: HostHealth = _HEALTH) -> None:
+    def __init__(self, policy: FetchSettings, resolver: Resolver = look_up, health: HostHealth = _HEALTH) -> None:
         self._policy = policy
         self._health = health
         backend = CheckedBackend(AllowedHosts(policy.allow_private), resolver)

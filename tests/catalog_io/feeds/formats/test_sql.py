@@ -19,15 +19,16 @@ import polars as pl
 import psycopg
 import pytest
 
-from catalog_io.feeds.read import FeedSource, feed_columns, read_feed
+from catalog_io.feeds.read import feed_columns, read_feed
+from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
 
 COLUMNS = {"listing_id": "id", "title": "name", "image": "pic"}
 SECRET = "s3cret-w0rd"  # noqa: S105
 
 
-def feed(source: str, query: str | None, labels: dict[str, str] | None = None, **columns: str) -> FeedSource:
-    return FeedSource("shop", source, {**COLUMNS, **columns}, labels or {}, query=query)
+def feed(source: str, query: str | None, labels: dict[str, str] | None = None, **columns: str) -> FeedSettings:
+    return FeedSettings("shop", source, {**COLUMNS, **columns}, labels or {}, query=query)
 
 
 def read(source: str, query: str, labels: dict[str, str] | None = None) -> pl.DataFrame:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from catalog_io.feeds.published import fashion_gen
-from catalog_io.feeds.read import FeedSource, read_feed
+from catalog_io.feeds.read import read_feed
+from catalog_io.feeds.settings import FeedSettings
 from flows.cli.starter import write_starter
 from flows.ingestion.ingest import FeedSummary, ingest
 from flows.modelling.labelled import labelled_listings
@@ -89,7 +90,9 @@ def fashion(folder: Path, train: int = 4, test: int = 2) -> Path:
 
 
 def read(layout: str, source: Path, batch_rows: int = 10_000, **options: Any) -> pl.DataFrame:
-    feed = FeedSource("f", str(source), options.pop("columns", {}), options.pop("labels", {}), layout=layout, **options)
+    feed = FeedSettings(
+        "f", str(source), options.pop("columns", {}), options.pop("labels", {}), layout=layout, **options
+    )
     return pl.concat(read_feed(feed, batch_rows=batch_rows))
 
 
@@ -259,7 +262,7 @@ def test_fashion_gen_is_read_slice_by_slice(tmp_path: Path, monkeypatch: pytest.
     folder = fashion(tmp_path, train=5, test=1)
     whole = read("fashion-gen", folder)
     monkeypatch.setattr(fashion_gen, "BATCH_BYTES", 2 * 256 * 256 * 3)
-    feed = FeedSource("f", str(folder), {}, {}, layout="fashion-gen")
+    feed = FeedSettings("f", str(folder), {}, {}, layout="fashion-gen")
     frames = list(read_feed(feed))
     assert [frame.height for frame in frames] == [2, 2, 1, 1]
     assert pl.concat(frames).equals(whole)
@@ -297,7 +300,7 @@ def test_what_is_wrong_with_a_fashion_gen_file(
     path = fashion(tmp_path) / "fashiongen_256_256_validation.h5"
     write_gen(path, columns, pictures)
     with pytest.raises(UserError, match=rf"fashiongen_256_256_validation\.h5.*{said}"):
-        read_feed(FeedSource("f", str(tmp_path), {}, {}, layout="fashion-gen"))
+        read_feed(FeedSettings("f", str(tmp_path), {}, {}, layout="fashion-gen"))
 
 
 def test_a_fashion_gen_file_that_is_missing_or_damaged(tmp_path: Path) -> None:

@@ -19,14 +19,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog_io.pictures.fetching.references import below
-from catalog_io.pictures.fetching.root import TRANSIENT, Fetched, FetchPolicy, PictureError, PictureRoot, picture_key
+from catalog_io.pictures.fetching.fetched import Fetched
+from catalog_io.pictures.fetching.references import below, picture_key
+from catalog_io.pictures.fetching.root import PictureRoot
+from catalog_io.pictures.fetching.settings import FetchSettings
 from catalog_io.pictures.fetching.web.addresses import AllowedHosts
 from catalog_io.pictures.fetching.web.hosts import HostHealth
 from catalog_io.pictures.fetching.web.web import Web
 from schemas.errors import UserError
+from schemas.pictures import TRANSIENT, PictureError
 
-OPEN = FetchPolicy(allow_private=("127.0.0.1",), max_bytes=100_000, timeout=5)
+OPEN = FetchSettings(allow_private=("127.0.0.1",), max_bytes=100_000, timeout=5)
 
 
 def code_of(read: Callable[[], object]) -> str:
@@ -539,7 +542,7 @@ def test_schemes_that_are_not_allowed(tmp_path: Path, server: Server) -> None:
     ],
 )
 def test_ways_to_write_a_private_address(url: str, tmp_path: Path) -> None:
-    with PictureRoot(str(tmp_path), FetchPolicy()) as root:
+    with PictureRoot(str(tmp_path), FetchSettings()) as root:
         assert code_of(lambda: root.read(url)) == "picture_address_not_allowed"
 
 
@@ -589,7 +592,7 @@ def nowhere(host: str, port: int) -> list[str]:
     raise OSError("no host")
 
 
-ANY_WEB = Web(FetchPolicy(), nowhere)
+ANY_WEB = Web(FetchSettings(), nowhere)
 
 
 def test_a_name_that_changes_its_address(server: Server) -> None:
@@ -784,7 +787,7 @@ def test_a_host_that_keeps_failing_is_left_alone_for_a_while() -> None:
 
     now = [0.0]
     health = HostHealth(lambda: now[0])
-    web = Web(FetchPolicy(), unknown, health)
+    web = Web(FetchSettings(), unknown, health)
     codes = []
     for _ in range(10):
         with pytest.raises(PictureError) as fault:
