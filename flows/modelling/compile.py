@@ -1,5 +1,7 @@
 """Builds and gates the engine of a registered model."""
 
+from dataclasses import asdict
+
 from flows.modelling.certify import promise_of
 from flows.modelling.evaluate import evaluate_model
 from flows.modelling.labelled import held_out
@@ -34,7 +36,11 @@ def compile_champion(project: Project) -> list[EngineCard]:
             if tried[-1].gate.passed:
                 break
         built = tried[-1]
-        run.summary.update(model_version=card.version, engine=built.identity.to_dict(), gate=built.gate.to_dict())
+        run.summary.update(
+            model_version=card.version,
+            engine=built.identity.to_dict(),
+            gate={**asdict(built.gate), "passed": built.gate.passed},
+        )
         if built.gate.passed:
             evaluate_model(project)  # writes the card of the engine that tags now
     return tried

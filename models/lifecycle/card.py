@@ -1,9 +1,11 @@
-"""What a model is and promises, as JSON beside its weights. Reading it loads no PyTorch."""
+"""The card of a trained model: what it is and what it promises, as JSON beside its weights. Loads no PyTorch."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BeforeValidator, ConfigDict, PlainSerializer, TypeAdapter
 
 from models.rules.certificates import Certificates
 from models.rules.noise import NoiseRules
@@ -19,46 +21,36 @@ CARD = "model.json"
 WEIGHTS = "model.safetensors"
 
 
+# Attribute → name of a metric → its value: a count or a number.
+Metrics = dict[str, dict[str, float | int]]
+
+
+def _taxonomy(value: object) -> object:
+    return Taxonomy.from_dict(value) if isinstance(value, dict) else value
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
-    """What a model is, where it comes from and what it promises (JSON; `weights` is their SHA-256)."""
+    """What a model is, where it comes from and what it promises."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     version: str
     created_at: str
     preset: Preset
-    taxonomy: Taxonomy
+    taxonomy: Annotated[Taxonomy, BeforeValidator(_taxonomy), PlainSerializer(Taxonomy.to_dict)]
     image_size: tuple[int, int]
     context_length: int
     trims_titles: bool
-    weights: str
+    weights: str  # SHA-256 of the file
     target_precision: float
     confidence: float
-    certificates: Certificates  # on the reference's outputs
+    certificates: Certificates  # made on the outputs of the reference engine
     noise: NoiseRules
-    feeds: list[str]  # that it learned from
-    listings: dict[str, int]
-    history: dict[str, list[float]]
-    metrics: dict[str, dict[str, float]]
-
-    def to_dict(self) -> dict[str, Any]:
-        structured = {
-            "preset": self.preset.to_dict(),
-            "taxonomy": self.taxonomy.to_dict(),
-            "certificates": self.certificates.to_dict(),
-            "noise": self.noise.to_dict(),
-        }
-        return {**self.__dict__, **structured}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "ModelCard":
-        structured = {
-            "preset": Preset.from_dict(data["preset"]),
-            "taxonomy": Taxonomy.from_dict(data["taxonomy"]),
-            "certificates": Certificates.from_dict(data["certificates"]),
-            "noise": NoiseRules.from_dict(data["noise"]),
-            "image_size": tuple(data["image_size"]),
-        }
-        return cls(**{**data, **structured})
+    feeds: list[str]  # whose listings it learned from
+    listings: dict[str, int]  # by split
+    history: dict[str, list[float]]  # validation accuracy after each epoch, by stage
+    metrics: Metrics  # on the test split
 
     def processor(self) -> "Processor":
         from models.inputs.preprocessing import Processor  # PyTorch, which reading a card does not need
@@ -71,17 +63,21 @@ class ModelCard:
         )
 
 
+_JSON = TypeAdapter(ModelCard)
+
+
 def write_card(card: ModelCard, folder: Path) -> None:
-    """The last file of a model: a folder without it is no model."""
-    write_whole(folder / CARD, json.dumps(card.to_dict(), indent=1))
+    """Writes the last file of a model: a folder without a card is no model."""
+    write_whole(folder / CARD, json.dumps(_JSON.dump_python(card, mode="json"), indent=1))
 
 
 def read_card(folder: Path) -> ModelCard:
+    """The card of the model in `folder`. UserError where it is missing or damaged."""
     try:
-        return ModelCard.from_dict(json.loads((folder / CARD).read_text(encoding="utf-8")))
+        return _JSON.validate_json((folder / CARD).read_bytes())
     except FileNotFoundError as error:
         raise UserError(f"{folder} holds no model ({CARD} is missing): train one with `cma train`") from error
-    except (ValueError, KeyError, TypeError, AttributeError, UserError) as error:
+    except (ValueError, UserError) as error:
         raise UserError(
             f"{folder / CARD} is damaged or of another version of cma-tagger ({type(error).__name__}: {error}): "
             "restore it from a backup, or train again with `cma train`"

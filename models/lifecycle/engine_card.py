@@ -1,12 +1,14 @@
-"""What is known of a model's engines, beside the model. Reading it loads no PyTorch."""
+"""The card of a compiled engine: gate, certificates and metrics, as JSON beside the model. Loads no PyTorch."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from models.engines.interface import EngineIdentity
-from models.lifecycle.card import ModelCard, write_card
+from models.lifecycle.card import Metrics, ModelCard, write_card
 from models.lifecycle.gate import Gate
 from models.rules.certificates import Certificates
 from schemas.files import write_whole
@@ -17,45 +19,32 @@ EngineName = Literal["auto", "tensorrt", "cuda", "openvino", "torch"]
 
 @dataclass(frozen=True)
 class EngineCard:
-    """What the gate found of an engine, and the certificates made on its own outputs (JSON)."""
+    """What the gate found of an engine, and the certificates made on its own outputs."""
 
     backend: str
     identity: EngineIdentity
-    weights: str
+    weights: str  # SHA-256 of the model's weights that it was compiled from
     gate: Gate
     certificates: Certificates
-    metrics: dict[str, dict[str, float]]
-    onnx: str | None = None  # SHA-256 of the file that the engine is compiled from as it is opened; null: it is not
+    metrics: Metrics  # on the test split
+    onnx: str | None = None  # SHA-256 of the ONNX file, where the engine reads it each time that it is opened
 
     def write(self, folder: Path) -> None:
         path = _card_path(folder, self.backend)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps({**asdict(self), "gate": self.gate.to_dict()}, indent=1))
+        write_whole(path, json.dumps(_JSON.dump_python(self, mode="json"), indent=1))
 
     @classmethod
     def read(cls, folder: Path, backend: str) -> "EngineCard | None":
-        path = _card_path(folder, backend)
-        if not path.exists():
-            return None
+        """The card of the model's engine. None where it was never compiled, or the card is damaged or of another
+        version."""
         try:
-            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            data["gate"].pop("passed")
-            return cls(
-                backend=data["backend"],
-                identity=EngineIdentity(**data["identity"]),
-                weights=data["weights"],
-                gate=Gate(**data["gate"]),
-                certificates=Certificates.from_dict(data["certificates"]),
-                metrics=data["metrics"],
-                onnx=data.get("onnx"),
-            )
-        except (
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-        ):  # damaged, or of another version: as good as not compiled
+            return _JSON.validate_json(_card_path(folder, backend).read_bytes())
+        except (FileNotFoundError, ValidationError):
             return None
+
+
+_JSON = TypeAdapter(EngineCard)
 
 
 def certificates_on(folder: Path, card: ModelCard, backend: str) -> Certificates:

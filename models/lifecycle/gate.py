@@ -1,9 +1,10 @@
 """Whether a compiled engine may stand in for the reference: the same answers on real listings, or it is refused."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import computed_field
 from scipy.special import softmax
 
 if TYPE_CHECKING:
@@ -21,12 +22,10 @@ class Gate:
     agreement: float
     probability_error: float
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def passed(self) -> bool:
         return self.agreement >= LEAST_AGREEMENT and self.probability_error <= MOST_PROBABILITY_ERROR
-
-    def to_dict(self) -> dict[str, float | bool]:
-        return {**asdict(self), "passed": self.passed}
 
     def __str__(self) -> str:
         return (

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from models.engines.torch_engine import TorchEngine
-from models.lifecycle.card import CARD, WEIGHTS, ModelCard, read_card, write_card
+from models.lifecycle.card import CARD, WEIGHTS, read_card, write_card
 from models.lifecycle.weights import load_network, save_weights
 from models.training.presets import Preset
 from schemas.errors import UserError
@@ -36,7 +36,6 @@ def test_a_saved_network_answers_as_before(preset: Preset, tmp_path: Path) -> No
 def test_a_card_survives_json(preset: Preset, tmp_path: Path) -> None:
     card = model_folder(tmp_path, preset, threshold=0.75)
     assert read_card(tmp_path) == card
-    assert ModelCard.from_dict(json.loads(json.dumps(card.to_dict()))) == card
 
 
 def test_the_same_seed_builds_the_same_network(preset: Preset) -> None:
@@ -80,9 +79,10 @@ def test_a_damaged_card_is_named(damage: str, tmp_path: Path) -> None:
 
 
 def test_a_card_of_another_version_is_named(preset: Preset, tmp_path: Path) -> None:
-    card = model_folder(tmp_path, preset)
+    model_folder(tmp_path, preset)
+    card = json.loads((tmp_path / CARD).read_text())
     for change in ({"more": 1}, {"taxonomy": {"Color!": {}}}, {"noise": {"rules": []}}):
-        (tmp_path / CARD).write_text(json.dumps({**card.to_dict(), **change}))
+        (tmp_path / CARD).write_text(json.dumps({**card, **change}))
         with pytest.raises(UserError, match=CARD):
             read_card(tmp_path)
 
