@@ -1,4 +1,4 @@
-"""Which of a feed's columns are which of ours, and the frame that every source makes of them."""
+"""Maps the columns of a feed to those of a listing, and builds the frame that every reader yields."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,30 +11,38 @@ from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
 from schemas.frames import LABEL_WORD_PREFIX
 
-BATCH_BYTES = 64_000_000  # about so much of a feed is in memory at once
-RAW_CHARACTERS = 20_000  # of a row that are kept for the report
+BATCH_BYTES = 64_000_000  # about as much of a feed as is in memory at once
+RAW_CHARACTERS = 20_000  # characters of a row that are stored for the report of rejected rows
 _REQUIRED = ("listing_id", "title", "image")
 _OPTIONAL = ("product_id", "split")
 
 
 class Unreadable(NamedTuple):
-    """A row that is none: what stands there, and why it cannot be read."""
+    """A row that cannot be read: its content, as far as it is known, and the reason."""
 
     content: object
     fault: str
 
 
-class SourceFile(Protocol):
-    """One part of a feed, checked when it is opened: what is wrong with the whole of it is raised there."""
+class FeedShape(NamedTuple):
+    """A feed's columns, and the settings that it cannot be read without (None: the default will do)."""
 
-    names: list[str]
+    columns: list[str]
+    delimiter: str | None = None
+    encoding: str | None = None
+
+
+class FeedReader(Protocol):
+    """Reads one file or query of a feed. Opening it checks its header and columns, and raises UserError."""
+
+    shape: FeedShape
 
     def frames(self, batch_rows: int) -> Iterator[pl.DataFrame]:
-        """The feed's columns without row_number."""
+        """Yields the frames of `read_feed`, without row_number."""
 
 
 class FeedColumns(NamedTuple):
-    """Our columns and what the feed calls them: text (ids, title, split), images, words (label words)."""
+    """Our column → the feed's: `text` (ids, title, split), `images`, `words` (labels); `separator` of pictures."""
 
     text: dict[str, str]
     images: tuple[str, ...]
@@ -42,8 +50,8 @@ class FeedColumns(NamedTuple):
     separator: str | None
 
     @classmethod
-    def of(cls, feed: FeedSettings) -> Self:
-        """ConfigurationError where the mapping itself is wrong."""
+    def mapped(cls, feed: FeedSettings) -> Self:
+        """The columns that the settings map; ConfigurationError where the mapping itself is wrong."""
         key, columns = f"feeds.{feed.name}.columns", feed.columns
         if missing := [name for name in _REQUIRED if not columns.get(name)]:
             raise ConfigurationError(f"{key}: {', '.join(missing)} is not mapped to a column of the feed")
@@ -64,15 +72,15 @@ class FeedColumns(NamedTuple):
         """The feed's columns that are mapped, each once."""
         return list(dict.fromkeys([*self.text.values(), *self.images, *self.words.values()]))
 
-    def check(self, there: Sequence[str], path: str) -> None:
-        """UserError where a mapped column is not among those that are `there`, or stands there twice."""
-        if missing := [name for name in self.names if name not in there]:
+    def check(self, found: Sequence[str], path: str) -> None:
+        """Raises UserError where a mapped column is not among those of the file or query at `path`, or is twice."""
+        if missing := [name for name in self.names if name not in found]:
             raise UserError(
-                f"{path}: there is no column {', '.join(map(repr, missing))}; the columns are: {', '.join(there)}. "
+                f"{path}: there is no column {', '.join(map(repr, missing))}; the columns are: {', '.join(found)}. "
                 "Correct the feed's `columns` or `labels` in cma.toml"
             )
-        if twice := [name for name in self.names if there.count(name) > 1]:
-            raise UserError(f"{path}: the column {twice[0]!r} stands twice among the columns; rename one of them")
+        if twice := [name for name in self.names if found.count(name) > 1]:
+            raise UserError(f"{path}: two columns are called {twice[0]!r}; rename one of them")
 
     def frame(
         self,
@@ -81,10 +89,10 @@ class FeedColumns(NamedTuple):
         unreadable: Mapping[int, Unreadable] | None = None,
         images: pl.DataFrame | None = None,
     ) -> pl.DataFrame:
-        """What `read_feed` yields, without row_number.
+        """The frame of `read_feed` for some rows, without row_number.
 
-        `cells` holds the mapped columns, castable to text, and `images` (else also `cells`) those of pictures, as
-        `pictures` takes them. `unreadable` has rows by their index; all cells of these are null.
+        `cells` has the mapped columns of text; `images` (None: `cells`) has those of pictures, as `pictures` takes
+        them. `unreadable` has rows by their index; their cells must be null.
         """
         reasons: list[str | None] = [None] * cells.height
         if unreadable:
@@ -106,12 +114,12 @@ class FeedColumns(NamedTuple):
     def frame_of_values(
         self, rows: Sequence[Mapping[str, Any]], raw: Sequence[str | None], unreadable: Mapping[int, Unreadable]
     ) -> pl.DataFrame:
-        """The same of rows that hold values of JSON or SQL."""
+        """The frame of `read_feed` for rows of JSON or SQL values, without row_number."""
 
         def text(name: str) -> pl.Series:
             return pl.Series(name, [_text(row.get(name)) for row in rows], dtype=pl.String)
 
-        def several(name: str) -> pl.Series:
+        def picture_cells(name: str) -> pl.Series:
             values = [row.get(name) for row in rows]
             if all(isinstance(value, str | None) for value in values):
                 return pl.Series(name, values, dtype=pl.String)
@@ -122,12 +130,12 @@ class FeedColumns(NamedTuple):
             pl.DataFrame([text(name) for name in ours]),
             pl.Series(raw, dtype=pl.String),
             unreadable,
-            pl.DataFrame([several(name) for name in self.images]),
+            pl.DataFrame([picture_cells(name) for name in self.images]),
         )
 
 
 def json_text(value: object) -> str:
-    """JSON that any store can hold: what is not Unicode is written as an escape, and only so much of it is kept."""
+    """The value as JSON of about RAW_CHARACTERS at most; text that is not Unicode is escaped, so any store takes it."""
     raw = json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace").decode()
     return raw if len(raw) <= RAW_CHARACTERS else json.dumps(raw[:RAW_CHARACTERS], ensure_ascii=False)
 
@@ -137,7 +145,7 @@ def _text(value: Any) -> str | None:
 
 
 def _word(cells: pl.Series) -> pl.Series:
-    """An empty label cell is no label."""
+    """Label words; an empty cell becomes null."""
     return pl.select(pl.lit(cells.cast(pl.String).str.strip_chars()).replace("", None)).to_series()
 
 

@@ -1,4 +1,4 @@
-"""The files that a feed's source means, wherever they are, and their content as streams."""
+"""Finds the files that a feed's source names, locally or remotely, and opens them as streams."""
 
 import bz2
 import gzip
@@ -28,31 +28,23 @@ _COMPRESSED: dict[str, Callable[[Any], Any]] = {
     # zstandard's own reader takes a file that is cut short for a whole one.
     ".zst": lambda stream: pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd"),
 }
-_MEDIA_TYPES = {  # of addresses without an ending
-    "text/csv": ".csv",
-    "text/tab-separated-values": ".tsv",
-    "text/plain": ".txt",
-    "application/jsonl": ".jsonl",
-    "application/x-ndjson": ".jsonl",
-    "application/vnd.apache.parquet": ".parquet",
-}
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 _BLOCK = 1 << 20
 
 
 def feed_files(feed: FeedSettings) -> list["FeedFile"]:
-    """The files that a source means; UserError where there is none, or it cannot be reached."""
+    """The files that a feed's source names, sorted; UserError where there is none, or it cannot be reached."""
     key, source = f"feeds.{feed.name}.source", redacted(feed.source)
     try:
         filesystem, path = fsspec.core.url_to_fs(feed.source, **_options(feed.source))
-        filesystem.invalidate_cache()  # a process may live for long
+        filesystem.invalidate_cache()  # a worker that lives for days must see new files
         found = _found(filesystem, path)
     except ImportError as fault:
         extra = _EXTRAS.get(urlsplit(feed.source).scheme)
         way_out = f"install cma-tagger[{extra}]" if extra else redacted(str(fault))
         raise ConfigurationError(f"{key}: {source} needs a package that is not installed: {way_out}") from fault
     except Exception as fault:  # each file system has errors of its own
-        raise UserError(f"{key}: {source} cannot be opened: {_said(fault)}") from fault
+        raise UserError(f"{key}: {source} cannot be opened: {_reason(fault)}") from fault
     if not found:
         raise UserError(f"{key}: there is no file {source}; correct the path in cma.toml")
     return [FeedFile(filesystem, info["name"], info.get("mimetype", "")) for info in found]
@@ -60,10 +52,10 @@ def feed_files(feed: FeedSettings) -> list["FeedFile"]:
 
 def _found(filesystem: Any, path: str) -> list[dict[str, Any]]:
     try:
-        info = filesystem.info(path)  # a name that exists is meant as it stands, also with a [ in it
+        info = filesystem.info(path)  # a file whose name has a [ is no pattern
     except FileNotFoundError as fault:
         cause = fault.__cause__
-        # Of HTTP, every answer but a good one ends here.
+        # fsspec reports every HTTP error as a missing file; only 404 and 410 are.
         if _is_web(filesystem) and cause is not None and getattr(cause, "status", None) not in (404, 410):
             raise cause from None
         info = {"type": "other"}
@@ -82,13 +74,13 @@ def _options(source: str) -> dict[str, Any]:
         return {}
     import aiohttp
 
-    # Five minutes, the library's own limit, are too short for a large feed.
+    # A large feed takes longer than the five minutes that aiohttp allows.
     client = {
         "timeout": aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=300),
         "headers": {"Accept-Encoding": "identity"},
         "auto_decompress": False,
     }
-    # What is quoted in a signed address must stay as it is.
+    # The quoting of a signed address is part of what is signed.
     return {"client_kwargs": client, "encoded": "%" in source}
 
 
@@ -96,15 +88,15 @@ def _is_web(filesystem: Any) -> bool:
     return "http" in filesystem.protocol
 
 
-def _said(fault: BaseException) -> str:
-    status = getattr(fault, "status", None)  # of an answer of HTTP, whose text would repeat the address
+def _reason(fault: BaseException) -> str:
+    status = getattr(fault, "status", None)  # an HTTP error, whose text would repeat the address
     text = f"{status} {getattr(fault, 'message', '')}" if status else redacted(str(fault)) or type(fault).__name__
     refused = isinstance(fault, PermissionError) or status in (401, 403)
-    return f"{text} (access is refused: look at the credentials)" if refused else text
+    return f"{text} (access is refused: check the credentials)" if refused else text
 
 
 class FeedFile:
-    """One file, wherever it is. `shown` is its name without credentials, for messages."""
+    """One local or remote file. `suffix` is that of its name without the compression's; `shown` is free of secrets."""
 
     def __init__(self, filesystem: Any, path: str, media_type: str) -> None:
         self.filesystem = filesystem
@@ -113,24 +105,24 @@ class FeedFile:
         self.is_web = _is_web(filesystem)
         name = PurePosixPath(urlsplit(path).path if self.is_web else path)
         self.compression = name.suffix.lower() if name.suffix.lower() in _COMPRESSED else None
-        ending = name.with_suffix("").suffix if self.compression else name.suffix
-        self.ending = ending.lower() or (_MEDIA_TYPES.get(media_type, "") if self.is_web else "")
+        self.suffix = (name.with_suffix("").suffix if self.compression else name.suffix).lower()
+        self.media_type = media_type if self.is_web else ""
 
     @contextmanager
     def stream(self) -> Iterator[BinaryIO]:
-        """The file's (decompressed) content from the beginning. Whatever goes wrong in reading it is a UserError."""
+        """The decompressed content from the beginning. Every failure to read it is a UserError."""
         with ExitStack() as stack:
             try:
                 options = {"block_size": 0} if self.is_web else {"block_size": _BLOCK * 8}
                 raw = stack.enter_context(self.filesystem.open(self.path, "rb", **options))
                 plain = stack.enter_context(_COMPRESSED[self.compression](raw)) if self.compression else raw
             except Exception as fault:
-                raise UserError(f"{self.shown}: cannot be opened: {_said(fault)}") from fault
+                raise UserError(f"{self.shown}: cannot be opened: {_reason(fault)}") from fault
             yield stack.enter_context(io.BufferedReader(_Guarded(plain, self.shown), _BLOCK))
 
     @contextmanager
     def seekable(self) -> Iterator[BinaryIO]:
-        """The file for reading here and there, for which one from the web is first copied to the disk."""
+        """The content for random access; a file from the web is first copied to disk."""
         if not self.is_web:
             with self.stream() as stream:
                 yield stream
@@ -148,7 +140,7 @@ class FeedFile:
 
 
 class _Guarded(io.RawIOBase):
-    """A stream of a library's, each of which raises errors of its own when a file is damaged or a server is gone."""
+    """Turns the errors that libraries raise for a damaged file or a lost server, each its own, into UserError."""
 
     def __init__(self, stream: Any, shown: str) -> None:
         self._stream = stream
@@ -177,6 +169,6 @@ class _Guarded(io.RawIOBase):
             return method(*arguments)
         except Exception as fault:
             raise UserError(
-                f"{self._shown}: reading broke off, the file is damaged or its server is gone: {_said(fault)}; "
+                f"{self._shown}: reading failed, the file is damaged or its server is gone: {_reason(fault)}; "
                 "fetch or write the file again, then run this again"
             ) from fault

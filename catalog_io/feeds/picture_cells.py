@@ -1,4 +1,4 @@
-"""What a feed's cells say of pictures: paths, URLs, bytes, structs of these, or several of them."""
+"""Parses the picture cells of a feed: paths, URLs, bytes, structs of these, or several of them."""
 
 import json
 from collections.abc import Iterable
@@ -6,20 +6,20 @@ from typing import Any
 
 import polars as pl
 
-PICTURES = pl.List(pl.Struct({"uri": pl.String, "data": pl.Binary}))  # in order; data: embedded bytes, or null
+PICTURES = pl.List(pl.Struct({"uri": pl.String, "data": pl.Binary}))  # in order; data: the embedded picture, or null
 
 
 def pictures(cells: pl.Series, separator: str | None) -> pl.Series:
-    """PICTURES of a column of text, bytes, struct<bytes, path> or lists of one of these, without blank entries.
+    """A column of text, bytes, struct<bytes, path> or lists of one of these as PICTURES, without blank entries.
 
-    Text is one picture, a JSON array of several, or several that `separator` parts.
+    Text is one picture, a JSON array of several, or several with `separator` between them.
     """
     if isinstance(cells.dtype, pl.Array):
         cells = cells.arr.to_list()
     if isinstance(cells.dtype, pl.List):
         lists = cells
     elif is_text(cells.dtype):
-        lists = _parted(cells.cast(pl.String), separator)
+        lists = _split_cells(cells.cast(pl.String), separator)
     else:
         lists = pl.select(pl.concat_list(cells)).to_series()
     assert isinstance(lists.dtype, pl.List)
@@ -29,12 +29,12 @@ def pictures(cells: pl.Series, separator: str | None) -> pl.Series:
 
 
 def picture_list(value: Any, separator: str | None) -> list[dict[str, Any]]:
-    """The same for one value of JSON or SQL: entries of PICTURES, blank ones too."""
+    """The pictures of one JSON or SQL value, as entries of PICTURES; blank ones are still among them."""
     match value:
         case None:
             return []
         case str():
-            return [{"uri": uri, "data": None} for uri in parted(value, separator)]
+            return [{"uri": uri, "data": None} for uri in split_cell(value, separator)]
         case bytes():
             return [{"uri": None, "data": value}]
         case {"bytes": bytes() | None as data, **others}:
@@ -46,12 +46,12 @@ def picture_list(value: Any, separator: str | None) -> list[dict[str, Any]]:
             return [{"uri": json.dumps(value, ensure_ascii=False, default=str), "data": None}]
 
 
-def parted(cell: str, separator: str | None) -> list[str]:
-    """The pictures that one cell of text names."""
+def split_cell(cell: str, separator: str | None) -> list[str]:
+    """The pictures that a cell of text names."""
     if cell.lstrip().startswith("["):
         try:
             several = json.loads(cell)
-        except (ValueError, RecursionError):  # a name with a bracket is a name
+        except (ValueError, RecursionError):  # a file name may begin with a bracket
             several = None
         if isinstance(several, list) and all(isinstance(item, str | None) for item in several):
             uris = [item or "" for item in several]
@@ -59,15 +59,15 @@ def parted(cell: str, separator: str | None) -> list[str]:
     return cell.split(separator) if separator else [cell]
 
 
-def _parted(cells: pl.Series, separator: str | None) -> pl.Series:
+def _split_cells(cells: pl.Series, separator: str | None) -> pl.Series:
     if cells.str.contains(r"^\s*\[").any():
-        several = [None if cell is None else parted(cell, separator) for cell in cells]
+        several = [None if cell is None else split_cell(cell, separator) for cell in cells]
         return pl.Series(several, dtype=pl.List(pl.String))
     return cells.str.split(separator) if separator else pl.select(pl.concat_list(cells)).to_series()
 
 
 def _entry(dtype: Any) -> pl.Expr:
-    """uri and data of one picture."""
+    """The uri and data of one picture, from an element of the given type."""
     value, uri, data = pl.element(), pl.lit(""), pl.lit(None, pl.Binary)
     if dtype == pl.Binary:
         data = value
@@ -77,17 +77,17 @@ def _entry(dtype: Any) -> pl.Expr:
         uri = named[0] if named else uri
     else:
         uri = value.cast(pl.String)
-    present = pl.when(data.bin.size() > 0).then(data)  # no bytes are no picture
+    present = pl.when(data.bin.size() > 0).then(data)  # zero bytes are no picture
     return pl.struct(uri=uri.cast(pl.String).fill_null("").str.strip_chars(), data=present)
 
 
 def is_text(dtype: pl.DataType) -> bool:
-    """Whether a column holds text or whole numbers, which are the same text everywhere."""
+    """Whether a column holds text or whole numbers, whose text is always the same."""
     return dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null)
 
 
 def is_unicode(cells: Iterable[str]) -> bool:
-    """Whether cells have no half of a surrogate pair, which stands for what could not be decoded."""
+    """Whether no cell has a lone surrogate, which stands for bytes that could not be decoded."""
     try:
         return all(cell.isascii() or cell.encode() for cell in cells)
     except UnicodeEncodeError:
@@ -95,5 +95,5 @@ def is_unicode(cells: Iterable[str]) -> bool:
 
 
 def fields(dtype: Any) -> dict[str, Any]:
-    """A struct's fields and their types; none, where it is no struct."""
+    """The fields of a struct type, name → type; empty for any other type."""
     return {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}

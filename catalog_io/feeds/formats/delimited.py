@@ -1,27 +1,29 @@
-"""CSV and TSV feeds, read row by row, so that one bad row costs only itself."""
+"""Reads CSV and TSV feeds row by row, so that a bad row does not affect its neighbours."""
 
 import csv
 from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from catalog_io.feeds.columns import FeedColumns, Unreadable
+from catalog_io.feeds.columns import FeedColumns, FeedShape, Unreadable
+from catalog_io.feeds.files import FeedFile
 from catalog_io.feeds.formats.text import EncodedFile, Lines, TooLongError, batches
 from catalog_io.feeds.picture_cells import is_unicode
+from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
 
 DELIMITERS = (",", ";", "\t", "|")
 
 
 class DelimitedFile:
-    """CSV or TSV with a header; rows as Python's csv module reads them, blank lines are no rows."""
+    """A CSV or TSV file with a header. Rows are parsed as Python's csv module does; blank lines are skipped."""
 
-    def __init__(self, file: EncodedFile, columns: FeedColumns | None, delimiter: str | None, usual: str) -> None:
-        self.file = file
+    def __init__(self, file: FeedFile, feed: FeedSettings, columns: FeedColumns | None, *, usual: str) -> None:
+        self.file = EncodedFile(file, feed, guess=columns is None)
         self.columns = columns
-        self.usual = usual
+        delimiter = feed.delimiter
         if delimiter and (len(delimiter) != 1 or delimiter in '\r\n"'):
-            raise ConfigurationError(f"feeds.{file.feed}.delimiter: {delimiter!r} must be one character, such as ;")
+            raise ConfigurationError(f"feeds.{feed.name}.delimiter: {delimiter!r} must be one character, such as ;")
         possible = (delimiter,) if delimiter else dict.fromkeys((usual, *DELIMITERS))
         headers = {delimiter: self._header(delimiter) for delimiter in possible}
         wanted = columns.names if columns else []
@@ -30,10 +32,11 @@ class DelimitedFile:
             header = headers[delimiter]
             return bool(wanted) and set(wanted) <= set(header), 0 if wanted else len(header)
 
-        self.delimiter = max(possible, key=fits)  # the first, where several fit as well
+        self.delimiter = max(possible, key=fits)  # the first of those that fit equally well
         self.names = headers[self.delimiter]
+        self.shape = FeedShape(self.names, self.delimiter if self.delimiter != usual else None, self.file.guessed)
         if columns:
-            columns.check(self.names, file.path)
+            columns.check(self.names, file.shown)
 
     def _header(self, delimiter: str) -> list[str]:
         header = next(csv_rows(Lines(self.file.beginning()), delimiter), None)
@@ -64,7 +67,10 @@ class DelimitedFile:
 def csv_cells(
     rows: Sequence[list[str] | Unreadable], names: Sequence[str], file: EncodedFile
 ) -> tuple[pl.DataFrame, dict[int, Unreadable]]:
-    """Rows as columns of text (of columns with one name, the last), and those that are unreadable, all null there."""
+    """The rows as columns of text (null in unreadable rows), and the unreadable rows by index.
+
+    Where several columns have one name, the last is taken.
+    """
     bad = {index: row for index, row in enumerate(rows) if isinstance(row, Unreadable)}
     nothing = [None] * len(names)
     table = zip(*(nothing if isinstance(row, Unreadable) else row for row in rows), strict=True)
@@ -86,7 +92,7 @@ def _decoded(row: list[str] | Unreadable, file: EncodedFile) -> list[str] | Unre
 
 
 def csv_rows(lines: Lines, delimiter: str, width: int | None = None) -> Iterator[list[str] | Unreadable]:
-    """Rows of `width` cells (of any number, where it is None)."""
+    """Yields rows of `width` cells (None: of any number); rows of another width are Unreadable."""
     reader = csv.reader(lines, delimiter=delimiter)
     while True:
         lines.next_row()
@@ -94,7 +100,7 @@ def csv_rows(lines: Lines, delimiter: str, width: int | None = None) -> Iterator
             cells = next(reader)
         except StopIteration:
             return
-        except (csv.Error, TooLongError) as fault:  # the reader goes on at the next line
+        except (csv.Error, TooLongError) as fault:  # the next row begins at the next line
             yield Unreadable([lines.give_back()], str(fault))
             continue
         if not cells:
@@ -108,7 +114,7 @@ def csv_rows(lines: Lines, delimiter: str, width: int | None = None) -> Iterator
 
 
 def _closed(lines: Lines, delimiter: str) -> bool:
-    """Whether a row of several lines is one: only a row that wanted another line meets the file's end."""
+    """Whether the lines that were taken are one complete row: an unclosed quote takes lines up to the file's end."""
     try:
         return not lines.at_end and len(list(csv.reader(lines.taken, delimiter=delimiter, strict=True))) == 1
     except csv.Error:

@@ -1,4 +1,4 @@
-"""JSON-lines feeds, read line by line, so that one bad line costs only itself."""
+"""Reads JSON-lines feeds line by line, so that a bad line does not affect its neighbours."""
 
 import json
 import re
@@ -7,27 +7,29 @@ from typing import Any
 
 import polars as pl
 
-from catalog_io.feeds.columns import FeedColumns, Unreadable
+from catalog_io.feeds.columns import FeedColumns, FeedShape, Unreadable
+from catalog_io.feeds.files import FeedFile
 from catalog_io.feeds.formats.text import EncodedFile, Lines, TooLongError, batches
 from catalog_io.feeds.picture_cells import is_unicode
+from catalog_io.feeds.settings import FeedSettings
 
-_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
-
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _DECODER = json.JSONDecoder(parse_constant=lambda _: None)
 
 
 class JsonLinesFile:
-    """One JSON object a line; blank lines are no rows."""
+    """A file with one JSON object in each line; blank lines are skipped."""
 
-    def __init__(self, file: EncodedFile, columns: FeedColumns | None) -> None:
-        self.file = file
+    def __init__(self, file: FeedFile, feed: FeedSettings, columns: FeedColumns | None) -> None:
+        self.file = EncodedFile(file, feed, guess=columns is None)
         self.columns = columns
-        with file.beginning() as text:
+        with self.file.beginning() as text:
             rows = self._rows(Lines(text))
-            # Rows may leave keys out, so a column is only missing where no row at the beginning has it.
-            self.names = list(dict.fromkeys(key for row in rows if not isinstance(row, Unreadable) for key in row[0]))
-        if columns and self.names:
-            columns.check(self.names, file.path)
+            # A row may leave keys out: a column is missing only where no row at the beginning has it.
+            names = list(dict.fromkeys(key for row in rows if not isinstance(row, Unreadable) for key in row[0]))
+        self.shape = FeedShape(names, encoding=self.file.guessed)
+        if columns and names:
+            columns.check(names, file.shown)
 
     def frames(self, batch_rows: int) -> Iterator[pl.DataFrame]:
         assert self.columns is not None
@@ -57,9 +59,9 @@ class JsonLinesFile:
             return Unreadable(line, f"not JSON: {fault}")
         if not isinstance(row, dict):
             return Unreadable(line, "not a JSON object")
-        if _HALF_PAIR.search(line) and not is_unicode([json.dumps(row, ensure_ascii=False)]):
+        if _SURROGATE.search(line) and not is_unicode([json.dumps(row, ensure_ascii=False)]):
             return Unreadable(line, "not Unicode text")
-        if "NaN" in line or "Infinity" in line:  # how pandas writes what is missing; it is not JSON
+        if "NaN" in line or "Infinity" in line:  # which pandas writes for missing numbers, and JSON does not have
             row = _DECODER.decode(line)
             line = json.dumps(row, ensure_ascii=False)
         return row, line

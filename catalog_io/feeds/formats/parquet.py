@@ -1,4 +1,4 @@
-"""Parquet feeds, with picture paths or with the pictures themselves inside."""
+"""Reads Parquet feeds, which name their pictures or contain them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,50 +7,50 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns
-from catalog_io.feeds.formats.text import Opener
+from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedShape
+from catalog_io.feeds.files import FeedFile
 from catalog_io.feeds.picture_cells import fields, is_text
+from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import UserError
 
-_BUFFER_BYTES = 1 << 20  # of each column; without a buffer, Arrow reads a row group's whole column at once
+_BUFFER_BYTES = 1 << 20  # for each column; without a buffer, Arrow reads a row group's whole column at once
 
 
 class ParquetFile:
-    """A picture column is text (a path), bytes, the Hugging Face hub's `struct<bytes, path>`, or lists of these."""
+    """A Parquet file. Picture columns are text, bytes, `struct<bytes, path>` (Hugging Face), or lists of these."""
 
-    def __init__(self, path: str, opener: Opener, columns: FeedColumns | None) -> None:
-        self.path = path
-        self.opener = opener
+    def __init__(self, file: FeedFile, feed: FeedSettings, columns: FeedColumns | None) -> None:
+        self.file = file
         self.columns = columns
-        with self.opener() as stream:
+        with file.seekable() as stream:
             try:
-                file = pq.ParquetFile(stream)
-                self.schema = _polars(file.schema_arrow.empty_table()).schema
+                parquet = pq.ParquetFile(stream)
+                self.schema = _polars(parquet.schema_arrow.empty_table()).schema
             except (pa.ArrowException, OSError, pl.exceptions.PolarsError) as fault:
-                raise UserError(f"{path}: this is not a Parquet file that we can read: {fault}") from fault
-            groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
+                raise UserError(f"{file.shown}: this is not a Parquet file that can be read: {fault}") from fault
+            groups = [parquet.metadata.row_group(index) for index in range(parquet.metadata.num_row_groups)]
         row_bytes = [group.total_byte_size / group.num_rows for group in groups if group.num_rows]
         self.most_rows = max(1, int(BATCH_BYTES / max([1, *row_bytes])))
-        self.names = self.schema.names()
+        self.shape = FeedShape(self.schema.names())
         if columns:
-            columns.check(self.names, path)
+            columns.check(self.shape.columns, file.shown)
             self._check_types(columns)
 
     def frames(self, batch_rows: int) -> Iterator[pl.DataFrame]:
         assert self.columns is not None
-        with self.opener() as stream:
+        with self.file.seekable() as stream:
             try:
-                file = pq.ParquetFile(stream, page_checksum_verification=True, buffer_size=_BUFFER_BYTES)
-                for batch in file.iter_batches(min(batch_rows, self.most_rows), columns=self._needed(self.columns)):
-                    batch.validate(full=True)  # Arrow itself does not look whether text is UTF-8
+                parquet = pq.ParquetFile(stream, page_checksum_verification=True, buffer_size=_BUFFER_BYTES)
+                for batch in parquet.iter_batches(min(batch_rows, self.most_rows), columns=self._needed(self.columns)):
+                    batch.validate(full=True)  # Arrow does not check by itself that text is UTF-8
                     yield self._frame(_polars(pa.Table.from_batches([batch])), self.columns)
             except (pa.ArrowException, OSError) as fault:
-                raise UserError(f"{self.path}: the file is damaged: {fault}; fetch or write it again") from fault
+                raise UserError(f"{self.file.shown}: the file is damaged: {fault}; fetch or write it again") from fault
 
     def _needed(self, columns: FeedColumns) -> list[str] | None:
-        """All columns but those of bytes that are not mapped; None, where these are all."""
+        """The columns to read: all but unmapped columns of bytes; None where that is every column."""
         needed = [name for name, dtype in self.schema.items() if name in columns.names or not _has_bytes(dtype)]
-        return needed if needed != self.names else None
+        return needed if needed != self.shape.columns else None
 
     def _check_types(self, columns: FeedColumns) -> None:
         ids, labels = ("listing_id", "product_id"), {**columns.text, **columns.words}
@@ -64,7 +64,7 @@ class ParquetFile:
                 fits, wanted = is_text(dtype) or _is_plain(dtype), "text, a number or a date"
             if not fits:
                 raise UserError(
-                    f"{self.path}: the column {theirs!r} ({ours}) holds {dtype}, where {wanted} is needed; "
+                    f"{self.file.shown}: the column {theirs!r} ({ours}) holds {dtype}, where {wanted} is needed; "
                     "map another column in cma.toml, or convert this one"
                 )
 

@@ -1,4 +1,4 @@
-"""A database's answer to a query as a feed, fetched batch by batch."""
+"""Reads the rows of an SQL query as a feed, batch by batch."""
 
 import json
 import math
@@ -14,17 +14,17 @@ import fsspec
 import polars as pl
 import sqlalchemy as sa
 
-from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, Unreadable
+from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedShape, Unreadable
 from catalog_io.feeds.picture_cells import is_unicode
 from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
 from schemas.secrets import redacted
 
-_FIRST_ROWS = 16  # from which the size of a row is learnt: with pictures inside, it may be megabytes
+_FIRST_ROWS = 16  # of the first batch, which gives the size of a row: megabytes, where it contains pictures
 
 
 def is_database(feed: FeedSettings) -> bool:
-    """Whether a source is a SQLAlchemy URL; ConfigurationError where it and `query` do not belong together."""
+    """Whether the source is a SQLAlchemy URL; ConfigurationError for a database without `query` or a file with one."""
     scheme, has_scheme, _ = feed.source.partition("://")
     key = f"feeds.{feed.name}"
     if not has_scheme or "::" in scheme or scheme in fsspec.available_protocols():
@@ -38,7 +38,7 @@ def is_database(feed: FeedSettings) -> bool:
 
 
 class SqlQuery:
-    """Rows as the database sends them. Its connection is closed at the rows' end, or with this object."""
+    """The rows of a query, streamed. The connection is closed after the last row, or with this object."""
 
     def __init__(self, feed: FeedSettings, columns: FeedColumns | None) -> None:
         self.columns = columns
@@ -48,12 +48,14 @@ class SqlQuery:
                 connection = stack.enter_context(_connected(_url(feed), feed))
                 self._result = stack.enter_context(closing(connection.exec_driver_sql(feed.query or "")))
             except (sa.exc.SQLAlchemyError, ValueError) as fault:
-                raise UserError(f"{self.shown}: {redacted(feed.source)} does not answer it: {_said(fault)}") from fault
+                raise UserError(
+                    f"{self.shown}: {redacted(feed.source)} does not answer it: {_reason(fault)}"
+                ) from fault
             if not self._result.returns_rows:
                 raise UserError(f"{self.shown}: it returns no rows; write one that does, such as `select … from …`")
-            self.names = list(self._result.keys())
+            self.shape = FeedShape(list(self._result.keys()))
             if columns:
-                columns.check(self.names, self.shown)
+                columns.check(self.shape.columns, self.shown)
             self._open = stack.pop_all()
         weakref.finalize(self, self._open.close)
 
@@ -69,11 +71,11 @@ class SqlQuery:
     def _fetched(self, size: int) -> Sequence[Sequence[Any]]:
         try:
             return self._result.fetchmany(size)
-        except Exception as fault:  # a driver's own errors, and those of turning its values into Python's
-            raise UserError(f"{self.shown}: reading broke off: {_said(fault)}") from fault
+        except Exception as fault:  # drivers raise errors of their own, as does the conversion to Python values
+            raise UserError(f"{self.shown}: reading failed: {_reason(fault)}") from fault
 
     def _frame(self, rows: Sequence[Sequence[Any]], columns: FeedColumns) -> pl.DataFrame:
-        values = [dict(zip(self.names, map(_value, row), strict=True)) for row in rows]
+        values = [dict(zip(self.shape.columns, map(_json_value, row), strict=True)) for row in rows]
         raws: list[str | None] = []
         bad = {}
         for index, row in enumerate(values):
@@ -86,7 +88,7 @@ class SqlQuery:
 
 
 def _checked(row: Mapping[str, Any], columns: FeedColumns) -> tuple[str, str | None]:
-    """A row as JSON without its bytes, and why it cannot be read."""
+    """The row as JSON without its bytes, and why the row cannot be read (None: it can)."""
     fault = None
     try:
         raw = json.dumps(row, ensure_ascii=False)
@@ -98,17 +100,17 @@ def _checked(row: Mapping[str, Any], columns: FeedColumns) -> tuple[str, str | N
     return raw, fault if is_unicode([raw]) else "not UTF-8 text"
 
 
-def _value(value: Any) -> Any:
-    """As JSON has it, but for bytes."""
+def _json_value(value: Any) -> Any:
+    """The database's value as JSON has it; bytes stay bytes."""
     if isinstance(value, str | int | bytes | None):
         return value
     match value:
         case float():
             return value if math.isfinite(value) else None
         case list() | tuple() | set():
-            return [_value(item) for item in value]
+            return [_json_value(item) for item in value]
         case dict():
-            return {str(key): _value(item) for key, item in value.items()}
+            return {str(key): _json_value(item) for key, item in value.items()}
         case bytearray() | memoryview():
             return bytes(value)
         case _:
@@ -126,7 +128,7 @@ def _url(feed: FeedSettings) -> sa.URL:
         url = sa.make_url(feed.source)
     except (sa.exc.ArgumentError, ValueError) as fault:
         raise ConfigurationError(
-            f"feeds.{feed.name}.source: {redacted(feed.source)} is not a path, nor an address of files or a database"
+            f"feeds.{feed.name}.source: {redacted(feed.source)} is neither a path nor a URL of files or of a database"
         ) from fault
     return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
 
@@ -137,13 +139,13 @@ def _dialect(url: sa.URL, feed: FeedSettings) -> type[sa.Dialect]:
     except sa.exc.ArgumentError as fault:
         raise ConfigurationError(
             f"feeds.{feed.name}.source: neither fsspec nor SQLAlchemy knows {url.drivername}://; "
-            "correct it, or install the package that brings it"
+            "correct it, or install the package that provides it"
         ) from fault
 
 
 def _connected(url: sa.URL, feed: FeedSettings) -> sa.Connection:
     kind = _dialect(url, feed).name
-    options: dict[str, Any] = {"stream_results": True, "no_parameters": True}  # a % or : in the SQL is itself
+    options: dict[str, Any] = {"stream_results": True, "no_parameters": True}  # % and : in the SQL mean themselves
     if kind == "postgresql":
         options["postgresql_readonly"] = True
     arguments: dict[str, Any] = {}
@@ -153,7 +155,7 @@ def _connected(url: sa.URL, feed: FeedSettings) -> sa.Connection:
         if kind == "duckdb":
             arguments["read_only"] = True
         else:
-            # Without SQLite's own read-only mode, a wrong name would become a new file.
+            # Outside its read-only mode, SQLite would create a file that does not exist.
             url = url.set(database=f"file:{quote(str(file))}", query={**url.query, "mode": "ro", "uri": "true"})
     try:
         engine = sa.create_engine(url, poolclass=sa.pool.NullPool, connect_args=arguments)
@@ -170,10 +172,10 @@ def _connected(url: sa.URL, feed: FeedSettings) -> sa.Connection:
 
 
 def _file(url: sa.URL) -> Path | None:
-    """Of a database in a file."""
+    """The file of a SQLite or DuckDB database; None for one in memory or in the cloud."""
     name = (url.database or "").removeprefix("file:")
     return None if name in ("", ":memory:") or name.startswith("md:") else Path(name).absolute()
 
 
-def _said(fault: BaseException) -> str:
+def _reason(fault: BaseException) -> str:
     return redacted(str(getattr(fault, "orig", None) or fault))

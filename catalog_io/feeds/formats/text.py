@@ -1,18 +1,20 @@
-"""Files of text: their encoding, and their lines, none of which is ever too long for memory."""
+"""Reads text files: finds their encoding, and yields lines, of which none is too long for memory."""
 
 import codecs
 import io
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, TextIO, TypeVar
 
 from catalog_io.feeds.columns import BATCH_BYTES
+from catalog_io.feeds.files import FeedFile
+from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError
 
-HEAD_BYTES = 4_000_000  # of a file that are looked at before any row is read, for its encoding and columns
-LONGEST_ROW = 10_000_000  # characters; what is longer is an unreadable row, and is never in memory as a whole
-MOST_READ_TWICE = 100_000_000  # characters of one file that may be read again after a quote that is never closed
+HEAD_BYTES = 4_000_000  # read first, to find the encoding and the columns
+LONGEST_ROW = 10_000_000  # characters; a longer row is unreadable, and is never in memory as a whole
+MOST_READ_TWICE = 100_000_000  # characters of one file that are parsed again after unclosed quotes
 
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),  # begins with the mark of UTF-16
@@ -23,16 +25,15 @@ _MARKS = (
 )
 
 Row = TypeVar("Row")
-Opener = Callable[[], AbstractContextManager[BinaryIO]]
 
 
-def _as_half_pairs(fault: UnicodeError) -> tuple[str, int]:
-    """Like surrogateescape, which UTF-16 cannot use: `is_unicode` finds the row that has such bytes."""
+def _as_surrogates(fault: UnicodeError) -> tuple[str, int]:
+    """Decodes invalid bytes as lone surrogates, also for UTF-16 (surrogateescape cannot); `is_unicode` finds them."""
     assert isinstance(fault, UnicodeDecodeError)
     return "".join(chr(0xDC00 + byte) for byte in fault.object[fault.start : fault.end]), fault.end
 
 
-codecs.register_error("cma.half_pairs", _as_half_pairs)
+codecs.register_error("cma.surrogates", _as_surrogates)
 
 
 class TooLongError(Exception):
@@ -40,16 +41,19 @@ class TooLongError(Exception):
 
 
 class EncodedFile:
-    """A file of text. Its encoding is the setting, else what a byte-order mark says, else UTF-8 (or a `guess`)."""
+    """A text file, decoded by the feed's `encoding`, or its byte-order mark, or (with `guess`) its bytes, or UTF-8.
 
-    def __init__(self, path: str, opener: Opener, encoding: str | None, feed: str, *, guess: bool = False) -> None:
-        self.path = path
-        self.feed = feed
-        self._opener = opener
-        with opener() as stream:
+    `guessed` is the setting that the file needs, if any. ConfigurationError for an unknown encoding.
+    """
+
+    def __init__(self, file: FeedFile, feed: FeedSettings, *, guess: bool = False) -> None:
+        self.path = file.shown
+        self.feed = feed.name
+        self._stream = file.stream
+        with self._stream() as stream:
             self._head = stream.read(HEAD_BYTES)
-        self.guessed = self._guessed_encoding() if guess and not encoding else None
-        encoding = encoding or self.guessed
+        self.guessed = self._guessed_encoding() if guess and not feed.encoding else None
+        encoding = feed.encoding or self.guessed
         mark = next((codec for mark, codec in _MARKS if self._head.startswith(mark)), None)
         try:
             named = codecs.lookup(encoding or "utf-8").name
@@ -57,22 +61,23 @@ class EncodedFile:
             self.beginning().read(1)
         except (LookupError, ValueError) as fault:
             raise ConfigurationError(
-                f"feeds.{feed}.encoding: {encoding!r} is not an encoding that we know: {fault}; "
+                f"feeds.{self.feed}.encoding: {encoding!r} is not a known encoding: {fault}; "
                 'set one such as "utf-8", "utf-16" or "windows-1252"'
             ) from fault
 
     def beginning(self) -> TextIO:
+        """The first HEAD_BYTES, decoded. Not available after `lines`."""
         return self._decoded(io.BytesIO(self._head), "")
 
     @contextmanager
     def lines(self, newline: str) -> Iterator["Lines"]:
-        """All lines. Bytes that are not of the encoding become halves of surrogate pairs."""
+        """All lines. Bytes that are invalid in the encoding become lone surrogates."""
         self._head = b""
-        with self._opener() as stream:
+        with self._stream() as stream:
             yield Lines(self._decoded(stream, newline))
 
     def _guessed_encoding(self) -> str | None:
-        """The setting that this file seems to need; None, where it needs none."""
+        """The `encoding` that this file seems to need; None where it needs none."""
         if any(self._head.startswith(mark) for mark, _ in _MARKS):
             return None
         if 10 * self._head.count(0) > len(self._head) > 0:
@@ -92,18 +97,18 @@ class EncodedFile:
         return self.codec.removesuffix("-sig").upper()
 
     def _decoded(self, stream: BinaryIO, newline: str) -> TextIO:
-        return io.TextIOWrapper(stream, encoding=self.codec, errors="cma.half_pairs", newline=newline)
+        return io.TextIOWrapper(stream, encoding=self.codec, errors="cma.surrogates", newline=newline)
 
 
 class Lines:
-    """Iterates over lines for a reader that takes as many as a row has. Those of the row at hand are `taken`."""
+    """Iterates over lines for a parser that takes several for one row. `taken` are the lines of the current row."""
 
     def __init__(self, text: TextIO) -> None:
         self._readline = text.readline
         self._again: deque[str] = deque()
         self._may_read_twice = MOST_READ_TWICE
         self.taken: list[str] = []
-        self.characters = 0  # of all rows
+        self.characters = 0  # of all rows until now
         self._row_began = 0
         self.at_end = False
 
@@ -118,19 +123,23 @@ class Lines:
         self.taken.append(line)
         self.characters += len(line)
         if self.characters - self._row_began >= LONGEST_ROW:
-            self.taken[-1] = line.rstrip("\r\n") + "\n"  # whole, should it be read again
+            self.taken[-1] = line.rstrip("\r\n") + "\n"  # a complete line, in case it is parsed again
             while line and line[-1] not in "\r\n":
                 line = self._readline(LONGEST_ROW)
             raise TooLongError(f"more than {LONGEST_ROW:,} characters")
         return line
 
     def next_row(self) -> None:
+        """Begins a new row with the next line."""
         self.taken.clear()
         self._row_began = self.characters
         self.at_end = False
 
     def give_back(self) -> str:
-        """Lets all lines of the row but its first be read again, and returns what remains of the row."""
+        """Puts all lines of the row but its first back, to be parsed again, and returns the first.
+
+        Beyond MOST_READ_TWICE the row keeps its lines, which are all returned, so that time stays linear.
+        """
         later = self.taken[1:]
         size = sum(map(len, later))
         if size > self._may_read_twice:

@@ -1,4 +1,4 @@
-"""Fashion-Gen (Rostamzadeh et al. 2018) as it is published: an HDF5 file for each part, with a row for each picture."""
+"""Reads Fashion-Gen (Rostamzadeh et al. 2018): an HDF5 file for each split, with one row a picture."""
 
 import codecs
 import io
@@ -12,14 +12,14 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns
+from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedShape
 from catalog_io.feeds.files import FeedFile
 from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
 
-# The test part was never published: what is measured on Fashion-Gen is measured on its validation part.
+# The test split was never published: results on Fashion-Gen are on its validation split.
 PARTS = {"fashiongen_256_256_train.h5": "train", "fashiongen_256_256_validation.h5": "test"}
-PICTURES = "input_image"  # (rows, height, width, 3) of uint8; every other dataset has one value a row
+PICTURES = "input_image"  # (rows, height, width, 3), uint8; every other dataset has one value a row
 COLUMNS = {
     "listing_id": "listing_id",
     "product_id": "input_productID",
@@ -27,13 +27,13 @@ COLUMNS = {
     "image": PICTURES,
     "split": "split",
 }
-_QUALITY = 95  # of the JPEG that a picture becomes; at 256 pixels it is stored as it is, not coded again
+_QUALITY = 95  # of the JPEG that the pixels become; at 256 pixels it is stored without a second encoding
 
 
 class FashionGenPart:
-    """A listing is `<split>/<row>`, from 0; the pictures of a product, which are its poses, are listings of their own.
+    """One split. Row n is the listing `<split>/<n>`, from 0; each pose of a product is a listing of its own.
 
-    Text is UTF-8 or, where it is not, Latin-1 (or the feed's `encoding`): published readers take it for either.
+    Text that is not UTF-8 is decoded by the feed's `encoding` (Latin-1 by default): published readers assume either.
     """
 
     def __init__(self, file: FeedFile, split: str, feed: FeedSettings, columns: FeedColumns) -> None:
@@ -46,8 +46,9 @@ class FashionGenPart:
         except LookupError as fault:
             raise ConfigurationError(f"feeds.{feed.name}.encoding: {fault}") from fault
         with self._datasets() as datasets:
-            self.names = ["listing_id", "split", *datasets]
-            if missing := [name for name in (PICTURES, *columns.names) if name not in self.names]:
+            names = ["listing_id", "split", *datasets]
+            self.shape = FeedShape(names)
+            if missing := [name for name in (PICTURES, *columns.names) if name not in names]:
                 raise UserError(
                     f"{file.shown}: there is no dataset {missing[0]!r}; there are {', '.join(datasets)}. Fetch the "
                     f"file again, or correct `columns` or `labels` of feeds.{feed.name}"
@@ -75,7 +76,7 @@ class FashionGenPart:
                 yield self._frame(batch, first)
 
     def _frame(self, batch: Mapping[str, np.ndarray], first: int) -> pl.DataFrame:
-        values = [[self._value(value) for value in batch[name].ravel().tolist()] for name in self.plain]
+        values = [[self._json_value(value) for value in batch[name].ravel().tolist()] for name in self.plain]
         rows, raws = [], []
         for place, (pixels, *published) in enumerate(zip(batch[PICTURES], *values, strict=True), first):
             row = dict(zip(self.plain, published, strict=True))
@@ -83,8 +84,8 @@ class FashionGenPart:
             rows.append({**row, "listing_id": f"{self.split}/{place}", "split": self.split, PICTURES: _jpeg(pixels)})
         return self.columns.frame_of_values(rows, raws, {})
 
-    def _value(self, value: Any) -> Any:
-        """As JSON has it."""
+    def _json_value(self, value: Any) -> Any:
+        """The dataset's value as JSON has it."""
         if isinstance(value, bytes):
             try:
                 return value.decode()
@@ -94,7 +95,7 @@ class FashionGenPart:
 
     @contextmanager
     def _datasets(self) -> Iterator[dict[str, Any]]:
-        """The open file's datasets by name. They are read slice by slice."""
+        """The datasets of the open file, by name; slicing one reads it."""
         try:
             import h5py  # type: ignore[import-untyped]
         except ImportError as fault:
@@ -105,7 +106,7 @@ class FashionGenPart:
                     yield {name: data for name, data in file.items() if isinstance(data, h5py.Dataset)}
             except (OSError, RuntimeError) as fault:
                 raise UserError(
-                    f"{self.file.shown}: this is not an HDF5 file that we can read: {fault}; fetch it again"
+                    f"{self.file.shown}: this is not an HDF5 file that can be read: {fault}; fetch it again"
                 ) from fault
 
 

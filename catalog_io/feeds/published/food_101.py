@@ -1,10 +1,10 @@
-"""UPMC Food-101 (Wang et al. 2015) as it is published: a CSV of titles for each part, pictures in folders by label."""
+"""Reads UPMC Food-101 (Wang et al. 2015): a CSV of titles for each split, and pictures in a folder for each label."""
 
 from collections.abc import Iterator
 
 import polars as pl
 
-from catalog_io.feeds.columns import FeedColumns
+from catalog_io.feeds.columns import FeedColumns, FeedShape
 from catalog_io.feeds.files import FeedFile
 from catalog_io.feeds.formats.delimited import as_json, csv_cells, csv_rows
 from catalog_io.feeds.formats.text import EncodedFile, batches
@@ -12,18 +12,18 @@ from catalog_io.feeds.settings import FeedSettings
 
 PARTS = {"texts/train_titles.csv": "train", "texts/test_titles.csv": "test"}
 COLUMNS = {"listing_id": "listing_id", "title": "title", "image": "image", "split": "split"}
-_PUBLISHED = ("file", "title", "label")  # of a CSV that has no header
+_PUBLISHED = ("file", "title", "label")  # columns; the CSV has no header
 
 
 class Food101Part:
-    """A listing is `<split>/<file>`, its picture `images/<split>/<label>/<file>`; `label` is there to be mapped."""
+    """One split. A listing is `<split>/<file>`, its picture `images/<split>/<label>/<file>`; `label` can be mapped."""
 
     def __init__(self, file: FeedFile, split: str, feed: FeedSettings, columns: FeedColumns) -> None:
-        self.file = EncodedFile(file.shown, file.stream, feed.encoding, feed.name)
+        self.file = EncodedFile(file, feed)
         self.split = split
         self.columns = columns
-        self.names = [*_PUBLISHED, "listing_id", "image", "split"]
-        columns.check(self.names, file.shown)
+        self.shape = FeedShape([*_PUBLISHED, "listing_id", "image", "split"])
+        columns.check(self.shape.columns, file.shown)
 
     def frames(self, batch_rows: int) -> Iterator[pl.DataFrame]:
         with self.file.lines(newline="") as lines:

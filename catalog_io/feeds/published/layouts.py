@@ -1,11 +1,11 @@
-"""Published data sets: known files with known columns, read like a merchant's feed."""
+"""The table of published data sets: known files with known columns, which are read like a merchant's feed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from catalog_io.feeds.columns import FeedColumns, SourceFile
+from catalog_io.feeds.columns import FeedColumns, FeedReader
 from catalog_io.feeds.files import FeedFile, feed_files
 from catalog_io.feeds.published import fashion_gen, food_101
 from catalog_io.feeds.settings import FeedSettings
@@ -13,11 +13,11 @@ from schemas.errors import ConfigurationError, UserError
 
 
 class Layout(NamedTuple):
-    """`parts`: the files below the source, and the split of each; `columns`: which of theirs are which of ours."""
+    """`parts`: file below the source → split; `columns`: our column → the file's; `reader` opens one part."""
 
     parts: Mapping[str, str]
     columns: Mapping[str, str]
-    opened: Callable[[FeedFile, str, FeedSettings, FeedColumns], SourceFile]
+    reader: Callable[[FeedFile, str, FeedSettings, FeedColumns], FeedReader]
 
 
 LAYOUTS = {
@@ -27,7 +27,7 @@ LAYOUTS = {
 
 
 def with_layout(feed: FeedSettings) -> FeedSettings:
-    """The feed with its layout's columns, where it names none itself. ConfigurationError where they do not fit."""
+    """The feed with its layout's columns. ConfigurationError for an unknown layout, or settings that it rules out."""
     if feed.layout not in LAYOUTS:
         known = ", ".join(LAYOUTS)
         raise ConfigurationError(f"feeds.{feed.name}.layout: there is no layout {feed.layout!r}; there are {known}")
@@ -37,14 +37,14 @@ def with_layout(feed: FeedSettings) -> FeedSettings:
     return replace(feed, columns={**LAYOUTS[feed.layout].columns, **feed.columns})
 
 
-def layout_parts(feed: FeedSettings, columns: FeedColumns) -> list[SourceFile]:
-    """The files of a feed that has a layout. UserError names the one that is missing or wrong."""
+def layout_parts(feed: FeedSettings, columns: FeedColumns) -> list[FeedReader]:
+    """A reader for each file of a feed that has a layout. UserError names a file that is missing or wrong."""
     layout = LAYOUTS[feed.layout or ""]
-    return [layout.opened(_file(feed, part), split, feed, columns) for part, split in layout.parts.items()]
+    return [layout.reader(_file(feed, part), split, feed, columns) for part, split in layout.parts.items()]
 
 
 def layout_of(folder: str) -> str | None:
-    """The layout to which files in this folder belong, if any."""
+    """The name of the layout whose files are in this folder; None where there are none."""
     for name, layout in LAYOUTS.items():
         if any(Path(folder, part).is_file() for part in layout.parts):
             return name

@@ -14,7 +14,7 @@ import fsspec
 import polars as pl
 import pytest
 
-from catalog_io.feeds.read import feed_columns, feed_shape, read_feed
+from catalog_io.feeds.read import feed_shape, read_feed
 from catalog_io.feeds.settings import FeedSettings
 from flows.cli.starter import write_starter
 from flows.project.settings import load_settings
@@ -80,7 +80,7 @@ def test_web(web: str) -> None:
     assert read(f"{web}/a b.jsonl")["pictures"].list.len().to_list() == [2]
     got = read(f"{web}/feed.parquet")
     assert got["pictures"].explode().struct.field("data").bin.size().to_list() == [1_000_000] * 20
-    assert feed_columns(f"{web}/feed.parquet") == ["id", "title", "image"]
+    assert feed_shape(feed(f"{web}/feed.parquet")).columns == ["id", "title", "image"]
     assert feed_shape(feed(f"{web}/feed.csv")) == (["id", "title", "image"], None, None)
 
 
@@ -89,7 +89,7 @@ def test_web(web: str) -> None:
     [
         ("none.csv?token=s3cret-w0rd", r"feeds\.shop\.source: there is no file http://.*none\.csv\?token=\*\*\*"),
         ("forbidden.csv?sig=s3cret-w0rd", r"forbidden\.csv\?sig=\*\*\* cannot be opened: 403.*credentials"),
-        ("cut.csv?sig=s3cret-w0rd", r"cut\.csv\?sig=\*\*\*: reading broke off"),
+        ("cut.csv?sig=s3cret-w0rd", r"cut\.csv\?sig=\*\*\*: reading failed"),
     ],
 )
 def test_web_faults(web: str, path: str, said: str) -> None:

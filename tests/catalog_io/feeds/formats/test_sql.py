@@ -19,7 +19,7 @@ import polars as pl
 import psycopg
 import pytest
 
-from catalog_io.feeds.read import feed_columns, read_feed
+from catalog_io.feeds.read import feed_shape, read_feed
 from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
 
@@ -100,7 +100,7 @@ def test_postgres_rows(postgres: str) -> None:
     }
     assert connections(postgres) == 0
     assert read(postgres.replace("+psycopg", ""), query).height == 2
-    assert feed_columns(postgres, query=query)[:3] == ["id", "name", "pic"]
+    assert feed_shape(feed(postgres, query)).columns[:3] == ["id", "name", "pic"]
 
 
 def test_postgres_pictures_inside(postgres: str) -> None:
@@ -129,7 +129,7 @@ def test_postgres_is_streamed_and_left(postgres: str) -> None:
     ("query", "said"),
     [
         ("select 1 as id, 'A' as title, 'p' as pic", "no column 'name'; the columns are: id, title, pic"),
-        ("select 1 as id, 'A' as name, 'p' as pic, 2 as id", "'id' stands twice"),
+        ("select 1 as id, 'A' as name, 'p' as pic, 2 as id", "two columns are called 'id'"),
         ("select nonsense", 'column "nonsense" does not exist'),
         ("create table t (id int)", "does not answer it"),
         ("select 1 as id, pg_sleep(0)::text as name, 'p' as pic from nowhere", '"nowhere" does not exist'),
@@ -146,7 +146,7 @@ def test_postgres_faults_come_before_the_first_row(postgres: str, query: str, sa
 
 def test_a_query_that_fails_in_the_middle(postgres: str) -> None:
     query = "select n as id, (1 / (5000 - n))::text as name, 'p' as pic from generate_series(1, 9000) n"
-    with pytest.raises(UserError, match=r"feeds\.shop\.query: reading broke off: division by zero"):
+    with pytest.raises(UserError, match=r"feeds\.shop\.query: reading failed: division by zero"):
         list(read_feed(feed(postgres, query)))
     assert connections(postgres) == 0
 

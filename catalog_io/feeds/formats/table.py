@@ -1,0 +1,49 @@
+"""The file formats of feeds: a new format is a reader in a file of its own and a line here."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from catalog_io.feeds.columns import FeedColumns, FeedReader
+from catalog_io.feeds.files import FeedFile
+from catalog_io.feeds.formats.delimited import DelimitedFile
+from catalog_io.feeds.formats.json_lines import JsonLinesFile
+from catalog_io.feeds.formats.parquet import ParquetFile
+from catalog_io.feeds.settings import FeedSettings
+from schemas.errors import UserError
+
+
+class Format(NamedTuple):
+    """A reader, the media types by which web addresses without a suffix name it, and whether files may be compressed.
+
+    The reader takes the file, the feed's settings, and the mapped columns (None: only the shape is asked for).
+    """
+
+    reader: Callable[[FeedFile, FeedSettings, FeedColumns | None], FeedReader]
+    media_types: tuple[str, ...] = ()
+    may_be_compressed: bool = True
+
+
+FORMATS = {
+    ".csv": Format(partial(DelimitedFile, usual=","), ("text/csv",)),
+    ".tsv": Format(partial(DelimitedFile, usual="\t"), ("text/tab-separated-values",)),
+    ".txt": Format(partial(DelimitedFile, usual="\t"), ("text/plain",)),
+    ".jsonl": Format(JsonLinesFile, ("application/jsonl", "application/x-ndjson")),
+    ".ndjson": Format(JsonLinesFile),
+    ".parquet": Format(ParquetFile, ("application/vnd.apache.parquet",), may_be_compressed=False),
+    ".pq": Format(ParquetFile, may_be_compressed=False),
+}
+
+
+def open_feed_file(file: FeedFile, feed: FeedSettings, columns: FeedColumns | None) -> FeedReader:
+    """The reader of one file of a feed. UserError for a format that is not in the table."""
+    suffix = file.suffix or next((name for name, known in FORMATS.items() if file.media_type in known.media_types), "")
+    known = FORMATS.get(suffix)
+    if known is None or (file.compression and not known.may_be_compressed):
+        plain = ", ".join(name for name, known in FORMATS.items() if not known.may_be_compressed)
+        either = ", ".join(name for name, known in FORMATS.items() if known.may_be_compressed)
+        raise UserError(
+            f"{file.shown}: a feed cannot be {suffix or 'a file without a suffix'}; convert it to {either} (each also "
+            f".gz, .zst, .bz2 or .xz) or {plain}, or correct feeds.{feed.name}.source"
+        )
+    return known.reader(file, feed, columns)
