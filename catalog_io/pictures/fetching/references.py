@@ -1,4 +1,4 @@
-"""What a row may write where its picture is meant to be named."""
+"""Parses what a row has in place of its picture: a path, a URL, or neither."""
 
 import hashlib
 import posixpath
@@ -7,10 +7,10 @@ from urllib.parse import unquote
 
 from schemas.secrets import redacted
 
-__all__ = ["below", "picture_key", "scheme_of", "shown"]
+WEB_SCHEMES = ("http", "https")
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*(?:::[A-Za-z][A-Za-z0-9+.\-]*)*):(//)?")
-# Schemes that are written without //. Any other colon is part of a file's name.
+# Schemes that may be written without //. Any other colon is part of a file name.
 _BARE_SCHEMES = frozenset({"about", "blob", "cid", "data", "file", "ftp", "http", "https", "javascript", "mailto"})
 _SEPARATOR = re.compile(r"[/\\]")
 _MOST_QUOTING = 5
@@ -19,7 +19,7 @@ _AZURE = frozenset(
     {*("sig", "se", "sp", "sv", "sr", "st", "spr", "sip", "ss", "srt", "si", "sdd", "ses", "saoid", "suoid", "scid")}
     | {*("skoid", "sktid", "skt", "ske", "sks", "skv")}
 )
-# Parameters that only sign a URL, by the scheme that is known by all of `marks` being there.
+# Signing schemes: the parameters that identify one when all are present, and those that it adds to a URL.
 _SIGNING: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
     (frozenset({"signature", "key-pair-id"}), frozenset({"expires", "policy", "signature", "key-pair-id"})),
     (frozenset({"signature", "awsaccesskeyid"}), frozenset({"expires", "signature", "awsaccesskeyid"})),
@@ -29,7 +29,7 @@ _SIGNING: tuple[tuple[frozenset[str], frozenset[str]], ...] = (
 
 
 def scheme_of(uri: str) -> str | None:
-    """The URI's scheme in small letters (`a::b` of a chained one); None for what is just a path."""
+    """The URI's scheme in lower case (`a::b` for a chained one); None for a path."""
     if ":" not in uri or not (match := _SCHEME.match(uri)):
         return None
     scheme = match[1].lower()
@@ -39,7 +39,7 @@ def scheme_of(uri: str) -> str | None:
 def below(base: str, path: str) -> str | None:
     """`path` relative to the folder `base`, or None where it leads out of it, also by %2e%2e or a backslash.
 
-    An absolute path has to begin with `base`. Made for names in stores and URLs, where there are no links.
+    An absolute path has to begin with `base`. For object stores and URLs, which have no symbolic links.
     """
     if path.startswith("/"):
         top = base.rstrip("/") + "/"
@@ -71,9 +71,9 @@ def _climbs_out(path: str) -> bool:
 
 
 def picture_key(uri: str) -> str:
-    """32 hex digits for the picture that a reference names.
+    """32 hex digits that identify the picture of a reference.
 
-    URLs that differ only in user and password, or in what signs them, name the same one.
+    URLs that differ only in login or signature have the same key.
     """
     if "://" in uri:
         uri = _unsigned(uri)
@@ -90,9 +90,9 @@ def _unsigned(url: str) -> str:
         parameters = query.split("&")
         names = [parameter.partition("=")[0].lower() for parameter in parameters]
         signing: set[str] = set()
-        for marks, of_scheme in _SIGNING:
+        for marks, added in _SIGNING:
             if marks <= set(names):
-                signing |= of_scheme
+                signing |= added
         kept = [
             parameter
             for name, parameter in zip(names, parameters, strict=True)
@@ -104,6 +104,6 @@ def _unsigned(url: str) -> str:
 
 
 def shown(uri: str, most: int = 200) -> str:
-    """For a sentence: without secrets, cut, and never with line ends or other controls in it."""
+    """The URI for a message: without secrets or control characters, and of at most `most` characters."""
     text = "".join(letter if letter.isprintable() else "�" for letter in redacted(uri)[: most + 1])
     return text if len(text) <= most else text[:most] + "…"

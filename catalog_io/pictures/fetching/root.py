@@ -1,57 +1,58 @@
-"""The picture that a feed's row refers to: a file of the feed's folder or store, or a URL."""
+"""Reads the picture that a row of a feed refers to, from the feed's folder or store, or from the web."""
 
 import re
 import threading
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from catalog_io.pictures.fetching.fetched import Fetched
 from catalog_io.pictures.fetching.folder import Folder
 from catalog_io.pictures.fetching.object_store import Store
-from catalog_io.pictures.fetching.references import scheme_of
+from catalog_io.pictures.fetching.references import WEB_SCHEMES, scheme_of
 from catalog_io.pictures.fetching.settings import FetchSettings
-from catalog_io.pictures.fetching.web.site import Site
-from catalog_io.pictures.fetching.web.urls import PORTS
-from catalog_io.pictures.fetching.web.web import Web
 from schemas.errors import UserError
 from schemas.pictures import PictureError
 from schemas.secrets import redacted
 
-_LIKE_A_PAGE = re.compile(r"//[^/?#]*\.[^/?#]*/")  # a URL without its scheme, as web pages have them
+if TYPE_CHECKING:
+    from catalog_io.pictures.fetching.web.site import Site
+    from catalog_io.pictures.fetching.web.web import Web
+
+_LIKE_A_PAGE = re.compile(r"//[^/?#]*\.[^/?#]*/")  # a URL without its scheme, as web pages write it
 
 
 class PictureRoot:
-    """A feed's picture root: a local folder, or a URI that relative references are joined below.
+    """A feed's picture root: a local folder, an object store's, or a web server's.
 
     Rows are not trusted. They reach what lies below the root, with the operator's credentials, and URLs of the
-    policy's schemes at public addresses, with none. Thread-safe.
+    allowed schemes at public addresses, without credentials. Thread-safe.
     """
 
-    def __init__(self, root: str, policy: FetchSettings) -> None:
+    def __init__(self, root: str, settings: FetchSettings) -> None:
         self._root = root
-        self._policy = policy
+        self._settings = settings
         self._scheme = scheme_of(root)
         is_local = self._scheme in (None, "file")
-        self._folder = Folder(root.removeprefix("file://"), policy.max_bytes) if is_local else None
+        self._folder = Folder(root.removeprefix("file://"), settings.max_bytes) if is_local else None
         self._prefixes = () if is_local else _prefixes(root)
         self._lock = threading.Lock()
         self._opened_web: Web | None = None
         self._opened_place: Folder | Store | Site | None = self._folder
 
     def check(self) -> None:
-        """UserError where the root does not exist or cannot be reached."""
+        """Raises UserError where the root does not exist or cannot be reached."""
         try:
             self._place().check()
         except PictureError as fault:
             raise UserError(f"{redacted(self._root)}: cannot be reached: {fault.sentence}") from fault
 
     def stamp(self, uri: str) -> str | None:
-        """For a local file, changes when it does, "" where there is none; None for anything remote. One stat."""
+        """A local file's stamp, which changes when the file does ("" where there is none); None for anything remote."""
         if self._folder is None or scheme_of(uri) or _LIKE_A_PAGE.match(uri):
             return None
         return self._folder.stamp(uri)
 
     def read(self, uri: str, stamp: str = "") -> Fetched | None:
-        """None where the picture is unchanged since `stamp`, which an earlier read has given; or PictureError."""
+        """The picture, or None where it is unchanged since `stamp` of an earlier read; PictureError says what fails."""
         if not uri:
             raise PictureError("picture_not_found", "the listing names no picture")
         if _LIKE_A_PAGE.match(uri):
@@ -61,9 +62,9 @@ class PictureRoot:
             return self._place().read(uri, stamp)
         if prefix := next((prefix for prefix in self._prefixes if uri.startswith(prefix)), None):
             return self._place().read(uri.removeprefix(prefix), stamp)
-        if scheme in PORTS and scheme in self._policy.schemes:
+        if scheme in WEB_SCHEMES and scheme in self._settings.schemes:
             return self._web().fetch(uri, stamp)
-        if scheme == self._scheme and self._folder is None and scheme not in PORTS:
+        if scheme == self._scheme and self._folder is None and scheme not in WEB_SCHEMES:
             raise PictureError("picture_outside_root", "the picture lies outside the feed's picture folder")
         raise PictureError("picture_scheme_not_allowed", f"a picture may not be named by {scheme[:20]} URLs")
 
@@ -79,21 +80,28 @@ class PictureRoot:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _web(self) -> Web:
+    def _web(self) -> "Web":
+        from catalog_io.pictures.fetching.web.web import Web  # the HTTP stack, which most runs do not need
+
         with self._lock:
-            self._opened_web = self._opened_web or Web(self._policy)
+            self._opened_web = self._opened_web or Web(self._settings)
             return self._opened_web
 
-    def _place(self) -> Folder | Store | Site:
+    def _place(self) -> "Folder | Store | Site":
         if self._opened_place is None:
-            place = Site(self._root, self._web()) if self._scheme in PORTS else Store(self._root, self._policy)
+            place = self._site() if self._scheme in WEB_SCHEMES else Store(self._root, self._settings)
             with self._lock:
                 self._opened_place = self._opened_place or place
         return self._opened_place
 
+    def _site(self) -> "Site":
+        from catalog_io.pictures.fetching.web.site import Site
+
+        return Site(self._root, self._web())
+
 
 def _prefixes(root: str) -> tuple[str, ...]:
-    """What a URI below the root begins with: the root with its login, and without."""
+    """The beginnings of a URI below the root: the root with its login, and without."""
     scheme, _, rest = root.partition("#")[0].partition("?")[0].rstrip("/").partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}://{rest}/", f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}/"

@@ -1,10 +1,11 @@
-"""Pictures from web servers that nobody vouches for."""
+"""Fetches pictures from web servers that are not trusted."""
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import httpcore
+import httpx
 
 from catalog_io.pictures.fetching.fetched import Fetched, too_many_bytes
 from catalog_io.pictures.fetching.settings import FetchSettings
@@ -17,43 +18,55 @@ from catalog_io.pictures.fetching.web.addresses import (
     within,
 )
 from catalog_io.pictures.fetching.web.hosts import HostHealth
-from catalog_io.pictures.fetching.web.urls import Target
+from catalog_io.pictures.fetching.web.urls import redirected, web_url
 from schemas.pictures import TRANSIENT, PictureError
 
-__all__ = ["Web"]
-
-USER_AGENT = "cma-tagger"
-
+_HEADERS = {"User-Agent": "cma-tagger", "Accept": "image/*,*/*;q=0.1", "Accept-Encoding": "identity"}
 _REDIRECTS = (301, 302, 303, 307, 308)
 _BUSY = (408, 425, 429)
 _SMALL_ANSWER = 16_384
 _ETAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]{0,200}"')
 
-_HEALTH = HostHealth()  # one for all units of work that this process gets
+_HEALTH = HostHealth()  # shared by all units of work of this process
 
 
-class Web:
-    """Fetches with kept connections, from any thread. The proxies that the environment names are ignored:
+class _CheckedTransport(httpx.HTTPTransport):
+    """httpx's transport over a pool whose connections `backend` makes, for which httpx has no setting.
 
-    a proxy would connect to addresses that nobody here has judged. Certificates are verified with the system's
-    store and certifi's.
+    The proxies that the environment names are ignored: a proxy would connect to addresses that are not checked.
+    Certificates are verified against the system's store and certifi's.
     """
 
-    def __init__(self, policy: FetchSettings, resolver: Resolver = look_up, health: HostHealth = _HEALTH) -> None:
-        self._policy = policy
-        self._health = health
-        backend = CheckedBackend(AllowedHosts(policy.allow_private), resolver)
+    def __init__(self, backend: httpcore.NetworkBackend) -> None:
+        context = httpcore.default_ssl_context()
+        super().__init__(verify=context, trust_env=False)
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpcore.default_ssl_context(),
+            ssl_context=context,
             max_connections=128,
             max_keepalive_connections=32,
             keepalive_expiry=30,
             network_backend=backend,
         )
 
+
+class Web:
+    """Fetches pictures over kept connections, from any thread.
+
+    It uses httpx's transport and not its Client, which reads the whole body of a redirect whatever its size, sends
+    logins that a redirect names, keeps cookies, and logs URLs with their signatures.
+    """
+
+    def __init__(self, settings: FetchSettings, resolver: Resolver = look_up, health: HostHealth = _HEALTH) -> None:
+        self._settings = settings
+        self._health = health
+        self._transport = _CheckedTransport(CheckedBackend(AllowedHosts(settings.allow_private), resolver))
+
     def fetch(self, url: str, stamp: str = "", also: tuple[str, ...] = ()) -> Fetched | None:
-        """None where the picture is unchanged since `stamp`. `also`: schemes allowed besides the policy's."""
-        host = Target.of(url).authority
+        """The picture at `url`, or None where it is unchanged since `stamp`. PictureError says why there is none.
+
+        `also`: schemes that are allowed besides those of the settings.
+        """
+        host = web_url(url).netloc.decode()
         self._health.check(host)
         try:
             fetched = self._fetch(url, stamp, also)
@@ -64,103 +77,101 @@ class Web:
         return fetched
 
     def _fetch(self, url: str, stamp: str, also: tuple[str, ...]) -> Fetched | None:
-        with within(self._policy.timeout), _as_picture_errors():
-            target = Target.of(url)
-            for _ in range(self._policy.max_redirects + 1):
-                if target.scheme not in (*self._policy.schemes, *also):
+        with within(self._settings.timeout), _as_picture_errors():
+            target, most = web_url(url), self._settings.max_redirects
+            for _ in range(most + 1):
+                if target.scheme not in (*self._settings.schemes, *also):
                     sentence = f"a picture may not be fetched from {target.scheme} URLs"
                     raise PictureError("picture_scheme_not_allowed", sentence)
-                with self._answer(target, stamp) as (response, headers):
-                    if response.status in _REDIRECTS and "location" in headers:
-                        _finish(response, headers)
-                        target = target.redirected(headers["location"])
-                    else:
-                        return self._taken(response, headers, stamp)
-            most = self._policy.max_redirects
-            raise PictureError("picture_too_many_redirects", f"the server sends us on more than {most} times")
+                with self._response(target, stamp) as response:
+                    if response.status_code not in _REDIRECTS or "location" not in response.headers:
+                        return self._picture(response, stamp)
+                    _keep_connection(response)
+                    target = redirected(target, _location(response))
+            raise PictureError("picture_too_many_redirects", f"the server redirects more than {most} times")
 
     def reach(self, url: str) -> None:
-        """PictureError where no web server answers at the URL, whatever it says."""
-        with within(self._policy.timeout), _as_picture_errors(), self._answer(Target.of(url), ""):
+        """Raises PictureError where no web server answers at the URL, whatever its answer is."""
+        with within(self._settings.timeout), _as_picture_errors(), self._response(web_url(url), ""):
             pass
 
     def close(self) -> None:
-        """Closes the kept connections."""
-        self._pool.close()
+        """Closes the kept connections; later fetches open new ones."""
+        self._transport.close()
 
     @contextlib.contextmanager
-    def _answer(self, target: Target, stamp: str) -> Iterator[tuple[httpcore.Response, Mapping[str, str]]]:
-        headers: dict[bytes | str, bytes | str] = {
-            "Host": target.authority,
-            "User-Agent": USER_AGENT,
-            "Accept": "image/*,*/*;q=0.1",
-            "Accept-Encoding": "identity",
-        }
-        if target.authorization:
-            headers["Authorization"] = target.authorization
+    def _response(self, url: httpx.URL, stamp: str) -> Iterator[httpx.Response]:
+        headers = _HEADERS | {"Host": url.netloc.decode()}  # httpx's own fails for names of IDNA 2003
         if _ETAG.fullmatch(stamp):
             headers["If-None-Match"] = stamp
         elif stamp:
             headers["If-Modified-Since"] = stamp.rpartition("-")[0]
-        request = httpcore.Request("GET", target.url, headers=headers, extensions={"timeout": {"pool": remaining()}})
+        extensions = {"timeout": {"pool": remaining()}}
+        request = httpx.Request("GET", url, headers=headers, extensions=extensions)
+        if url.userinfo:
+            request = next(httpx.BasicAuth(url.username, url.password).auth_flow(request))
         try:
-            response = self._pool.handle_request(request)
-        except (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError):
-            response = self._pool.handle_request(request)  # a kept connection may just have been closed
-        received = {name.lower().decode("ascii"): _text(value) for name, value in reversed(response.headers)}
+            response = self._transport.handle_request(request)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            response = self._transport.handle_request(request)  # the server may just have closed a kept connection
         try:
-            yield response, received
+            yield response
         finally:
             response.close()
 
-    def _taken(self, response: httpcore.Response, headers: Mapping[str, str], stamp: str) -> Fetched | None:
-        if response.status != 200:
-            _finish(response, headers)
-        if response.status == 304 and stamp:
+    def _picture(self, response: httpx.Response, stamp: str) -> Fetched | None:
+        status, headers, most = response.status_code, response.headers, self._settings.max_bytes
+        if status != 200:
+            _keep_connection(response)
+        if status == 304 and stamp:
             return None
-        if response.status >= 500 or response.status in _BUSY:
-            raise PictureError("picture_server_error", f"the server answers {response.status}: try again later")
-        if response.status != 200:
-            raise PictureError("picture_http_status", f"the server answers {response.status} instead of the picture")
+        if status >= 500 or status in _BUSY:
+            raise PictureError("picture_server_error", f"the server answers {status}: try again later")
+        if status != 200:
+            raise PictureError("picture_http_status", f"the server answers {status} instead of the picture")
         if (coding := headers.get("content-encoding", "identity").lower()) not in ("identity", ""):
-            raise PictureError("picture_unreadable", f"the server packs the picture as {coding}, unasked")
+            raise PictureError("picture_unreadable", f"the server compresses the picture as {coding}, unasked")
         length = headers.get("content-length")
         if length is not None and stamp and stamp == _stamp(headers, int(length)):
             return None
-        if length is not None and int(length) > self._policy.max_bytes:
-            raise too_many_bytes(int(length), self._policy.max_bytes)
+        if length is not None and int(length) > most:
+            raise too_many_bytes(int(length), most)
         data = bytearray()
-        for chunk in response.iter_stream():
+        for chunk in response.iter_raw():
             data += chunk
-            if len(data) > self._policy.max_bytes:
-                raise too_many_bytes(len(data), self._policy.max_bytes)
+            if len(data) > most:
+                raise too_many_bytes(len(data), most)
         return Fetched(bytes(data), _stamp(headers, len(data)))
 
 
-def _finish(response: httpcore.Response, headers: Mapping[str, str]) -> None:
-    """Reads the rest where it is small, so that the connection can be used again."""
+def _keep_connection(response: httpx.Response) -> None:
+    """Reads the rest of a small answer, so that its connection can be used again."""
+    headers = response.headers
     small = int(headers.get("content-length", "0")) <= _SMALL_ANSWER and "transfer-encoding" not in headers
-    if small or response.status == 304:
-        response.read()
+    if small or response.status_code == 304:
+        for _ in response.iter_raw():
+            pass
 
 
-def _stamp(headers: Mapping[str, str], length: int) -> str:
-    etag, modified = headers.get("etag", ""), headers.get("last-modified", "")
+def _location(response: httpx.Response) -> str:
+    raw: bytes = next(value for name, value in response.headers.raw if name.lower() == b"location")
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _stamp(headers: httpx.Headers, length: int) -> str:
+    etag: str = headers.get("etag", "")
+    modified: str = headers.get("last-modified", "")
     if _ETAG.fullmatch(etag):
         return etag
     return f"{modified}-{length}" if modified.isascii() and modified.isprintable() and 0 < len(modified) < 50 else ""
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "surrogateescape")
 
 
 @contextlib.contextmanager
 def _as_picture_errors() -> Iterator[None]:
     try:
         yield
-    except httpcore.TimeoutException as fault:
+    except httpx.TimeoutException as fault:
         raise PictureError("picture_timeout", "the picture did not come in time") from fault
-    except (httpcore.NetworkError, httpcore.ProtocolError) as fault:
+    except httpx.TransportError as fault:
         sentence = f"the connection to the picture's server failed: {fault}"
         raise PictureError("picture_connection_failed", sentence) from fault
