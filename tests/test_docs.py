@@ -1,4 +1,4 @@
-"""README, CONTRIBUTING.md and docs name only files, rooms, commands, options and settings that exist."""
+"""The pages of the root and of docs name only files, rooms, commands, options and settings that exist."""
 
 import importlib
 import re
@@ -13,7 +13,7 @@ import typer.main
 from flows.project.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+PAGES = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 PACKAGES = ("flows", "models", "catalog_io", "schemas")
 FOLDERS = (*PACKAGES, "tests", "docs", "deploy", "typings")
 BLOCK = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
