@@ -1,0 +1,82 @@
+"""The rules of deduplication in plain Python: which rows of a feed become which listings."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    listing_id: str | None
+    title: str | None
+    pictures: tuple[str, ...]
+    word: str | None
+
+
+Feed = Sequence[Row | None]  # None: a row that cannot be read
+
+
+class Outcome(NamedTuple):
+    rows: int
+    accepted: int
+    pictures: dict[str, list[str]]  # keys in order, by listing
+    rejected: dict[int, list[str]]  # codes by row number
+
+
+BLANKS = "".join(chr(n) for n in (*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B)))
+
+
+BLANKS += "\u2028\u2029\u202f\u205f\u3000"
+
+
+def codes_of(row: Row) -> list[str]:
+    broken = {
+        "listing_id_missing": not row.listing_id,
+        "listing_id_too_long": len(row.listing_id or "") > 200,
+        "listing_id_control_character": any(unicodedata.category(c) == "Cc" for c in row.listing_id or ""),
+        "title_missing": not row.title,
+        "title_too_long": len(row.title or "") > 2000,
+        "title_control_character": any(unicodedata.category(c) == "Cc" for c in row.title or ""),
+        "image_too_many": len(row.pictures) > 100,
+    }
+    return [code for code, is_broken in broken.items() if is_broken]
+
+
+def expected(feed: Feed, *, embedded: bool) -> Outcome:
+    """The first row with an id has it; later good ones that differ in their pictures only are more pictures of it."""
+    firsts: dict[str, Row | None] = {}  # None: a rejected one
+    named: dict[str, list[tuple[str, ...]]] = {}
+    rejected: dict[int, list[str]] = {}
+    for number, given_row in enumerate(feed, 1):
+        if given_row is None:
+            rejected[number] = ["row_unreadable"]
+            continue
+        row = Row(
+            (given_row.listing_id or "").strip(BLANKS),
+            re.sub(f"[{BLANKS}]+", " ", given_row.title or "").strip(" "),
+            tuple(name if embedded else name.strip(BLANKS) for name in given_row.pictures if name),
+            (given_row.word or "").strip(BLANKS),
+        )
+        listing_id, codes = str(row.listing_id), codes_of(row)
+        if listing_id and listing_id in firsts:
+            first = firsts[listing_id]
+            alike = first is not None and first._replace(pictures=()) == row._replace(pictures=())
+            if codes or not alike or not row.pictures or _once(row.pictures) in named[listing_id]:
+                codes.append("listing_id_duplicate")
+            else:
+                named[listing_id].append(_once(row.pictures))
+        elif listing_id:
+            firsts[listing_id] = None if codes else row
+            named[listing_id] = [_once(row.pictures)]
+        if codes:
+            rejected[number] = codes
+    pictures = {
+        listing_id: list(dict.fromkeys(name for names in named[listing_id] for name in names))
+        for listing_id, first in firsts.items()
+        if first is not None
+    }
+    return Outcome(len(feed), len(feed) - len(rejected), pictures, rejected)
+
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))

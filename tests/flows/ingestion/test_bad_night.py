@@ -1,0 +1,56 @@
+"""A nightly run over a malformed feed tags every listing that it can."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from catalog_io.catalog.snapshot import query
+from flows.project.project import Project
+from tests.catalog_io.feeds.malformed.pictures import BYTES, lay_out
+from tests.flows.ingestion.bad_feed_project import feed_section
+
+
+def test_a_night_with_a_bad_feed(project_copy: Path) -> None:
+    folder = project_copy.parent / "bad"
+    lay_out(folder)
+    good = [f"GOOD-{n},A good red dress {n},good.jpg" for n in range(3)]
+    title_only = {f"pic-{name}": name for name in BYTES} | {
+        "absent": "absent.jpg",
+        "outside": "../secret.jpg",
+        "none": "",
+    }
+    bad = [",No id,good.jpg", "no-title,  ,good.jpg", "GOOD-0,The same id again,good.jpg", "ragged,Two cells"]
+    rows = [*good, *(f"{name},A blue shirt with {name},{image}" for name, image in title_only.items()), *bad]
+    (folder / "listings.csv").write_bytes(
+        "\n".join(["id,title,image", *rows, ""]).encode() + b"latin,R\xf6d,good.jpg\n"
+    )
+    with project_copy.open("a", encoding="utf-8") as file:
+        file.write("\n" + feed_section("bad", {"source": "bad/listings.csv", "images": "bad"}))
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import flows.cli.commands; flows.cli.commands.main()",
+            "nightly",
+            "--config",
+            str(project_copy),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    listed, rejected = len(good) + len(title_only), len(bad) + 1
+    assert (
+        f"feed bad  {listed + rejected} rows read = {listed} accepted ({listed} new, 0 changed, 0 unchanged) + "
+        f"{rejected} rejected" in " ".join(done.stdout.split("\n"))
+    )
+    assert f"{len(title_only)} listings have no usable picture" in done.stdout
+    home = Project.open(project_copy).home
+    assert query(home, "select 1 from rejections where feed = 'bad'").height == rejected
+    tagged = query(home, "select listing_id, count(*) as n from tags where feed = 'bad' group by all")
+    assert dict(tagged.iter_rows()) == dict.fromkeys([*title_only, "GOOD-0", "GOOD-1", "GOOD-2"], 3)
+    noisy = query(home, "select listing_id from noisy_listings where feed = 'bad' and kind = 'unusable_picture'")
+    assert sorted(noisy["listing_id"]) == sorted(set(title_only) - {"none"})
