@@ -1,4 +1,4 @@
-"""`cma.toml`: what a project is. Every key can also be set by environment (`CMA_HOME`, `CMA_TAG__ENGINE`, …)."""
+"""`cma.toml`: the settings of a project. Every key can also be set by environment (`CMA_HOME`, `CMA_TAG__ENGINE`, …)."""
 
 import os
 import re
@@ -19,49 +19,76 @@ CONFIG_NAME = "cma.toml"
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class IngestSettings(_Section):
-    picture_size: int = Field(default=256, ge=16, le=4096)  # pixels on the short side of a stored picture
-    workers: int = Field(default=0, ge=0)  # that fetch and shrink pictures; 0: one a core
-    dask: str = ""  # a scheduler's address; empty: a local cluster
-    recheck_days: float = Field(default=7, ge=0)  # until a remote picture is asked again whether it has changed
+    """Reading feeds and storing pictures: `[ingest]`."""
+
+    picture_size: int = Field(default=256, ge=16, le=4096)
+    """Pixels on the short side of a stored picture."""
+    workers: int = Field(default=0, ge=0)
+    """Processes that fetch and shrink pictures; 0: one a core."""
+    dask: str = ""
+    """Address of a Dask scheduler; empty: a local cluster."""
+    recheck_days: float = Field(default=7, ge=0)
+    """Days until a remote server is asked whether a picture has changed."""
 
 
 class ModelSettings(_Section):
+    """Training and promotion: `[model]`."""
+
     preset: str = "vit-b-32"
-    backbone: str | None = None  # another open_clip model
-    pretrained: str | None = None  # its weights: an open_clip tag or a checkpoint file
-    epochs: dict[str, int] = {}  # of a stage, by its name
-    processes: int = Field(default=0, ge=0)  # that train together; 0: one for every CUDA card, else one
-    cache_gb: float = Field(default=20, ge=0)  # of outputs of frozen parts, on disk while training
-    promote: Literal["auto", "never"] = "auto"  # auto: a new model becomes the champion where it is not worse
-    promotion_margin: float = Field(default=0.02, ge=0, lt=1)  # of accuracy and recall, that need not be ruled out
+    """Network and training; `vit-b-32` is the paper's, `small` trains from scratch on a CPU."""
+    backbone: str | None = None
+    """Another open_clip model."""
+    pretrained: str | None = None
+    """The backbone's weights: an open_clip tag or a checkpoint file."""
+    epochs: dict[str, int] = {}
+    """Epochs by the name of a stage."""
+    processes: int = Field(default=0, ge=0)
+    """Processes that train together; 0: one a CUDA card, else one."""
+    cache_gb: float = Field(default=20, ge=0)
+    """Gigabytes on disk for the outputs of frozen parts while training."""
+    promote: Literal["auto", "never"] = "auto"
+    """auto: a new model becomes the champion where it is not worse."""
+    promotion_margin: float = Field(default=0.02, ge=0, lt=1)
+    """A loss of accuracy or recall up to this size does not prevent promotion."""
 
 
 class TensorRtSettings(_Section):
-    """Of the plan that `cma compile` builds for an NVIDIA card."""
+    """The plan that `cma compile` builds for an NVIDIA card: `[tag.tensorrt]`."""
 
-    precision: Literal["bf16", "fp16", "tf32", "float32"] = "bf16"  # of matrix products
-    lengths: tuple[Annotated[int, Field(ge=2)], ...] = (
-        16,
-        32,
-    )  # title lengths in tokens, besides the model's own, that are padded to
-    batch: int = Field(default=128, ge=1)  # listings computed at once
-    version_compatible: bool = False  # runs under later TensorRTs and the lean runtime, somewhat slower
+    precision: Literal["bf16", "fp16", "tf32", "float32"] = "bf16"
+    """Precision of matrix products."""
+    lengths: tuple[Annotated[int, Field(ge=2)], ...] = (16, 32)
+    """Title lengths in tokens that batches are padded to, besides the model's own."""
+    batch: int = Field(default=128, ge=1)
+    """Listings in a batch."""
+    version_compatible: bool = False
+    """Whether the plan runs under later TensorRT versions and the lean runtime, somewhat slower."""
 
 
 class TagSettings(_Section):
+    """Certification and tagging: `[tag]`."""
+
     target_precision: float = Field(default=0.90, gt=0, lt=1)
+    """Share of accepted tags that is right."""
     confidence: float = Field(default=0.95, gt=0, lt=1)
-    certify: Literal["attribute", "value"] = "attribute"  # what has a threshold of its own
+    """Confidence of the certificate for it."""
+    certify: Literal["attribute", "value"] = "attribute"
+    """Whether each attribute has a threshold, or each of its values has its own."""
     engine: Literal["auto", "tensorrt", "cuda", "openvino", "torch"] = "auto"
+    """Engine that runs the network; auto: the first of these that may tag on this machine."""
     tensorrt: TensorRtSettings = TensorRtSettings()
-    dask: str = ""  # a scheduler's address; empty: a local cluster
-    workers: int = Field(default=0, ge=0)  # of the local cluster; 0: one for every two cores
+    dask: str = ""
+    """Address of a Dask scheduler; empty: a local cluster."""
+    workers: int = Field(default=0, ge=0)
+    """Processes of the local cluster; 0: one for every two cores."""
     partition_rows: int = Field(default=512, ge=1)
-    features: bool = True  # are kept on disk, so that new certificates, heads or rules for noise need no engine
+    """Listings in a unit of work."""
+    features: bool = True
+    """Whether features are stored, so that new certificates, heads or noise rules need no engine."""
 
 
 class Settings(BaseSettings):
