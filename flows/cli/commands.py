@@ -67,8 +67,6 @@ def demo(
     from flows.cli import printing as summaries
     from flows.experiments.demo import make_demo, score_demo
     from flows.project.project import Project
-    from models.lifecycle.card import read_card
-    from models.lifecycle.choice import chosen_backend
 
     config, sample = make_demo(folder, listings=listings, seed=seed)
     out.print(f"[bold]sample catalogue[/bold] {sample.feed}")
@@ -76,9 +74,7 @@ def demo(
     summaries.feeds(out, flows.ingest_catalog(config))
     if project.catalog.champion() is None:
         summaries.model(out, flows.train_cma(config))
-    folder = project.model_folder()
-    _, not_compiled = chosen_backend(folder, read_card(folder), project.settings.tag.engine)
-    if not_compiled:
+    if project.model().choose_engine(project.settings.tag.engine).fallback:
         summaries.engines(out, flows.compile_engine(config))
     summaries.tags(out, flows.tag_catalog(config))
     report = flows.noise_report(config)

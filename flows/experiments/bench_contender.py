@@ -14,18 +14,14 @@ import polars as pl
 
 from catalog_io.feature_store import write_features
 from flows.tagging.units import AT_ONCE
-from models.engines.features import classify, encode
+from models.engines.features import encode
 from models.engines.interface import EngineIdentity, InferenceEngine, Predictions
 from models.engines.machine import keep_freed_memory, use_threads
 from models.engines.nvidia.tensorrt.presence import Options
-from models.engines.torch_engine import TorchEngine
 from models.experiments.bench import MatrixProduct, NaiveEngine, work_of
-from models.lifecycle.card import ModelCard, read_card
-from models.lifecycle.compile import compiled_engine, make_engine
+from models.lifecycle.build_engine import build_engine, open_built_engine
+from models.lifecycle.model import Model
 from models.lifecycle.tagger import Tagger
-from models.lifecycle.weights import load_network
-from models.network.cma_clip import CmaClip
-from models.rules.tags import TagRules
 from schemas.files import write_atomically
 
 _BATCH = 64
@@ -58,10 +54,9 @@ class Contender:
         began = time.perf_counter()
         keep_freed_memory()
         use_threads(setup.threads)
-        card = read_card(setup.model)
-        self._network = load_network(setup.model, card)
-        self._engine = _engine(setup, engine, self._network, card)
-        self._tagger = Tagger(card, self._engine, TagRules(self._network, card.taxonomy, card.noise, card.certificates))
+        self._model = Model.open(setup.model)
+        self._engine = _engine(setup, engine, self._model)
+        self._tagger = Tagger(self._model, self._engine, self._model.card.certificates)
         self._work = setup.work
         self._whole = kind == "worker"
         opened = time.perf_counter() - began
@@ -100,21 +95,20 @@ class Contender:
         return encoded.height
 
     def predictions(self) -> Predictions:
-        features = encode(self._engine, self._examples)
-        return classify(self._network, features, self._examples.present)
+        return self._model.predict(self._engine, self._examples)
 
     def work(self) -> float:
         """Floating-point operations a listing."""
-        return work_of(self._network, self._examples, batch=_BATCH)
+        return work_of(self._model.network, self._examples, batch=_BATCH)
 
 
-def _engine(setup: Setup, name: str, network: CmaClip, card: ModelCard) -> InferenceEngine:
+def _engine(setup: Setup, name: str, model: Model) -> InferenceEngine:
     if name == "naive":
-        return NaiveEngine(network)
+        return NaiveEngine(model.network)
     if name == "torch":
-        return TorchEngine(network)
+        return model.reference_engine()
     built = EngineIdentity(**json.loads(_built(setup, name).read_text(encoding="utf-8")))
-    return compiled_engine(name, network, setup.model, card, built, threads=setup.threads)
+    return open_built_engine(model, built, threads=setup.threads)
 
 
 def _built(setup: Setup, backend: str) -> Path:
@@ -131,9 +125,7 @@ def ready() -> None:
 
 def build(setup: Setup, backend: str) -> None:
     """What `cma compile` does, without the gate."""
-    card = read_card(setup.model)
-    network = load_network(setup.model, card)
-    engine = make_engine(backend, network, setup.model, card, threads=setup.threads, options=Options())
+    engine = build_engine(Model.open(setup.model), backend, threads=setup.threads, options=Options())
     _built(setup, backend).write_text(json.dumps(engine.identity.to_dict()), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Certifies feeds: on labelled listings of theirs that the champion never learned from, by the engine that tags."""
+"""Certifies feeds on their labelled listings that the champion never learned from, with the engine that tags."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from flows.modelling.evaluate import evaluate_model
 from flows.modelling.labelled import held_out
 from flows.project.project import Project, cores
-from models.lifecycle.card import read_card
 from models.lifecycle.compile import certify_feeds
 from models.rules.certificates import Certificates, Promise
 from schemas.errors import UserError
@@ -14,7 +13,7 @@ from schemas.errors import UserError
 
 @dataclass(frozen=True)
 class CertifySummary:
-    """`feeds` are those whose certificates were made anew."""
+    """The certificates of a model on an engine; `feeds` are those that were certified anew."""
 
     model_version: str
     engine: str
@@ -23,19 +22,18 @@ class CertifySummary:
 
 
 def certify(project: Project, feeds: Sequence[str] = ()) -> CertifySummary:
-    """The named feeds (all with labels, where none is named); the next `cma tag` tags anew where that changes tags."""
-    folder = project.model_folder()
-    card = read_card(folder)
+    """Certifies the named feeds, or all that have labels; the next `cma tag` tags anew what the certificates change.
+    UserError where a named feed has no labelled listings that the champion did not learn from."""
+    model = project.model()
     with project.run("certify-feeds") as run:
-        validation, calibration = (held_out(project, card, split, feeds) for split in ("validation", "calibration"))
+        validation, calibration = (held_out(project, model, split, feeds) for split in ("validation", "calibration"))
         if without := sorted(set(feeds) - set(calibration.feeds.tolist())):
             raise UserError(
-                f"feed {without[0]} has no labelled listings that {card.version} did not learn from: map its label "
+                f"feed {without[0]} has no labelled listings that {model.version} did not learn from: map its label "
                 f"columns under [feeds.{without[0]}.labels], and run `cma ingest {without[0]}`"
             )
         engine, certificates = certify_feeds(
-            folder,
-            card,
+            model,
             project.settings.tag.engine,
             validation=validation,
             calibration=calibration,
@@ -43,15 +41,14 @@ def certify(project: Project, feeds: Sequence[str] = ()) -> CertifySummary:
             promise=promise_of(project),
             threads=cores(),
         )
-        summary = CertifySummary(
-            card.version, str(engine.identity), list(feeds) or list(certificates.feeds), certificates
-        )
-        run.summary.update(model_version=card.version, engine=summary.engine, feeds=", ".join(summary.feeds))
-        evaluate_model(project)  # writes the card of the certificates that hold now
+        made_for = list(feeds) or list(certificates.feeds)
+        summary = CertifySummary(model.version, str(engine.identity), made_for, certificates)
+        run.summary.update(model_version=model.version, engine=summary.engine, feeds=", ".join(summary.feeds))
+        evaluate_model(project)  # writes the model card of the certificates that hold now
     return summary
 
 
 def promise_of(project: Project) -> Promise:
-    """What the project's settings want certified."""
+    """The promise that the project's settings ask for."""
     tag = project.settings.tag
     return Promise(tag.target_precision, tag.confidence, tag.certify)

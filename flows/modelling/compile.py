@@ -7,25 +7,22 @@ from flows.modelling.evaluate import evaluate_model
 from flows.modelling.labelled import held_out
 from flows.project.project import Project, cores
 from models.engines.nvidia.tensorrt.presence import Options
-from models.lifecycle.card import read_card
 from models.lifecycle.choice import candidates
 from models.lifecycle.compile import compile_engine
 from models.lifecycle.engine_card import EngineCard
 
 
 def compile_champion(project: Project) -> list[EngineCard]:
-    """The champion's engine by `tag.engine`: the first candidate that passes its gate. One that fails is kept for study
-    and never used. Returns all that were tried."""
+    """Compiles the engines that `tag.engine` allows on this machine, in order, until one passes its gate. Returns the
+    cards of all that were tried, the one that passed last. An engine that fails stays on disk and is never used."""
     with project.run("compile-engine") as run:
-        folder = project.model_folder()
-        card = read_card(folder)
-        splits = {name: held_out(project, card, name) for name in ("validation", "calibration", "test")}
+        model = project.model()
+        splits = {name: held_out(project, model, name) for name in ("validation", "calibration", "test")}
         tried: list[EngineCard] = []
         for backend in candidates(project.settings.tag.engine):
             tried.append(
                 compile_engine(
-                    folder,
-                    card,
+                    model,
                     backend,
                     **splits,
                     promise=promise_of(project),
@@ -37,10 +34,10 @@ def compile_champion(project: Project) -> list[EngineCard]:
                 break
         built = tried[-1]
         run.summary.update(
-            model_version=card.version,
+            model_version=model.version,
             engine=built.identity.to_dict(),
             gate={**asdict(built.gate), "passed": built.gate.passed},
         )
         if built.gate.passed:
-            evaluate_model(project)  # writes the card of the engine that tags now
+            evaluate_model(project)  # writes the model card of the engine that tags now
     return tried

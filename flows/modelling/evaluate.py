@@ -8,15 +8,12 @@ from typing import Any
 from flows.modelling.labelled import labelled_listings
 from flows.project.project import Project, cores
 from flows.reports.model_card import CardFiles, write_model_card
-from models.engines.features import classify, encode
 from models.evaluation.evaluate import evaluate_predictions
 from models.evaluation.results import Results
 from models.inputs.listings import Listings
 from models.inputs.splits import Split
-from models.lifecycle.card import ModelCard, read_card
-from models.lifecycle.compile import open_engine
 from models.lifecycle.engine_card import EngineName
-from models.lifecycle.weights import load_network
+from models.lifecycle.model import Model
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
@@ -25,7 +22,7 @@ from schemas.taxonomy import Taxonomy
 class Evaluation:
     """Of a model with the engine that it tags with. `files` is None where the model card was left as it was."""
 
-    card: ModelCard
+    model_version: str
     engine: str
     data_hash: str
     results: Results
@@ -33,7 +30,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """For strict JSON."""
-        of = {"model_version": self.card.version, "engine": self.engine, "data_hash": self.data_hash}
+        of = {"model_version": self.model_version, "engine": self.engine, "data_hash": self.data_hash}
         return {**of, **self.results.to_dict()}
 
 
@@ -47,37 +44,35 @@ def evaluate_model(
 ) -> Evaluation:
     """On the labelled listings of a split, of one feed or of all; stored in the catalogue. The model card speaks of the
     whole test split, so it is written anew for that alone. `engine` None: that of the settings."""
-    folder = project.model_folder(version)
-    card = read_card(folder)
-    _require_same_values(card, project.taxonomy)
-    listings = labelled_listings(project, (split,), card=card, feeds=[feed] if feed else ())
-    examples = listings.examples(card.processor(), split, threads=cores())
+    model = project.model(version)
+    _require_same_values(model, project.taxonomy)
+    listings = labelled_listings(project, (split,), model=model, feeds=[feed] if feed else ())
+    examples = listings.examples(model.processor(), split, threads=cores())
     if not len(examples):
         raise UserError(
             f"no labelled listing of {f'feed {feed}' if feed else 'any feed'} belongs to the {split} split: "
             "ingest more labelled listings"
         )
-    network = load_network(folder, card)
-    runner, certificates = open_engine(folder, card, network, engine or project.settings.tag.engine, threads=cores())
-    predictions = classify(network, encode(runner, examples), examples.present)
-    results = evaluate_predictions(predictions, examples, certificates, card.taxonomy, split=split)
+    runner, certificates = model.open_engine(engine or project.settings.tag.engine, threads=cores())
+    predictions = model.predict(runner, examples)
+    results = evaluate_predictions(predictions, examples, certificates, model.card.taxonomy, split=split)
     used, data_hash = str(runner.identity), _data_hash(listings)
     project.catalog.store_evaluation(
-        card.version, engine=used, split=split, data_hash=data_hash, results=results.to_dict()
+        model.version, engine=used, split=split, data_hash=data_hash, results=results.to_dict()
     )
     files = None
     if split == "test" and feed is None:
-        row = next(row for row in project.catalog.models() if row.model_version == card.version)
-        files = write_model_card(folder, card, row, engine=used, certificates=certificates, results=results)
-    return Evaluation(card, used, data_hash, results, files)
+        row = next(row for row in project.catalog.models() if row.model_version == model.version)
+        files = write_model_card(model.folder, model.card, row, engine=used, certificates=certificates, results=results)
+    return Evaluation(model.version, used, data_hash, results, files)
 
 
-def _require_same_values(card: ModelCard, taxonomy: Taxonomy) -> None:
+def _require_same_values(model: Model, taxonomy: Taxonomy) -> None:
     """Labels are read by the project's taxonomy, tags by the model's."""
-    learned, wanted = ([(a.name, a.value_names) for a in known.attributes] for known in (card.taxonomy, taxonomy))
+    learned, wanted = ([(a.name, a.value_names) for a in known.attributes] for known in (model.card.taxonomy, taxonomy))
     if learned != wanted:
         raise UserError(
-            f"model {card.version} was trained for other attributes or values than the project's taxonomy has, so its "
+            f"model {model.version} was trained for other attributes or values than the project's taxonomy has, so its "
             "tags cannot be held against the labels: train again, or put the taxonomy of then back"
         )
 

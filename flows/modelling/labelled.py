@@ -9,25 +9,25 @@ from flows.project.project import Project, cores
 from models.inputs.examples import Examples
 from models.inputs.listings import Listings
 from models.inputs.splits import Split, split_of, splits_of
-from models.lifecycle.card import ModelCard
+from models.lifecycle.model import Model
 from schemas.errors import UserError
 
 _HALVES: tuple[Split, ...] = ("validation", "calibration")
 
 
 def labelled_listings(
-    project: Project, splits: tuple[str, ...] = (), *, card: ModelCard | None = None, feeds: Collection[str] = ()
+    project: Project, splits: tuple[str, ...] = (), *, model: Model | None = None, feeds: Collection[str] = ()
 ) -> Listings:
     """A `labelled_frame` with its pictures, as arrays."""
-    return listings_of(project, labelled_frame(project, splits, card=card, feeds=feeds))
+    return listings_of(project, labelled_frame(project, splits, model=model, feeds=feeds))
 
 
 def labelled_frame(
-    project: Project, splits: tuple[str, ...] = (), *, card: ModelCard | None = None, feeds: Collection[str] = ()
+    project: Project, splits: tuple[str, ...] = (), *, model: Model | None = None, feeds: Collection[str] = ()
 ) -> pl.DataFrame:
     """`Catalog.listings` with at least one label, of these splits and feeds (all, where none is named), and `split`.
 
-    For a model (`card`), a feed that it never learned from has no training split: about half of all but its test
+    For a model (`model`), a feed that it never learned from has no training split: about half of all but its test
     listings are validation, the others calibration.
     """
     frame = project.catalog.listings()
@@ -39,9 +39,9 @@ def labelled_frame(
             f"({', '.join(names)}), and run `cma ingest`"
         )
     split = splits_of(frame["feed"].to_list(), frame["product_id"].to_list(), frame["split"].to_list())
-    if card:
+    if model:
         split = np.where(
-            np.isin(frame["feed"].to_numpy(), card.feeds) | (split == "test"),
+            np.isin(frame["feed"].to_numpy(), model.card.feeds) | (split == "test"),
             split,
             [split_of(feed, product, _HALVES) for feed, product in frame["feed", "product_id"].iter_rows()],
         )
@@ -66,10 +66,10 @@ def listings_of(project: Project, frame: pl.DataFrame) -> Listings:
     )
 
 
-def held_out(project: Project, card: ModelCard, split: str, feeds: Collection[str] = ()) -> Examples:
+def held_out(project: Project, model: Model, split: str, feeds: Collection[str] = ()) -> Examples:
     """The catalogue's labelled listings of one split (and these feeds), decoded for this model."""
-    listings = labelled_listings(project, (split,), card=card, feeds=feeds)
-    examples = listings.examples(card.processor(), split, threads=cores())
+    listings = labelled_listings(project, (split,), model=model, feeds=feeds)
+    examples = listings.examples(model.processor(), split, threads=cores())
     if not len(examples):
         of = f" of {', '.join(feeds)}" if feeds else ""
         raise UserError(f"no labelled listing{of} belongs to the {split} split: ingest more labelled listings")

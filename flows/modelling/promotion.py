@@ -1,19 +1,15 @@
 """Which model tags: a new one is held against the champion on the same held-out listings, then promoted or not."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from flows.modelling.labelled import labelled_listings
 from flows.project.project import Project, cores
-from models.engines.features import classify, encode
 from models.engines.machine import best_device
-from models.engines.torch_engine import TorchEngine
 from models.evaluation.comparison import Answers, Comparison, compare
 from models.inputs.examples import Examples
 from models.inputs.listings import Listings
-from models.lifecycle.card import ModelCard, read_card
-from models.lifecycle.choice import candidates, trouble_with
-from models.lifecycle.weights import load_network
+from models.lifecycle.choice import candidates
+from models.lifecycle.model import Model
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
@@ -87,21 +83,21 @@ def compare_with_champion(project: Project, version: str) -> Comparison:
     champion = project.catalog.champion()
     if champion is None or champion.model_version == version:
         raise UserError(f"there is no champion beside {version} to compare it with: `cma models` lists all models")
-    folder, champion_folder = project.model_folder(version), project.home / champion.path
-    card = read_card(folder)
+    model = project.model(version)
+    card = model.card
     if _classes(card.taxonomy) != _classes(project.taxonomy):
         raise NotComparable(f"{version} was trained for another taxonomy than this project's: train again")
     listings = labelled_listings(project, ("test",))
     if not len(listings.labels):
         raise NotComparable("no labelled listing belongs to the test split: there is nothing to compare models on")
     try:
-        before = read_card(champion_folder)
-        if _classes(before.taxonomy) != _classes(card.taxonomy):
+        before = Model.open(project.home / champion.path)
+        if _classes(before.card.taxonomy) != _classes(card.taxonomy):
             raise NotComparable(f"the champion {before.version} was trained for other attributes or values")
-        champion_answers = _answers(champion_folder, before, listings)[0]
+        champion_answers = _answers(before, listings)[0]
     except UserError as fault:
         raise NotComparable(f"it cannot be compared with the champion: {fault}") from fault
-    answers, examples = _answers(folder, card, listings)
+    answers, examples = _answers(model, listings)
     labelled = {name: examples.labels[:, k] >= 0 for k, name in enumerate(card.taxonomy.names)}
     return compare(
         champion_answers,
@@ -114,11 +110,10 @@ def compare_with_champion(project: Project, version: str) -> Comparison:
     )
 
 
-def _answers(folder: Path, card: ModelCard, listings: Listings) -> tuple[dict[str, Answers], Examples]:
-    """By the reference engine: a model that has just been trained has no other."""
-    network = load_network(folder, card).to(best_device())
-    examples = listings.examples(card.processor(), "test", threads=cores())
-    predictions = classify(network, encode(TorchEngine(network), examples), examples.present)
+def _answers(model: Model, listings: Listings) -> tuple[dict[str, Answers], Examples]:
+    """The model's answers on the reference engine: a model that has just been trained has no other."""
+    card, examples = model.card, listings.examples(model.processor(), "test", threads=cores())
+    predictions = model.predict(model.reference_engine(best_device()), examples)
     answers = {}
     for k, name in enumerate(card.taxonomy.names):
         probabilities = card.certificates.probabilities(name, predictions.logits[k], examples.feeds)
@@ -128,12 +123,11 @@ def _answers(folder: Path, card: ModelCard, listings: Listings) -> tuple[dict[st
 
 
 def _usable(project: Project, version: str) -> Switched:
-    """A champion that cannot be loaded would stop every night's tagging."""
-    folder = project.model_folder(version)
-    card = read_card(folder)
-    load_network(folder, card)
-    first = candidates(project.settings.tag.engine)[0]
-    return Switched(version, first, trouble_with(folder, card, first))
+    """Loads the model, so that a damaged one cannot become the champion and stop every night's tagging."""
+    model = project.model(version)
+    _ = model.network
+    engine = candidates(project.settings.tag.engine)[0]
+    return Switched(version, engine, model.reason_against(engine))
 
 
 def _classes(taxonomy: Taxonomy) -> list[tuple[str, tuple[str, ...]]]:

@@ -1,4 +1,4 @@
-"""A project opened: its settings, taxonomy, catalogue and stored pictures; and the record of what ran in it."""
+"""An open project: settings, taxonomy, catalogue, stored pictures, models; and the record of its runs."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from catalog_io.catalog.catalog import Catalog
 from catalog_io.pictures.shards import PictureShards
@@ -16,10 +16,13 @@ from flows.project.settings import Settings, find_config, load_settings
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
+if TYPE_CHECKING:
+    from models.lifecycle.model import Model
+
 
 @dataclass
 class Run:
-    """One run of a flow. `summary` is what it will be remembered by."""
+    """One run of a flow; `summary` goes into the table of runs."""
 
     run_id: str
     summary: dict[str, Any] = field(default_factory=dict)
@@ -27,6 +30,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Project:
+    """A project file, its settings and its taxonomy; the catalogue and the pictures open when they are used."""
+
     config: Path
     settings: Settings
     taxonomy: Taxonomy
@@ -63,6 +68,12 @@ class Project:
             raise UserError("there is no model yet: train one with `cma train`")
         raise UserError(f"there is no model {version!r}: `cma models` lists them")
 
+    def model(self, version: str | None = None) -> "Model":
+        """A registered model: the champion, where no version is named."""
+        from models.lifecycle.model import Model
+
+        return Model.open(self.model_folder(version))
+
     @contextmanager
     def run(self, flow: str) -> Iterator[Run]:
         """Records a run: started, then completed or failed with its summary."""
@@ -82,11 +93,11 @@ def cores() -> int:
 
 
 class ConservationError(AssertionError):
-    """Listings went missing or were counted twice: a fault of the program, never of the data."""
+    """Listings were lost or counted twice: a fault of the program, never of the data."""
 
 
 def conserve(what: str, total: int, parts: Mapping[str, int]) -> None:
-    """Every listing that went in must have come out in exactly one of `parts`."""
+    """Checks that the counts of `parts` add up to `total`; ConservationError otherwise."""
     if total != sum(parts.values()):
         counted = " + ".join(f"{count} {name}" for name, count in parts.items())
         raise ConservationError(f"{total} {what}, but {counted} = {sum(parts.values())}")

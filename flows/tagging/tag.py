@@ -21,9 +21,7 @@ from flows.project.project import Project, conserve, cores
 from flows.project.resumable import unfinished
 from flows.tagging.drift import FeedDrift, watch
 from flows.tagging.units import AT_ONCE, Champion, Unit, cut, tag_unit
-from models.lifecycle.card import ModelCard, read_card
-from models.lifecycle.choice import chosen_backend, identity_of
-from models.lifecycle.engine_card import certificates_on
+from models.lifecycle.model import Model
 from models.rules.certificates import Certificates
 
 
@@ -49,20 +47,19 @@ class TagSummary:
 
 def tag(project: Project) -> TagSummary:
     """Everything that the champion and its engine have not tagged as it is now; then publishes."""
-    folder = project.model_folder()
-    card = read_card(folder)
-    backend, fallback = chosen_backend(folder, card, project.settings.tag.engine)
+    model = project.model()
+    engine, fallback = model.choose_engine(project.settings.tag.engine)
     if fallback:
-        console.print(f"[yellow]tagging with the {backend} engine: {fallback}; run `cma compile`[/yellow]")
+        console.print(f"[yellow]tagging with the {engine} engine: {fallback}; run `cma compile`[/yellow]")
     with project.run("tag-catalog") as run:
-        summary = TagSummary(card.version, backend)
-        certificates = certificates_on(folder, card, backend)
+        summary = TagSummary(model.version, engine)
+        certificates = model.certificates(engine)
         ids = {feed: certificates.id(feed) for feed in certificates.feeds}
-        untagged = project.catalog.untagged(card.version, backend, certificates=ids, pooled=certificates.pooled_id)
+        untagged = project.catalog.untagged(model.version, engine, certificates=ids, pooled=certificates.pooled_id)
         summary.selected = untagged.height
         if untagged.height:
-            champion = Champion(folder, backend, "-".join([certificates.pooled_id, *ids.values()]))
-            collected = _tag(project, card, champion, untagged, run.run_id, summary)
+            champion = Champion(model.folder, engine, "-".join([certificates.pooled_id, *ids.values()]))
+            collected = _tag(project, model, champion, untagged, run.run_id, summary)
             summary.tagged, summary.rejected = collected.tagged, collected.rejected
             summary.accepted_tags, summary.provisional_tags = collected.accepted_tags, collected.provisional_tags
             summary.flags = collected.flags
@@ -74,7 +71,7 @@ def tag(project: Project) -> TagSummary:
             feeds = sorted(untagged["feed"].unique())
             summary.uncertified = _uncertified(certificates, feeds)
             certified = [feed for feed in feeds if feed in certificates.feeds]
-            summary.drift = watch(project, card, certificates, certified, engine=backend, run_id=run.run_id)
+            summary.drift = watch(project, model.card, certificates, certified, engine=engine, run_id=run.run_id)
         summary.snapshot = str(publish(project.home))
         run.summary.update(asdict(summary))
     return summary
@@ -89,25 +86,20 @@ def _uncertified(certificates: Certificates, feeds: list[str]) -> dict[str, list
 
 
 def _tag(
-    project: Project, card: ModelCard, champion: Champion, untagged: pl.DataFrame, run_id: str, summary: TagSummary
+    project: Project, model: Model, champion: Champion, untagged: pl.DataFrame, run_id: str, summary: TagSummary
 ) -> Collected:
     """The same work has the same folder, so a run that was killed goes on where it was."""
     settings = project.settings.tag
-    store = None
-    if settings.features:
-        from models.lifecycle.weights import encoder_key
-
-        engine = identity_of(champion.folder, champion.backend)
-        store = FeatureStore(project.home, encoder_key(champion.folder, card, engine))
-    plan = (card.version, champion.backend, champion.certificates, str(settings.partition_rows), _digest(untagged))
+    store = FeatureStore(project.home, model.encoder_key(champion.engine)) if settings.features else None
+    plan = (model.version, champion.engine, champion.certificates, str(settings.partition_rows), _digest(untagged))
     with unfinished(project.home / "partitions", *plan, what="tagging") as work:
         units = cut(untagged, project.shards, store, work, rows=settings.partition_rows)
         summary.from_features = sum(unit.rows for unit in units if unit.known)
         _compute(project, champion, units)
         collected = project.catalog.store_tagged(
             [unit.out for unit in units],
-            model_version=card.version,
-            engine=champion.backend,
+            model_version=model.version,
+            engine=champion.engine,
             run_id=run_id,
             tagged_at=datetime.now(UTC),
         )

@@ -27,10 +27,10 @@ _loading = Lock()
 
 @dataclass(frozen=True)
 class Champion:
-    """A model, certified on a backend; `certificates` names what is certified."""
+    """The model and the engine that a worker tags with; `certificates` are the ids of those that hold."""
 
     folder: Path
-    backend: EngineName
+    engine: EngineName
     certificates: str
 
 
@@ -125,14 +125,15 @@ def _tagger(champion: Champion, threads: int) -> "Tagger":
 
     keep_freed_memory()
     use_threads(threads)
-    return Tagger.load(champion.folder, engine=champion.backend, threads=threads)
+    return Tagger.load(champion.folder, engine=champion.engine, threads=threads)
 
 
 @lru_cache(maxsize=1)
 def _rules(champion: Champion) -> "TagRules":
     from models.engines.machine import keep_freed_memory, use_threads
-    from models.lifecycle.tagger import load_rules
+    from models.lifecycle.model import Model
 
     keep_freed_memory()
     use_threads(1)  # there are as many workers as cores
-    return load_rules(champion.folder, champion.backend)
+    model = Model.open(champion.folder)
+    return model.tag_rules(model.certificates(champion.engine))

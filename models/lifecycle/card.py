@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, PlainSerializer, TypeAdapter
 
@@ -13,9 +13,6 @@ from models.training.presets import Preset
 from schemas.errors import UserError
 from schemas.files import write_whole
 from schemas.taxonomy import Taxonomy
-
-if TYPE_CHECKING:
-    from models.inputs.preprocessing import Processor
 
 CARD = "model.json"
 WEIGHTS = "model.safetensors"
@@ -51,16 +48,6 @@ class ModelCard:
     listings: dict[str, int]  # by split
     history: dict[str, list[float]]  # validation accuracy after each epoch, by stage
     metrics: Metrics  # on the test split
-
-    def processor(self) -> "Processor":
-        from models.inputs.preprocessing import Processor  # PyTorch, which reading a card does not need
-
-        return Processor(
-            backbone=self.preset.architecture.backbone,
-            image_size=self.image_size,
-            context_length=self.context_length,
-            trims_titles=self.trims_titles,
-        )
 
 
 _JSON = TypeAdapter(ModelCard)

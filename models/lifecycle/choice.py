@@ -1,24 +1,23 @@
-"""Which engine may tag on this machine, told without opening one. PyTorch is loaded only where there is a card."""
+"""Which engines this machine has. No engine is opened, and PyTorch is loaded only where there is an NVIDIA card."""
 
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 
 from models.engines.interface import EngineIdentity
 from models.engines.nvidia import driver as cuda
 from models.engines.nvidia.shapes import Shapes
 from models.engines.nvidia.tensorrt import presence as tensorrt
 from models.lifecycle.card import ModelCard
-from models.lifecycle.engine_card import ONNX, EngineCard, EngineName
+from models.lifecycle.engine_card import EngineName
 from schemas.errors import ConfigurationError
-from schemas.files import sha256_of
 
 _ON_A_CARD: dict[EngineName, Callable[[], str | None]] = {"tensorrt": tensorrt.missing, "cuda": cuda.missing}
 
 
 def candidates(name: EngineName) -> tuple[EngineName, ...]:
-    """What `tag.engine` means here, the first choice first: `auto` is what an NVIDIA card runs, then OpenVINO, then the
-    reference."""
+    """The engines that `tag.engine` stands for on this machine, the first choice first: for `auto` those of an NVIDIA
+    card, where there is one, then OpenVINO, then the reference. ConfigurationError where an engine that is asked for
+    by name cannot run here."""
     if name in _ON_A_CARD and (missing := _ON_A_CARD[name]()):
         raise ConfigurationError(f"tag.engine: {missing}; or set tag.engine to auto, openvino or torch")
     if name != "auto":
@@ -27,53 +26,17 @@ def candidates(name: EngineName) -> tuple[EngineName, ...]:
 
 
 def device_of(backend: str) -> str:
-    """`cuda` or `cpu`: where it computes."""
+    """`cuda` or `cpu`: the device that an engine computes on."""
     return "cuda" if backend in _ON_A_CARD else "cpu"
 
 
-def chosen_backend(folder: Path, card: ModelCard, name: EngineName) -> tuple[EngineName, str | None]:
-    """The first candidate that may tag, and why it is not the first of all (None: it is). One that is asked for by name
-    is chosen in any case."""
-    backends = candidates(name)
-    troubles: list[str] = []
-    for backend in backends[:-1]:
-        trouble = trouble_with(folder, card, backend)
-        if trouble is None:
-            return backend, "; ".join(troubles) or None
-        troubles.append(f"the {backend} engine {trouble}")
-    return backends[-1], "; ".join(troubles) or None
+def reference_identity() -> EngineIdentity:
+    """The identity of PyTorch on the CPU."""
+    return EngineIdentity("torch", version("torch"), "cpu", "float32")
 
 
-def trouble_with(folder: Path, card: ModelCard, backend: EngineName) -> str | None:
-    """Why the engine may not tag here; None: it may. The reference always may."""
-    if backend == "torch":
-        return None
-    built = EngineCard.read(folder, backend)
-    if built is None:
-        return "has not been compiled"
-    if built.weights != card.weights:
-        return "was compiled from other weights"
-    if not built.gate.passed:
-        return f"failed its gate ({built.gate})"
-    here = _here(built.identity, card)
-    if here != built.identity:
-        return f"was compiled and certified as {built.identity}, but this is {here}"
-    file = folder / "engines" / ONNX
-    if built.onnx and not (file.exists() and sha256_of(file) == built.onnx):
-        return f"has lost its network: {file} is missing, or not the file that was exported"
-    return None
-
-
-def identity_of(folder: Path, backend: EngineName) -> EngineIdentity:
-    """Of a chosen engine."""
-    built = EngineCard.read(folder, backend)
-    if backend == "torch" or built is None:
-        return EngineIdentity("torch", version("torch"), "cpu", "float32")
-    return built.identity
-
-
-def _here(built: EngineIdentity, card: ModelCard) -> EngineIdentity:
-    """The identity that this engine has on this machine."""
+def identity_here(built: EngineIdentity, card: ModelCard) -> EngineIdentity:
+    """The identity that an engine, built as `built`, would have if it were built on this machine now."""
     if built.backend == "openvino":
         from models.engines import openvino_engine
 

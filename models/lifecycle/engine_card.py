@@ -1,14 +1,14 @@
 """The card of a compiled engine: gate, certificates and metrics, as JSON beside the model. Loads no PyTorch."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from models.engines.interface import EngineIdentity
-from models.lifecycle.card import Metrics, ModelCard, write_card
+from models.lifecycle.card import Metrics
 from models.lifecycle.gate import Gate
 from models.rules.certificates import Certificates
 from schemas.files import write_whole
@@ -45,21 +45,6 @@ class EngineCard:
 
 
 _JSON = TypeAdapter(EngineCard)
-
-
-def certificates_on(folder: Path, card: ModelCard, backend: str) -> Certificates:
-    """What is certified on the outputs of this backend; the reference's are the model's own until it is compiled."""
-    built = EngineCard.read(folder, backend)
-    return built.certificates if built and built.weights == card.weights else card.certificates
-
-
-def store_certificates(folder: Path, card: ModelCard, backend: str, certificates: Certificates) -> None:
-    """Puts them where `certificates_on` finds them, in one step."""
-    built = EngineCard.read(folder, backend)
-    if built and built.weights == card.weights:
-        replace(built, certificates=certificates).write(folder)
-    else:
-        write_card(replace(card, certificates=certificates), folder)
 
 
 def _card_path(folder: Path, backend: str) -> Path:

@@ -1,4 +1,4 @@
-"""What a worker holds: a model, its engine and its rules. Partitions of listings in, features, tags and flags out."""
+"""The tagger of a worker: frames of listings in, features, tags and flags out."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,36 +11,32 @@ from numpy.typing import NDArray
 from models.engines.features import encode, packed
 from models.engines.interface import EngineIdentity, InferenceEngine
 from models.inputs.examples import Examples
-from models.lifecycle.card import ModelCard, read_card
-from models.lifecycle.compile import open_engine
-from models.lifecycle.engine_card import EngineName, certificates_on
-from models.lifecycle.weights import load_network
-from models.rules.tags import TagRules
+from models.lifecycle.engine_card import EngineName
+from models.lifecycle.model import Model
+from models.rules.certificates import Certificates
 from schemas.frames import ENCODED, LABEL_PREFIX
 
 
 class Tagger:
-    """Load once per process; it keeps nothing between calls. Threads may share it: some decode pictures while others
-    are in the engine, as many as it takes."""
+    """A model, an engine and the rules that make tags of features. Load it once a process; it holds no state between
+    calls, so threads may share it: as many as the engine has streams are in the engine, others decode pictures."""
 
-    def __init__(self, card: ModelCard, engine: InferenceEngine, rules: TagRules) -> None:
-        self._card = card
+    def __init__(self, model: Model, engine: InferenceEngine, certificates: Certificates) -> None:
+        self._image_size = model.card.image_size
         self._engine = engine
-        self._rules = rules
-        self._processor = card.processor()
+        self._rules = model.tag_rules(certificates)
+        self._processor = model.processor()
         self._engine_is_free = Semaphore(engine.streams)
 
     @classmethod
     def load(cls, folder: Path, *, engine: EngineName, threads: int) -> "Tagger":
-        """A trained model from its folder, with the engine that `cma compile` built for it."""
-        card = read_card(folder)
-        network = load_network(folder, card)
-        opened, certificates = open_engine(folder, card, network, engine, threads=threads)
-        return cls(card, opened, TagRules(network, card.taxonomy, card.noise, certificates))
+        """The tagger of the model in `folder`, with the engine that `cma compile` built for it."""
+        model = Model.open(folder)
+        return cls(model, *model.open_engine(engine, threads=threads))
 
     @property
     def identity(self) -> EngineIdentity:
-        """Of the engine that runs."""
+        """The identity of the engine."""
         return self._engine.identity
 
     def tag(self, work: pl.DataFrame) -> pl.DataFrame:
@@ -48,7 +44,7 @@ class Tagger:
         return self.tag_encoded(self.encode(work))
 
     def tag_encoded(self, encoded: pl.DataFrame) -> pl.DataFrame:
-        """The second half of `tag`."""
+        """An ENCODED frame → a TAGGED frame of the same listings in the same order."""
         return self._rules.tag(encoded)
 
     def encode(self, work: pl.DataFrame) -> pl.DataFrame:
@@ -74,10 +70,10 @@ class Tagger:
             return packed(encode(self._engine, examples))
 
     def examples(self, work: pl.DataFrame) -> tuple[Examples, list[str | None]]:
-        """The listings of a WORK frame that can be read, as the network reads them; and what is wrong with each (None:
-        it can be read)."""
+        """The arrays of those listings of a WORK frame that can be read; and, for each listing of the frame, why it
+        cannot be read (None: it can)."""
         pictures, errors = [], []
-        blank = np.zeros((*self._card.image_size, 3), dtype=np.uint8)
+        blank = np.zeros((*self._image_size, 3), dtype=np.uint8)
         for picture, error in self._decode(work):
             errors.append(error)
             if error is None:
@@ -96,7 +92,7 @@ class Tagger:
         return examples, errors
 
     def _decode(self, work: pl.DataFrame) -> Iterator[tuple[NDArray[np.uint8] | None, str | None]]:
-        """The picture of each listing, if it has one; and what is wrong with the listing, if anything is."""
+        """The picture of each listing, if it has one; and why the listing cannot be read (None: it can)."""
         for jpeg, title in zip(work["picture"], work["title"], strict=True):
             try:
                 if jpeg is not None:
@@ -105,10 +101,3 @@ class Tagger:
                     yield None, None if title else "the listing has neither a picture nor a title"
             except (OSError, ValueError, SyntaxError) as trouble:  # all that Pillow raises for damaged bytes
                 yield None, f"the stored picture cannot be decoded ({trouble})"
-
-
-def load_rules(folder: Path, backend: str) -> TagRules:
-    """The heads, certificates and noise rules of a trained model, as certified on this backend; no engine is opened."""
-    card = read_card(folder)
-    network = load_network(folder, card)
-    return TagRules(network, card.taxonomy, card.noise, certificates_on(folder, card, backend))

@@ -1,4 +1,4 @@
-"""A model's weights on disk: safetensors, checked against the card. Nothing is ever unpickled."""
+"""A model's weights on disk: safetensors, whose SHA-256 is checked against the card. Nothing is ever unpickled."""
 
 import json
 from hashlib import blake2b
@@ -15,7 +15,7 @@ from models.network.cma_clip import CmaClip
 from schemas.errors import UserError
 from schemas.files import sha256_of
 
-_ENCODER = ("backbone.", "sequence_attention.")  # the weights behind the features; all others read them
+_ENCODER = ("backbone.", "sequence_attention.")  # the weights that features depend on
 
 
 def save_weights(network: CmaClip, folder: Path) -> str:
@@ -26,7 +26,7 @@ def save_weights(network: CmaClip, folder: Path) -> str:
 
 
 def load_network(folder: Path, card: ModelCard) -> CmaClip:
-    """The network with its trained weights, on the CPU, ready to infer."""
+    """The network with its trained weights, on the CPU, ready to infer. UserError where they are missing or damaged."""
     path = folder / WEIGHTS
     if not path.exists() or sha256_of(path) != card.weights:
         raise UserError(
@@ -42,8 +42,8 @@ def load_network(folder: Path, card: ModelCard) -> CmaClip:
 
 
 def encoder_key(folder: Path, card: ModelCard, engine: EngineIdentity) -> str:
-    """Names the features that the model in `folder` makes on an engine: models that differ in modality-wise attentions,
-    heads, probes, thresholds or rules for noise only share it."""
+    """The cache key of the features that the model in `folder` makes on an engine. Models share it that differ only in
+    what reads the features: modality-wise attentions, heads, probes, thresholds, noise rules."""
     shape = card.preset.architecture
     facts = {
         "code": version("cma-tagger"),

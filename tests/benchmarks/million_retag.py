@@ -23,8 +23,7 @@ from models.engines.features import packed
 from models.engines.interface import Features
 from models.experiments.bench import untrained_model
 from models.lifecycle.card import read_card, write_card
-from models.lifecycle.choice import identity_of
-from models.lifecycle.weights import encoder_key, load_network
+from models.lifecycle.model import Model
 from models.training.presets import PRESETS
 
 CONFIG = 'home = "warehouse"\n\n[tag]\nengine = "torch"\n'
@@ -85,9 +84,9 @@ def make(folder: Path, listings: int, preset: str) -> Project:
             **{"seconds": 0, "device": "", "metrics": {}},
         )
     )
-    width = load_network(model, card).backbone.width
+    width = Model(model, card).network.backbone.width
     random = np.random.default_rng(0)
-    store = FeatureStore(project.home, encoder_key(model, card, identity_of(model, "torch")))
+    store = FeatureStore(project.home, Model(model, card).encoder_key("torch"))
     for number, hashes in enumerate(project.catalog.input_hashes().to_frame().iter_slices(FILE_ROWS)):
         numbers = random.normal(size=(4, hashes.height, width)).astype(np.float32)
         rows = hashes.with_columns(packed(Features(*numbers)), has_picture=True, has_title=True)

@@ -15,8 +15,6 @@ from flows.modelling.labelled import held_out, labelled_listings
 from flows.project.project import Project
 from flows.tagging.tag import tag
 from models.inputs.splits import splits_of
-from models.lifecycle.card import read_card
-from models.lifecycle.engine_card import EngineCard, certificates_on, store_certificates
 from models.rules.certificates import Calibration, Certificates, Promise
 from schemas.errors import ConfigurationError, UserError
 
@@ -54,17 +52,16 @@ def accepting(calibration: Calibration, threshold: float) -> Calibration:
 
 
 def certificates(project: Project) -> Certificates:
-    folder = project.model_folder()
-    return certificates_on(folder, read_card(folder), "openvino")
+    return project.model().certificates("openvino")
 
 
 def store(project: Project, change: Callable[[Calibration], Calibration], feed: str) -> None:
     """Writes the certificates of the engine with those of one feed, and of all together, changed."""
-    folder, made = project.model_folder(), certificates(project)
+    made = certificates(project)
     own = {name: change(calibration) for name, calibration in made.feeds[feed].items()}
     pooled = {name: change(calibration) for name, calibration in made.pooled.items()}
     changed = replace(made, pooled=pooled, feeds={**made.feeds, feed: own})
-    store_certificates(folder, read_card(folder), "openvino", changed)
+    project.model().store_certificates("openvino", changed)
 
 
 def counts(project: Project, column: str) -> dict[str, int]:
@@ -85,13 +82,12 @@ def test_a_promise_belongs_to_the_feed_that_it_was_made_on(project: Project) -> 
     with pytest.raises(UserError, match="no labelled listing of other belongs to the validation split"):
         certify(project, ["other"])
     project = with_labels(project)
-    folder = project.model_folder()
-    before, built = certificates(project), EngineCard.read(folder, "openvino")
+    before, built = certificates(project), project.model().engine_card("openvino")
     done = certify(project, ["other"])
     assert built is not None and done.feeds == ["other"] and done.engine == str(built.identity)
     made = certificates(project)
     assert made == done.certificates and made.pooled == before.pooled and made.feeds["sample"] == before.feeds["sample"]
-    thresholds_from = held_out(project, read_card(folder), "calibration", ["other"]).labels
+    thresholds_from = held_out(project, project.model(), "calibration", ["other"]).labels
     found = [calibration.certificate.listings for calibration in made.feeds["other"].values()]
     assert found == (thresholds_from >= 0).sum(axis=0).tolist()
 
@@ -126,11 +122,12 @@ def test_a_feed_that_drifts_away_is_named(project: Project) -> None:
 
 def test_all_labels_of_an_unseen_feed_but_its_test_split_certify_it(project: Project) -> None:
     project = with_labels(project)
-    card = read_card(project.model_folder())
-    assert card.feeds == ["sample"]
+    model = project.model()
+    assert model.card.feeds == ["sample"]
     whole = labelled_listings(project, feeds=["other"])
     parts = {
-        name: labelled_listings(project, (name,), card=card, feeds=["other"]) for name in ("validation", "calibration")
+        name: labelled_listings(project, (name,), model=model, feeds=["other"])
+        for name in ("validation", "calibration")
     }
     products = [set(part.products.tolist()) for part in parts.values()]
     assert not products[0] & products[1]
@@ -138,7 +135,7 @@ def test_all_labels_of_an_unseen_feed_but_its_test_split_certify_it(project: Pro
     outside_test = splits_of(["other"] * len(seen), seen) != "test"
     assert products[0] | products[1] == set(whole.products[outside_test].tolist())
     assert sum(len(part.titles) for part in parts.values()) == np.count_nonzero(outside_test)
-    learned = labelled_listings(project, ("calibration",), card=card, feeds=["sample"])
+    learned = labelled_listings(project, ("calibration",), model=model, feeds=["sample"])
     assert learned.titles == labelled_listings(project, ("calibration",), feeds=["sample"]).titles
 
 

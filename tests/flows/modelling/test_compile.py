@@ -13,8 +13,6 @@ from flows.project.project import Project
 from flows.tagging.tag import tag
 from models.engines.interface import Features, InferenceEngine
 from models.lifecycle import compile as compiling
-from models.lifecycle.card import read_card
-from models.lifecycle.choice import chosen_backend
 from models.lifecycle.engine_card import EngineCard
 
 
@@ -38,13 +36,12 @@ def cma(*command: object) -> tuple[int, str]:
 
 def chosen(config: Path) -> tuple[str, str | None]:
     project = Project.open(config)
-    folder = project.model_folder()
-    return chosen_backend(folder, read_card(folder), project.settings.tag.engine)
+    return project.model().choose_engine(project.settings.tag.engine)
 
 
 def test_an_engine_that_fails_its_gate_gives_way(project_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = compiling.make_engine
-    monkeypatch.setattr(compiling, "make_engine", lambda *given, **options: Faulty(real(*given, **options)))
+    real = compiling.build_engine
+    monkeypatch.setattr(compiling, "build_engine", lambda *given, **options: Faulty(real(*given, **options)))
     monkeypatch.setattr("flows.cli.commands._flows", _plain_flows)
     code, said = cma("compile", "--config", project_copy)
     assert code == 0

@@ -62,7 +62,7 @@ def state(project: Project, version: str) -> str:
 def shown(project: Project, verdict: Verdict) -> str:
     console = Console(width=200)
     with console.capture() as printed:
-        summaries.model(console, TrainSummary(read_card(project.model_folder()), verdict))
+        summaries.model(console, TrainSummary(project.model().card, verdict))
     return printed.get()
 
 

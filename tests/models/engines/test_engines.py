@@ -14,11 +14,10 @@ from models.engines.openvino_engine import OpenVinoEngine, identity
 from models.engines.torch_engine import TorchEngine
 from models.inputs.examples import Examples
 from models.lifecycle.card import CARD, ModelCard, read_card
-from models.lifecycle.choice import chosen_backend
-from models.lifecycle.compile import certify_feeds, compile_engine, open_engine
+from models.lifecycle.compile import certify_feeds, compile_engine
 from models.lifecycle.engine_card import ONNX, EngineCard
 from models.lifecycle.gate import Gate, compare
-from models.lifecycle.weights import load_network
+from models.lifecycle.model import Model
 from models.network.cma_clip import CmaClip
 from models.rules.certificates import Certificates, Promise
 from models.training.presets import Preset
@@ -39,8 +38,12 @@ class Compiled:
         return self.folder / "engines" / ONNX
 
     @property
+    def model(self) -> Model:
+        return Model(self.folder, self.card)
+
+    @property
     def network(self) -> CmaClip:
-        return load_network(self.folder, self.card)
+        return self.model.network
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,7 @@ def compiled(backbone_name: str, tmp_path_factory: pytest.TempPathFactory) -> Co
     (folder / "engines" / ONNX).write_bytes(b"damaged")
     listings = examples(40)
     splits = {"validation": listings, "calibration": listings, "test": listings}
-    return Compiled(folder, card, compile_engine(folder, card, "openvino", **splits, promise=PROMISE, threads=1))
+    return Compiled(folder, card, compile_engine(Model(folder, card), "openvino", **splits, promise=PROMISE, threads=1))
 
 
 @pytest.fixture
@@ -152,18 +155,18 @@ def test_the_gate_refuses_an_engine_that_calculates_wrongly(compiled: Compiled, 
 
 def test_a_compiled_engine_is_opened_with_its_own_certificates(compiled: Compiled) -> None:
     for name in ("auto", "openvino"):
-        engine, found = open_engine(compiled.folder, compiled.card, compiled.network, name, threads=1)
+        engine, found = compiled.model.open_engine(name, threads=1)
         assert engine.identity == compiled.built.identity
         assert found == compiled.built.certificates
-        assert chosen_backend(compiled.folder, compiled.card, name) == ("openvino", None)
-    engine, found = open_engine(compiled.folder, compiled.card, compiled.network, "torch", threads=1)
+        assert compiled.model.choose_engine(name) == ("openvino", None)
+    engine, found = compiled.model.open_engine("torch", threads=1)
     assert engine.identity.backend == "torch" and found == compiled.card.certificates
 
 
 def certify(model: Compiled, name: str, *feeds: str, promise: Promise = PROMISE) -> Certificates:
     listings = replace(examples(40), feeds=np.array(["new"] * 40))
     splits = {"validation": listings, "calibration": listings}
-    _, made = certify_feeds(model.folder, model.card, name, **splits, feeds=feeds, promise=promise, threads=1)
+    _, made = certify_feeds(model.model, name, **splits, feeds=feeds, promise=promise, threads=1)
     return made
 
 
@@ -177,7 +180,7 @@ def test_a_new_feed_is_certified_beside_the_others_on_the_engine_that_tags(compi
     assert made.id("shop") == before.id("shop") and made.id("new") != before.id("new")
     assert made.feeds["new"]["color"].certificate.listings == 39
     for name, expected in (("auto", made), ("torch", compiled.card.certificates)):
-        assert open_engine(folder, compiled.card, compiled.network, name, threads=1)[1] == expected
+        assert Model(folder, compiled.card).open_engine(name, threads=1)[1] == expected
     rest = replace(EngineCard.read(folder, "openvino"), certificates=before)
     assert repr(rest) == repr(compiled.built)
     with pytest.raises(ConfigurationError, match=r"tag\.certify has changed .* without naming feeds"):
@@ -193,7 +196,7 @@ def test_the_reference_keeps_its_certificates_with_the_model_until_it_is_compile
     again = certify(fresh, "auto", "new")
     assert again.feeds["shop"] == fresh.built.certificates.feeds["shop"]
     assert read_card(fresh.folder).certificates == made
-    _, found = open_engine(fresh.folder, read_card(fresh.folder), fresh.network, "auto", threads=1)
+    _, found = Model.open(fresh.folder).open_engine("auto", threads=1)
     assert found == again
 
 
@@ -203,19 +206,19 @@ def test_an_engine_that_may_not_be_used_gives_way_or_says_why(fresh: Compiled, t
         replace(fresh.built, weights="0" * 64).write(fresh.folder)
     elif trouble == "failed its gate":
         replace(fresh.built, gate=Gate(40, 0.5, 0.2)).write(fresh.folder)
-    engine, found = open_engine(fresh.folder, fresh.card, fresh.network, "auto", threads=1)
+    engine, found = fresh.model.open_engine("auto", threads=1)
     assert engine.identity.backend == "torch" and found == fresh.card.certificates
-    backend, why = chosen_backend(fresh.folder, fresh.card, "auto")
+    backend, why = fresh.model.choose_engine("auto")
     assert backend == "torch" and why and trouble in why
     with pytest.raises(UserError, match=trouble):
-        open_engine(fresh.folder, fresh.card, fresh.network, "openvino", threads=1)
+        fresh.model.open_engine("openvino", threads=1)
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{}", '{"gate": {"passed": true}}'])
 def test_a_damaged_engine_card_is_as_good_as_none(fresh: Compiled, damage: str) -> None:
     (fresh.folder / "engines").mkdir()
     (fresh.folder / "engines" / "openvino.json").write_text(damage)
-    engine, _ = open_engine(fresh.folder, fresh.card, fresh.network, "auto", threads=1)
+    engine, _ = fresh.model.open_engine("auto", threads=1)
     assert engine.identity.backend == "torch"
 
 
@@ -230,10 +233,10 @@ def test_a_damaged_onnx_file_is_named(compiled: Compiled, tmp_path: Path, damage
     if damage == "gone":
         file.unlink()
     with pytest.raises(UserError, match=rf"has lost its network: .*{ONNX}.* run `cma compile`"):
-        open_engine(folder, compiled.card, compiled.network, "openvino", threads=1)
-    engine, found = open_engine(folder, compiled.card, compiled.network, "auto", threads=1)
+        Model(folder, compiled.card).open_engine("openvino", threads=1)
+    engine, found = Model(folder, compiled.card).open_engine("auto", threads=1)
     assert engine.identity.backend == "torch" and found == compiled.card.certificates
-    _, why = chosen_backend(folder, compiled.card, "auto")
+    _, why = Model(folder, compiled.card).choose_engine("auto")
     assert why is not None and why.startswith("the openvino engine has lost its network")
 
 
@@ -249,7 +252,7 @@ def test_an_engine_certified_elsewhere_is_not_used(compiled: Compiled, tmp_path:
     there = replace(compiled.built.identity, device="another processor")
     replace(compiled.built, identity=there).write(folder)
     with pytest.raises(UserError, match=r"was compiled and certified as openvino .* on another processor"):
-        open_engine(folder, compiled.card, compiled.network, "openvino", threads=1)
-    engine, found = open_engine(folder, compiled.card, compiled.network, "auto", threads=1)
+        Model(folder, compiled.card).open_engine("openvino", threads=1)
+    engine, found = Model(folder, compiled.card).open_engine("auto", threads=1)
     assert engine.identity.backend == "torch"
     assert found == compiled.card.certificates

@@ -9,10 +9,8 @@ import pytest
 
 from models.engines.interface import Features
 from models.engines.torch_engine import TorchEngine
-from models.lifecycle.card import read_card
+from models.lifecycle.model import Model
 from models.lifecycle.tagger import Tagger
-from models.lifecycle.weights import load_network
-from models.rules.tags import TagRules
 from models.training.presets import Preset
 from schemas.frames import FLAG_KINDS, TAGGED, work_schema
 from tests.models.tiny import TAXONOMY, jpeg, model_folder
@@ -133,15 +131,14 @@ def test_frames_without_anything_to_tag(folder: Path) -> None:
 
 
 def test_the_same_input_is_encoded_once(folder: Path, tagged: pl.DataFrame) -> None:
-    card, given = read_card(folder), list[int]()
-    network = load_network(folder, card)
+    model, given = Model.open(folder), list[int]()
 
     class Counting(TorchEngine):
         def __call__(self, pictures: Any, *others: Any) -> Features:
             given.append(len(pictures))
             return super().__call__(pictures, *others)
 
-    tagger = Tagger(card, Counting(network), TagRules(network, card.taxonomy, card.noise, card.certificates))
+    tagger = Tagger(model, Counting(model.network), model.card.certificates)
     sisters = work(*ROWS).with_columns(listing_id=pl.lit("sister of ") + pl.col("listing_id"))
     both = tagger.tag(pl.concat([work(*ROWS), sisters]))
     assert given == [5]
@@ -150,8 +147,7 @@ def test_the_same_input_is_encoded_once(folder: Path, tagged: pl.DataFrame) -> N
 
 
 def test_threads_wait_for_the_engine(folder: Path, tagged: pl.DataFrame) -> None:
-    card, running = read_card(folder), Lock()
-    network = load_network(folder, card)
+    model, running = Model.open(folder), Lock()
 
     class OneAtATime(TorchEngine):
         """As OpenVINO's requests are: another call meanwhile is an error."""
@@ -164,7 +160,7 @@ def test_threads_wait_for_the_engine(folder: Path, tagged: pl.DataFrame) -> None
             finally:
                 running.release()
 
-    tagger = Tagger(card, OneAtATime(network), TagRules(network, card.taxonomy, card.noise, card.certificates))
+    tagger = Tagger(model, OneAtATime(model.network), model.card.certificates)
     with ThreadPoolExecutor(4) as pool:
         for again in pool.map(tagger.tag, [work(*ROWS)] * 8):
             assert again.equals(tagged)

@@ -14,9 +14,10 @@ from models.engines.nvidia.driver import missing
 from models.engines.nvidia.shapes import Shapes
 from models.engines.torch_engine import TorchEngine
 from models.inputs.examples import Examples
-from models.lifecycle.choice import candidates, chosen_backend
-from models.lifecycle.compile import compile_engine, open_engine
+from models.lifecycle.choice import candidates
+from models.lifecycle.compile import compile_engine
 from models.lifecycle.engine_card import EngineCard
+from models.lifecycle.model import Model
 from models.network.cma_clip import CmaClip
 from models.training.presets import Preset
 from schemas.errors import ConfigurationError, UserError
@@ -120,7 +121,7 @@ def compiled(card: str, preset: Preset, tmp_path: Path) -> Compiled:
     """By the name of the engine, as TensorRT may be there, too."""
     model = model_folder(tmp_path / "model", preset, threshold=0.75)
     splits = dict.fromkeys(("validation", "calibration", "test"), examples(40))
-    engine = compile_engine(tmp_path / "model", model, "cuda", **splits, promise=PROMISE, threads=1)
+    engine = compile_engine(Model(tmp_path / "model", model), "cuda", **splits, promise=PROMISE, threads=1)
     return Compiled(tmp_path / "model", model, engine)
 
 
@@ -132,7 +133,7 @@ def test_it_passes_its_gate_and_is_chosen_before_the_processor(compiled: Compile
     assert (identity.device, identity.precision) == (NAME, "bf16") or card == "real"
     assert candidates("auto")[-3:] == ("cuda", "openvino", "torch")
     for name in ("auto", "cuda"):
-        engine, found = open_engine(compiled.folder, compiled.card, compiled.network, name, threads=1)
+        engine, found = compiled.model.open_engine(name, threads=1)
         assert isinstance(engine, CudaEngine) and engine.identity == identity
         assert found == compiled.built.certificates
 
@@ -147,8 +148,8 @@ def test_it_passes_its_gate_and_is_chosen_before_the_processor(compiled: Compile
 def test_certificates_of_another_card_version_or_shape_are_not_used(compiled: Compiled, other: dict[str, str]) -> None:
     replace(compiled.built, identity=replace(compiled.built.identity, **other)).write(compiled.folder)
     with pytest.raises(UserError, match=r"was compiled and certified as cuda .*cma compile"):
-        open_engine(compiled.folder, compiled.card, compiled.network, "cuda", threads=1)
-    backend, why = chosen_backend(compiled.folder, compiled.card, "auto")
+        compiled.model.open_engine("cuda", threads=1)
+    backend, why = compiled.model.choose_engine("auto")
     assert backend == "torch" and "the cuda engine was compiled and certified as cuda" in str(why)
 
 
@@ -156,6 +157,6 @@ def test_certificates_of_another_card_version_or_shape_are_not_used(compiled: Co
 def test_without_a_card_it_is_refused_with_the_way_out(preset: Preset, tmp_path: Path) -> None:
     card = model_folder(tmp_path, preset)
     with pytest.raises(ConfigurationError, match=r"PyTorch finds no CUDA device.*set tag\.engine to auto, openvino or"):
-        open_engine(tmp_path, card, tiny_network(preset), "cuda", threads=1)
+        Model(tmp_path, card).open_engine("cuda", threads=1)
     assert candidates("auto") == ("openvino", "torch")
     assert EngineCard.read(tmp_path, "cuda") is None

@@ -20,9 +20,9 @@ from models.engines.onnx.half_precision import write_lowered
 from models.engines.torch_engine import TorchEngine
 from models.lifecycle.card import ModelCard
 from models.lifecycle.choice import candidates
-from models.lifecycle.compile import compile_engine, open_engine
+from models.lifecycle.compile import compile_engine
 from models.lifecycle.engine_card import EngineCard
-from models.lifecycle.weights import load_network
+from models.lifecycle.model import Model
 from schemas.errors import UserError
 from tests.models.engines.test_engines import PROMISE, batch, close
 from tests.models.tiny import CONTEXT, clip_folder, examples, model_folder, tiny_network, tiny_preset
@@ -47,13 +47,17 @@ class Built:
     engine: EngineCard
 
     @property
+    def model(self) -> Model:
+        return Model(self.folder, self.card)
+
+    @property
     def plan(self) -> Plan:
         return Plan(self.folder / "engines" / "tensorrt", self.engine.identity, self.card.weights)
 
 
 def make(folder: Path, card: ModelCard, options: Options = OPTIONS) -> EngineCard:
     splits = dict.fromkeys(("validation", "calibration", "test"), examples(40))
-    return compile_engine(folder, card, "tensorrt", **splits, promise=PROMISE, threads=1, tensorrt=options)
+    return compile_engine(Model(folder, card), "tensorrt", **splits, promise=PROMISE, threads=1, tensorrt=options)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +74,7 @@ def copied(built: Built, tmp_path: Path) -> Built:
 
 
 def opened(built: Built, name: str = "tensorrt") -> "TensorRtEngine":
-    return open_engine(built.folder, built.card, load_network(built.folder, built.card), name, threads=1)[0]
+    return built.model.open_engine(name, threads=1)[0]
 
 
 def built_alone(onnx: Path, folder: Path, **options: object) -> Plan:
@@ -91,7 +95,7 @@ def test_it_is_the_automatic_choice_and_passes_its_gate(built: Built) -> None:
 
 
 def test_every_length_and_size_of_batch_is_as_the_reference(built: Built) -> None:
-    engine, reference = opened(built), TorchEngine(load_network(built.folder, built.card))
+    engine, reference = opened(built), built.model.reference_engine()
     for _ in range(2):  # the second time every graph is replayed
         for listings in (1, 2, 3, 7, 8, 9, 16, 17, 40):
             for length in (3, 4, 5, 8, 9, CONTEXT):
@@ -112,7 +116,7 @@ def test_order_is_kept_while_batches_take_turns(built: Built) -> None:
     engine, listings = opened(built), examples(100, length=CONTEXT)
     whole = encode(engine, listings)
     close(encode(engine, listings, batch=3), whole, 1e-3)
-    close(whole, encode(TorchEngine(load_network(built.folder, built.card)), listings), TOLERANCES["float32"])
+    close(whole, encode(built.model.reference_engine(), listings), TOLERANCES["float32"])
 
 
 def test_a_tower_that_reads_its_padding(tmp_path: Path) -> None:
@@ -136,7 +140,7 @@ def test_lower_precisions_are_close(built: Built, tmp_path: Path, precision: Pre
     engine = TensorRtEngine(built_alone(fed, tmp_path / "plans", precision=precision))
     given = batch(8, 8)
     arrays = given.pictures, given.tokens, given.present
-    close(engine(*arrays), TorchEngine(load_network(built.folder, built.card))(*arrays), TOLERANCES[precision])
+    close(engine(*arrays), built.model.reference_engine()(*arrays), TOLERANCES[precision])
 
 
 def test_the_same_plan_is_not_built_twice(copied: Built) -> None:
@@ -184,7 +188,7 @@ def test_a_version_compatible_plan_runs(copied: Built) -> None:
     assert made.identity.version.endswith("+") and made.gate.passed
     given = batch(9, 8)
     arrays = given.pictures, given.tokens, given.present
-    expected = TorchEngine(load_network(copied.folder, copied.card))(*arrays)
+    expected = copied.model.reference_engine()(*arrays)
     close(opened(copied)(*arrays), expected, TOLERANCES["float32"])
 
 

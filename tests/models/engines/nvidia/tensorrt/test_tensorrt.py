@@ -19,7 +19,7 @@ from models.engines.nvidia.tensorrt.presence import Options, missing
 from models.engines.onnx.export import export_onnx
 from models.engines.onnx.half_precision import lowered
 from models.lifecycle.choice import candidates
-from models.lifecycle.compile import open_engine
+from models.lifecycle.model import Model
 from models.training.presets import Preset
 from schemas.errors import ConfigurationError, UserError
 from tests.models.engines.test_engines import batch, close, in_float32
@@ -115,7 +115,7 @@ def test_only_a_version_compatible_plan_may_bring_code(tmp_path: Path) -> None:
 def test_without_tensorrt_its_engine_is_refused_with_the_way_out(preset: Preset, tmp_path: Path) -> None:
     card = model_folder(tmp_path, preset)
     with pytest.raises(ConfigurationError, match=r"tag\.engine: TensorRT is not installed: .*uv sync --extra tensorrt"):
-        open_engine(tmp_path, card, tiny_network(preset), "tensorrt", threads=1)
+        Model(tmp_path, card).open_engine("tensorrt", threads=1)
     assert candidates("auto") == ("openvino", "torch")
 
 

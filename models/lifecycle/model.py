@@ -1,0 +1,170 @@
+"""A trained model in its folder. Opening one reads its card only: PyTorch comes with the network or an engine."""
+
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from models.engines.interface import EngineIdentity, InferenceEngine, Predictions
+from models.lifecycle.card import ModelCard, read_card, write_card
+from models.lifecycle.choice import candidates, identity_here, reference_identity
+from models.lifecycle.engine_card import ONNX, EngineCard, EngineName
+from models.rules.certificates import Certificates
+from schemas.errors import UserError
+from schemas.files import sha256_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from models.inputs.examples import Examples
+    from models.inputs.preprocessing import Processor
+    from models.network.cma_clip import CmaClip
+    from models.rules.tags import TagRules
+
+
+class ChosenEngine(NamedTuple):
+    """The engine that tags here. `fallback` says why the first choice may not; None: it is the first choice."""
+
+    name: EngineName
+    fallback: str | None
+
+
+class Model:
+    """The card, the network, the engines and the certificates of a trained model.
+
+    Engine cards are read once: what another process compiles later is seen by the next `Model.open`.
+    """
+
+    def __init__(self, folder: Path, card: ModelCard) -> None:
+        self.folder = folder
+        self.card = card
+        self._engine_cards: dict[str, EngineCard | None] = {}
+
+    @classmethod
+    def open(cls, folder: Path) -> "Model":
+        """UserError where the folder holds no model, or its card is damaged."""
+        return cls(folder, read_card(folder))
+
+    @property
+    def version(self) -> str:
+        return self.card.version
+
+    @cached_property
+    def network(self) -> "CmaClip":
+        """The network with its trained weights, on the CPU, ready to infer. UserError where the weights are damaged."""
+        from models.lifecycle.weights import load_network
+
+        return load_network(self.folder, self.card)
+
+    def processor(self) -> "Processor":
+        """Turns pictures and titles into the arrays that the network reads."""
+        from models.inputs.preprocessing import Processor
+
+        return Processor(
+            backbone=self.card.preset.architecture.backbone,
+            image_size=self.card.image_size,
+            context_length=self.card.context_length,
+            trims_titles=self.card.trims_titles,
+        )
+
+    def engine_card(self, engine: str) -> EngineCard | None:
+        """What `cma compile` found of an engine; None where it is not compiled."""
+        if engine not in self._engine_cards:
+            self._engine_cards[engine] = EngineCard.read(self.folder, engine)
+        return self._engine_cards[engine]
+
+    def write_engine_card(self, card: EngineCard) -> None:
+        card.write(self.folder)
+        self._engine_cards[card.backend] = card
+
+    def choose_engine(self, name: EngineName) -> ChosenEngine:
+        """The first engine of those that `tag.engine` allows on this machine that may tag; the last where none may.
+        An engine that is asked for by name is chosen in any case."""
+        *preferred, last = candidates(name)
+        reasons: list[str] = []
+        for engine in preferred:
+            reason = self.reason_against(engine)
+            if reason is None:
+                return ChosenEngine(engine, "; ".join(reasons) or None)
+            reasons.append(f"the {engine} engine {reason}")
+        return ChosenEngine(last, "; ".join(reasons) or None)
+
+    def reason_against(self, engine: EngineName) -> str | None:
+        """Why the engine may not tag on this machine, as the end of a sentence; None: it may. The reference engine,
+        `torch`, always may."""
+        if engine == "torch":
+            return None
+        built = self.engine_card(engine)
+        if built is None:
+            return "has not been compiled"
+        if built.weights != self.card.weights:
+            return "was compiled from other weights"
+        if not built.gate.passed:
+            return f"failed its gate ({built.gate})"
+        here = identity_here(built.identity, self.card)
+        if here != built.identity:
+            return f"was compiled and certified as {built.identity}, but this is {here}"
+        file = self.folder / "engines" / ONNX
+        if built.onnx and not (file.exists() and sha256_of(file) == built.onnx):
+            return f"has lost its network: {file} is missing, or not the file that was exported"
+        return None
+
+    def open_engine(self, name: EngineName, *, threads: int) -> tuple[InferenceEngine, Certificates]:
+        """The engine to tag with, and its certificates. A compiled engine that is missing, outdated, of another machine
+        or failed its gate is replaced by the next under `auto`, and is a UserError where it was asked for by name."""
+        engine = self.choose_engine(name).name
+        if name != "auto" and (reason := self.reason_against(engine)):
+            raise UserError(
+                f"the {engine} engine of model {self.version} {reason}: run `cma compile`, or set tag.engine"
+            )
+        if engine == "torch":
+            return self.reference_engine(), self.certificates(engine)
+        from models.lifecycle.build_engine import open_built_engine
+
+        return open_built_engine(self, self.engine_identity(engine), threads=threads), self.certificates(engine)
+
+    def reference_engine(self, device: "torch.device | str" = "cpu") -> InferenceEngine:
+        """The network in PyTorch and float32, which compiled engines are compared with. Moves the network there."""
+        from models.engines.torch_engine import TorchEngine
+
+        return TorchEngine(self.network.to(device))
+
+    def engine_identity(self, engine: EngineName) -> EngineIdentity:
+        """The identity that a chosen engine was built under."""
+        built = self.engine_card(engine)
+        return built.identity if built and engine != "torch" else reference_identity()
+
+    def certificates(self, engine: str) -> Certificates:
+        """The certificates made on this engine's outputs; until `torch` is compiled, the ones that training made."""
+        built = self._current_card(engine)
+        return built.certificates if built else self.card.certificates
+
+    def store_certificates(self, engine: str, certificates: Certificates) -> None:
+        """Replaces what `certificates` returns, in one step."""
+        if built := self._current_card(engine):
+            self.write_engine_card(replace(built, certificates=certificates))
+        else:
+            self.card = replace(self.card, certificates=certificates)
+            write_card(self.card, self.folder)
+
+    def encoder_key(self, engine: EngineName) -> str:
+        """The cache key of the features that this model makes on an engine; see `models.lifecycle.weights`."""
+        from models.lifecycle.weights import encoder_key
+
+        return encoder_key(self.folder, self.card, self.engine_identity(engine))
+
+    def predict(self, engine: InferenceEngine, examples: "Examples") -> Predictions:
+        """What the heads answer to the features that the engine computes."""
+        from models.engines.features import classify, encode
+
+        return classify(self.network, encode(engine, examples), examples.present)
+
+    def tag_rules(self, certificates: Certificates) -> "TagRules":
+        """Heads, certificates and noise rules: all that runs after the engine."""
+        from models.rules.tags import TagRules
+
+        return TagRules(self.network, self.card.taxonomy, self.card.noise, certificates)
+
+    def _current_card(self, engine: str) -> EngineCard | None:
+        built = self.engine_card(engine)
+        return built if built and built.weights == self.card.weights else None
