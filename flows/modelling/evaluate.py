@@ -1,4 +1,4 @@
-"""Measures a registered model on labelled listings that it never saw."""
+"""Evaluates a registered model on labelled listings that it never saw."""
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from schemas.taxonomy import Taxonomy
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Of a model with the engine that it tags with. `files` is None where the model card was left as it was."""
+    """The results of a model on an engine. `files` is None where the model card was not written anew."""
 
     model_version: str
     engine: str
@@ -30,8 +30,8 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """For strict JSON."""
-        of = {"model_version": self.model_version, "engine": self.engine, "data_hash": self.data_hash}
-        return {**of, **self.results.to_dict()}
+        origin = {"model_version": self.model_version, "engine": self.engine, "data_hash": self.data_hash}
+        return {**origin, **self.results.to_dict()}
 
 
 def evaluate_model(
@@ -42,8 +42,9 @@ def evaluate_model(
     feed: str | None = None,
     engine: EngineName | None = None,
 ) -> Evaluation:
-    """On the labelled listings of a split, of one feed or of all; stored in the catalogue. The model card speaks of the
-    whole test split, so it is written anew for that alone. `engine` None: that of the settings."""
+    """Evaluates a model (the champion, where no version is named) on the labelled listings of a split, of one feed or
+    of all, and stores the results in the catalogue. Results of the whole test split also go into the model card.
+    `engine` None: that of the settings. UserError where there are no such listings."""
     model = project.model(version)
     _require_same_values(model, project.taxonomy)
     listings = labelled_listings(project, (split,), model=model, feeds=[feed] if feed else ())
@@ -68,17 +69,17 @@ def evaluate_model(
 
 
 def _require_same_values(model: Model, taxonomy: Taxonomy) -> None:
-    """Labels are read by the project's taxonomy, tags by the model's."""
+    """UserError unless the labels, which the project's taxonomy reads, have the classes that the model's tags have."""
     learned, wanted = ([(a.name, a.value_names) for a in known.attributes] for known in (model.card.taxonomy, taxonomy))
     if learned != wanted:
         raise UserError(
             f"model {model.version} was trained for other attributes or values than the project's taxonomy has, so its "
-            "tags cannot be held against the labels: train again, or put the taxonomy of then back"
+            "tags cannot be compared with the labels: train again, or restore the taxonomy that it was trained with"
         )
 
 
 def _data_hash(listings: Listings) -> str:
-    """SHA-256 of what a model sees of these listings, and of their labels."""
+    """SHA-256 over the products, titles, pictures and labels of the listings."""
     digest = sha256()
     columns = (listings.products, listings.titles, listings.labels.tolist(), listings.pictures)
     for product, title, labels, picture in zip(*columns, strict=True):

@@ -1,4 +1,4 @@
-"""The catalogue's labelled listings, as models learn from them and are measured on them."""
+"""The catalogue's labelled listings, by split: what models are trained and evaluated on."""
 
 from collections.abc import Collection
 
@@ -18,17 +18,18 @@ _HALVES: tuple[Split, ...] = ("validation", "calibration")
 def labelled_listings(
     project: Project, splits: tuple[str, ...] = (), *, model: Model | None = None, feeds: Collection[str] = ()
 ) -> Listings:
-    """A `labelled_frame` with its pictures, as arrays."""
+    """The listings of `labelled_frame`, with their pictures, as arrays."""
     return listings_of(project, labelled_frame(project, splits, model=model, feeds=feeds))
 
 
 def labelled_frame(
     project: Project, splits: tuple[str, ...] = (), *, model: Model | None = None, feeds: Collection[str] = ()
 ) -> pl.DataFrame:
-    """`Catalog.listings` with at least one label, of these splits and feeds (all, where none is named), and `split`.
+    """The rows of `Catalog.listings` that have a label, with a column `split`; of the named splits and feeds only,
+    where some are named. UserError where no listing has a label.
 
-    For a model (`model`), a feed that it never learned from has no training split: about half of all but its test
-    listings are validation, the others calibration.
+    With `model`, a feed that the model never learned from has no training split: of its listings outside the test
+    split, about half are validation and the others calibration.
     """
     frame = project.catalog.listings()
     names = project.taxonomy.names
@@ -52,7 +53,7 @@ def labelled_frame(
 
 
 def listings_of(project: Project, frame: pl.DataFrame) -> Listings:
-    """The listings of a `labelled_frame`."""
+    """The listings of a `labelled_frame`, with their pictures, as arrays."""
     pictured = frame.filter(pl.col("image_hash").is_not_null())
     jpegs = project.shards.read(dict(pictured.select("image_hash", "shard").iter_rows()))
     labels = [attribute.codes(frame[f"label_{attribute.name}"]).to_numpy() for attribute in project.taxonomy.attributes]
@@ -67,10 +68,11 @@ def listings_of(project: Project, frame: pl.DataFrame) -> Listings:
 
 
 def held_out(project: Project, model: Model, split: str, feeds: Collection[str] = ()) -> Examples:
-    """The catalogue's labelled listings of one split (and these feeds), decoded for this model."""
+    """The labelled listings of one split (and of the named feeds), as arrays for this model. UserError where there are
+    none."""
     listings = labelled_listings(project, (split,), model=model, feeds=feeds)
     examples = listings.examples(model.processor(), split, threads=cores())
     if not len(examples):
-        of = f" of {', '.join(feeds)}" if feeds else ""
-        raise UserError(f"no labelled listing{of} belongs to the {split} split: ingest more labelled listings")
+        source = f" of {', '.join(feeds)}" if feeds else ""
+        raise UserError(f"no labelled listing{source} belongs to the {split} split: ingest more labelled listings")
     return examples

@@ -1,4 +1,4 @@
-"""Where a model comes from: the labelled listings, the configuration, the code and the weights that it started from."""
+"""The lineage of a model: its labelled listings, configuration, code and pretrained weights."""
 
 import json
 import shutil
@@ -22,15 +22,15 @@ from schemas.taxonomy import Taxonomy
 
 
 class DataLineage(NamedTuple):
-    """Of the labelled listings of a training: a SHA-256, and how many there are by feed and split."""
+    """The labelled listings of a training."""
 
-    hash: str
-    listings: dict[str, dict[str, int]]
+    hash: str  # SHA-256
+    listings: dict[str, dict[str, int]]  # how many, by feed and split
 
 
 def data_lineage(frame: pl.DataFrame, attributes: Sequence[str]) -> DataLineage:
-    """Of a `labelled_frame`. The hash does not depend on the order of its rows; it changes
-    with every listing, title, picture, label or split that changes."""
+    """The lineage of the listings of a `labelled_frame`. The hash changes with every listing, title, picture, label and
+    split, not with the order of the rows."""
     columns = ["feed", "listing_id", "input_hash", "split", *(f"{LABEL_PREFIX}{name}" for name in attributes)]
     digest = sha256(json.dumps(columns).encode())
     for row in frame.select(columns).sort("feed", "listing_id").iter_rows():
@@ -42,7 +42,7 @@ def data_lineage(frame: pl.DataFrame, attributes: Sequence[str]) -> DataLineage:
 
 
 def registration(project: Project, card: ModelCard, data: DataLineage, *, seconds: float) -> Registration:
-    """What the registry keeps of a model that has just been trained in `seconds`."""
+    """The entry of the model registry for a model whose training took `seconds`."""
     return Registration(
         model_version=card.version,
         preset=card.preset.name,
@@ -69,12 +69,13 @@ def registration(project: Project, card: ModelCard, data: DataLineage, *, second
 
 
 def taxonomy_hash(taxonomy: Taxonomy) -> str:
+    """SHA-256 of a taxonomy."""
     return sha256(json.dumps(taxonomy.to_dict()).encode()).hexdigest()
 
 
 def started_from(preset: Preset) -> str | None:
-    """The pretrained weights: a file by its SHA-256, so that another under the same name is noticed; else their tag, or
-    the `hf-hub:` or `local-dir:` name that brings its own. None: random ones."""
+    """The name of the pretrained weights: the SHA-256 of a file, so that another file under the same name is noticed;
+    an open_clip tag; or a backbone (`hf-hub:`, `local-dir:`) that has its own. None: random weights."""
     if preset.pretrained is None:
         return preset.architecture.backbone if ":" in preset.architecture.backbone else None
     if not Path(preset.pretrained).is_file():
@@ -83,7 +84,7 @@ def started_from(preset: Preset) -> str | None:
 
 
 def git_commit(checkout: Path) -> str | None:
-    """The commit that runs, with `-dirty` where files were changed since; None where this is no checkout."""
+    """The commit of a checkout, with `-dirty` where files were changed since; None where the folder is no checkout."""
     git = shutil.which("git")
     if git is None or not (checkout / ".git").exists():
         return None

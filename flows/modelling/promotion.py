@@ -1,4 +1,4 @@
-"""Which model tags: a new one is held against the champion on the same held-out listings, then promoted or not."""
+"""Promotion: a new model is compared with the champion on the same held-out listings, and tags if it is not worse."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ from schemas.taxonomy import Taxonomy
 
 
 class NotComparable(UserError):
-    """Two models that cannot be held against each other, and why."""
+    """Two models cannot be compared; the message says why."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a model was promoted, and why. `champion`: the one that it was compared with, where there was one."""
+    """Whether a model was promoted, and why. `champion` is the model that it was compared with, if any."""
 
     promoted: bool
     reason: str
@@ -30,7 +30,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Switched:
-    """The champion now. `trouble`: why it has no engine on this `backend` to tag with; None: it has."""
+    """The new champion. `backend` is the first engine that the settings allow here; `trouble` says why the champion
+    cannot tag with it (None: it can)."""
 
     model_version: str
     backend: str
@@ -38,8 +39,8 @@ class Switched:
 
 
 def judge(project: Project, version: str) -> Verdict:
-    """Compares a registered model with the champion, remembers what was found, and promotes it where the comparison and
-    `model.promote` allow it."""
+    """Compares a registered model with the champion, stores the comparison in the catalogue, and promotes the model
+    where the comparison and the setting `model.promote` allow it."""
     champion = project.catalog.champion()
     if champion is None or champion.model_version == version:
         return Verdict(True, "it is the first model")
@@ -60,7 +61,7 @@ def judge(project: Project, version: str) -> Verdict:
 
 
 def promote(project: Project, version: str) -> Switched:
-    """Makes a registered model the champion, whatever a comparison says. UserError where its files are not whole."""
+    """Makes a registered model the champion without a comparison. UserError where its files are missing or damaged."""
     champion = project.catalog.champion()
     switched = _usable(project, version)
     before = champion.model_version if champion else None
@@ -69,17 +70,19 @@ def promote(project: Project, version: str) -> Switched:
 
 
 def roll_back(project: Project) -> Switched:
-    """Makes the champion before this one the champion again, by the order of promotions; again: the one before that."""
-    standing = [made.model_version for made in project.catalog.promotions() if made.withdrawn_at is None]
-    if len(standing) < 2:
+    """Makes the previous champion the champion again; a second call goes back one more. UserError where there is no
+    previous champion, or its files are missing or damaged."""
+    valid = [made.model_version for made in project.catalog.promotions() if made.withdrawn_at is None]
+    if len(valid) < 2:
         raise UserError("there is no champion before this one to go back to: `cma models` lists all models")
-    switched = _usable(project, standing[-2])
-    project.catalog.roll_back(standing[-1])
+    switched = _usable(project, valid[-2])
+    project.catalog.roll_back(valid[-1])
     return switched
 
 
 def compare_with_champion(project: Project, version: str) -> Comparison:
-    """On the labelled listings of the test split, which neither model has seen: splits are by product, for good."""
+    """Compares a model with the champion on the labelled listings of the test split. Neither has seen them, since a
+    product never changes its split. NotComparable where the models or the labels do not fit together."""
     champion = project.catalog.champion()
     if champion is None or champion.model_version == version:
         raise UserError(f"there is no champion beside {version} to compare it with: `cma models` lists all models")
@@ -131,5 +134,5 @@ def _usable(project: Project, version: str) -> Switched:
 
 
 def _classes(taxonomy: Taxonomy) -> list[tuple[str, tuple[str, ...]]]:
-    """What a model's heads depend on: further words for a value may come and go."""
+    """The attributes and values, which a model's heads depend on; the words for a value do not matter."""
     return [(attribute.name, attribute.value_names) for attribute in taxonomy.attributes]

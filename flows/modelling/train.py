@@ -12,7 +12,7 @@ from flows.modelling.lineage import data_lineage, registration, taxonomy_hash
 from flows.modelling.promotion import Verdict, judge
 from flows.project.progress import bar
 from flows.project.project import Project, cores
-from flows.project.resumable import unfinished
+from flows.project.resumable import resumable
 from models.inputs.listings import Listings
 from models.lifecycle.card import ModelCard
 from models.lifecycle.fit import fit
@@ -22,20 +22,21 @@ from models.training.train import Progress
 
 @dataclass(frozen=True)
 class TrainSummary:
-    """The finished model, and whether it tags now."""
+    """The card of the new model, and whether the model became the champion."""
 
     card: ModelCard
     verdict: Verdict
 
 
 def train(project: Project) -> TrainSummary:
-    """The three stages, calibration, evaluation, registration; then the comparison with the champion."""
+    """Fits a model on the labelled listings, registers it, compares it with the champion, and writes its model card. A
+    training that was interrupted resumes where data and preset are the same."""
     model = project.settings.model
     chosen = preset(model.preset, backbone=model.backbone, pretrained=model.pretrained, epochs=model.epochs)
     frame = labelled_frame(project)
     listings, data = listings_of(project, frame), data_lineage(frame, project.taxonomy.names)
     identity = json.dumps(chosen.to_dict()), taxonomy_hash(project.taxonomy), data.hash
-    with project.run("train-cma") as run, unfinished(project.home / "models", *identity, what="training") as folder:
+    with project.run("train-cma") as run, resumable(project.home / "models", *identity, what="training") as folder:
         began = time.monotonic()
         card = _fit(project, chosen, listings, folder)
         os.replace(folder, folder.with_name(card.version))  # a model's folder appears when it is whole
@@ -43,7 +44,7 @@ def train(project: Project) -> TrainSummary:
         project.catalog.register_model(registration(project, card, data, seconds=time.monotonic() - began))
         verdict = judge(project, card.version)
         run.summary.update(promoted=verdict.promoted, reason=verdict.reason)
-        evaluate_model(project, card.version, engine="torch")  # writes the card; no engine is compiled yet
+        evaluate_model(project, card.version, engine="torch")  # writes the model card; no engine is compiled yet
     return TrainSummary(card, verdict)
 
 

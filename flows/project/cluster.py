@@ -1,4 +1,4 @@
-"""Dask: a scheduler of the user's, or a cluster of local processes."""
+"""A Dask client: of the user's scheduler, or of a cluster of local processes."""
 
 import logging
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def dask_client(address: str, workers: int, *, at_once: int = 1) -> Iterator["Client"]:
-    """A client of the scheduler at `address`; where that is empty, of so many local processes, each with so many tasks
-    at once."""
+    """A client of the scheduler at `address`; where that is empty, of a new cluster of `workers` local processes, each
+    with `at_once` tasks at a time."""
     import dask
     from distributed import Client, LocalCluster
 
@@ -21,7 +21,7 @@ def dask_client(address: str, workers: int, *, at_once: int = 1) -> Iterator["Cl
         with Client(address) as client:
             yield client
         return
-    # A task that has killed two workers is at fault itself.
+    # A task that has ended two workers fails instead of ending more of them.
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         LocalCluster(

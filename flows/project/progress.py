@@ -11,7 +11,7 @@ console = Console(stderr=True, highlight=False)
 
 @contextmanager
 def bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
-    """Yields `advance(count=1, total=…, note=…)`; `total` None is not known yet."""
+    """Shows a bar and yields `advance(count=1, total=…, note=…)`; a `total` of None is not known yet."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -38,7 +38,7 @@ class Project:
 
     @classmethod
     def open(cls, config: Path | None = None) -> Self:
-        """Finds and reads the project file and its taxonomy; nothing is created yet."""
+        """Reads the project file, which `find_config` finds, and its taxonomy. Nothing is created yet."""
         path = find_config(config)
         settings = load_settings(path)
         return cls(path, settings, Taxonomy.load(settings.taxonomy) if settings.taxonomy else Taxonomy.packaged())
@@ -49,7 +49,7 @@ class Project:
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The catalogue, created where there is none yet."""
+        """The catalogue; created where there is none."""
         catalog = Catalog(self.home)
         catalog.create(self.taxonomy)
         return catalog
@@ -76,7 +76,7 @@ class Project:
 
     @contextmanager
     def run(self, flow: str) -> Iterator[Run]:
-        """Records a run: started, then completed or failed with its summary."""
+        """Records a run of a flow in the catalogue: its start, then its end (completed or failed) and its summary."""
         run = Run(f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}")
         self.catalog.start_run(run.run_id, flow)
         try:
@@ -88,7 +88,7 @@ class Project:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

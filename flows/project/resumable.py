@@ -1,4 +1,4 @@
-"""The folder of long work under way: the same work finds it again after a kill, and no other runs beside it."""
+"""The folder of resumable work: a restarted run finds it again, and a lock keeps other runs out."""
 
 import shutil
 from collections.abc import Iterator
@@ -14,9 +14,10 @@ from schemas.errors import UserError
 
 
 @contextmanager
-def unfinished(parent: Path, *identity: str, what: str) -> Iterator[Path]:
-    """A folder below `parent` named by what the work (`what`: "training") is done on and how. Those of others, whose
-    data or settings are no more, are removed."""
+def resumable(parent: Path, *identity: str, what: str) -> Iterator[Path]:
+    """A folder in `parent` for work of a kind (`what`: "training"), named by a hash of what it depends on (`identity`),
+    so that the same work finds its files after an interruption. Folders of other work are removed: their data or
+    settings are out of date. UserError while another run of this kind holds the lock."""
     name = sha256("\0".join((version("cma-tagger"), *identity)).encode()).hexdigest()[:16]
     parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(parent / f".{what}.lock", timeout=0)
@@ -30,6 +31,6 @@ def unfinished(parent: Path, *identity: str, what: str) -> Iterator[Path]:
             if other != folder:
                 shutil.rmtree(other)
         if folder.exists():
-            console.print(f"going on with the {what} that was interrupted")
+            console.print(f"resuming the {what} that was interrupted")
         folder.mkdir(exist_ok=True)
         yield folder

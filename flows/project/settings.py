@@ -92,7 +92,7 @@ class TagSettings(_Section):
 
 
 class Settings(BaseSettings):
-    """A whole project file."""
+    """All settings of a project file."""
 
     model_config = SettingsConfigDict(env_prefix="CMA_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
@@ -135,7 +135,8 @@ class Settings(BaseSettings):
 
 
 def find_config(given: Path | None) -> Path:
-    """`--config`, else `CMA_CONFIG`, else `cma.toml` in the working directory."""
+    """The path of the project file: `given`, else the variable CMA_CONFIG, else `cma.toml` in the working directory.
+    ConfigurationError where there is none."""
     path = given or Path(os.environ.get("CMA_CONFIG", CONFIG_NAME))
     if not path.is_file():
         raise ConfigurationError(
@@ -146,7 +147,8 @@ def find_config(given: Path | None) -> Path:
 
 
 def load_settings(path: Path) -> Settings:
-    """Reads a project file; relative paths in it become absolute, from its folder."""
+    """The settings of a project file; its relative paths become absolute, from its folder. ConfigurationError names
+    every wrong key."""
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""Watches certified feeds: after a tagging run, their newest confidences against those that they were certified on."""
+"""Drift of certified feeds: compares their newest confidences with those that their certificates were made on."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ from models.rules.drift import FEWEST, compare_scores
 
 @dataclass(frozen=True)
 class FeedDrift:
-    """Of one attribute of a feed's newest listings; see `models.rules.drift.Drift`."""
+    """The drift of one attribute's confidences on a feed's newest listings; see `models.rules.drift.Drift`."""
 
     feed: str
     attribute: str
@@ -29,8 +29,9 @@ class FeedDrift:
 def watch(
     project: Project, card: ModelCard, certificates: Certificates, feeds: Sequence[str], *, engine: str, run_id: str
 ) -> list[FeedDrift]:
-    """Compares what this run tagged of these feeds (the newest listings, where it tagged few); stores what it finds."""
-    found = [drift for feed in feeds for drift in _compare(project, card, certificates, feed, engine, run_id)]
+    """Measures the drift of these feeds on the listings that the run tagged (on more of the newest, where it tagged
+    few), and stores it in the catalogue."""
+    found = [drift for feed in feeds for drift in _drift_of(project, card, certificates, feed, engine, run_id)]
     if found:
         rows = pl.DataFrame([asdict(drift) for drift in found])
         keys = {"model_version": card.version, "engine": engine, "run_id": run_id}
@@ -38,13 +39,13 @@ def watch(
     return found
 
 
-def _compare(
+def _drift_of(
     project: Project, card: ModelCard, certificates: Certificates, feed: str, engine: str, run_id: str
 ) -> Iterator[FeedDrift]:
     newest = newest_confidences(
         project.home, feed=feed, model_version=card.version, engine=engine, certificate=certificates.id(feed)
     )
-    if feed in card.feeds:  # of what the model has learned by heart it is surer than of anything new
+    if feed in card.feeds:  # on its training listings the model is more confident than on new ones
         splits = [given or split_of(feed, product) for product, given in newest["product_id", "split"].iter_rows()]
         newest = newest.filter(~(np.isin(splits, ("train", "validation")) & newest["labelled"].to_numpy()))
     for attribute, calibration in certificates.feeds[feed].items():

@@ -1,6 +1,6 @@
-"""Tags what is new or changed: partitions out to Dask workers, one collecting transaction, a published snapshot.
+"""Tags new and changed listings: Dask workers tag units, one transaction stores the tags, a snapshot is published.
 
-Dask and PyTorch are loaded where there is something to tag.
+Dask and PyTorch are loaded only where there is something to tag.
 """
 
 import shutil
@@ -18,7 +18,7 @@ from catalog_io.feature_store import FeatureStore
 from flows.project.cluster import dask_client
 from flows.project.progress import bar, console
 from flows.project.project import Project, conserve, cores
-from flows.project.resumable import unfinished
+from flows.project.resumable import resumable
 from flows.tagging.drift import FeedDrift, watch
 from flows.tagging.units import AT_ONCE, Champion, Unit, cut, tag_unit
 from models.lifecycle.model import Model
@@ -27,9 +27,9 @@ from models.rules.certificates import Certificates
 
 @dataclass
 class TagSummary:
-    """Listings of one run: `selected` = `tagged` + `rejected`, of which `from_features` needed no engine; the tags and
-    flags that they got. `uncertified` names the attributes that each feed of theirs has no certificate for, `drift`
-    what became of its confidences."""
+    """Counts of one run: listings `selected` = `tagged` + `rejected`, of which `from_features` were tagged from stored
+    features without an engine; their tags and flags. `uncertified` are the attributes, by feed, without a certificate;
+    `drift` is that of the certified feeds; `snapshot` is the path of the published database."""
 
     model_version: str
     engine: str
@@ -46,7 +46,8 @@ class TagSummary:
 
 
 def tag(project: Project) -> TagSummary:
-    """Everything that the champion and its engine have not tagged as it is now; then publishes."""
+    """Tags every listing that the champion, on its engine and with its certificates, has not tagged in its present
+    form; then publishes a snapshot."""
     model = project.model()
     engine, fallback = model.choose_engine(project.settings.tag.engine)
     if fallback:
@@ -88,11 +89,12 @@ def _uncertified(certificates: Certificates, feeds: list[str]) -> dict[str, list
 def _tag(
     project: Project, model: Model, champion: Champion, untagged: pl.DataFrame, run_id: str, summary: TagSummary
 ) -> Collected:
-    """The same work has the same folder, so a run that was killed goes on where it was."""
+    """Tags the listings and stores their tags. A run that was interrupted resumes: the same work has the same
+    folder."""
     settings = project.settings.tag
     store = FeatureStore(project.home, model.encoder_key(champion.engine)) if settings.features else None
     plan = (model.version, champion.engine, champion.certificates, str(settings.partition_rows), _digest(untagged))
-    with unfinished(project.home / "partitions", *plan, what="tagging") as work:
+    with resumable(project.home / "partitions", *plan, what="tagging") as work:
         units = cut(untagged, project.shards, store, work, rows=settings.partition_rows)
         summary.from_features = sum(unit.rows for unit in units if unit.known)
         _compute(project, champion, units)
@@ -122,7 +124,7 @@ def _compute(project: Project, champion: Champion, units: Sequence[Unit]) -> Non
     settings = project.settings.tag
     todo = [unit for unit in units if not unit.out.exists()]
     needs_engine = any(unit.known is None for unit in todo)
-    # An engine uses all threads of a user's worker, or its share of this machine; what needs none, one.
+    # An engine uses all threads of a user's worker, or its share of this machine's cores; tagging from features, one.
     workers = settings.workers or max(1, cores() // 2 if needs_engine else cores())
     with (
         bar("tag", sum(unit.rows for unit in units)) as advance,

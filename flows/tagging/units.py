@@ -1,4 +1,4 @@
-"""The units of a tagging run, and what a Dask worker does with one: pictures and titles in, or features of before."""
+"""The units of a tagging run: how listings are cut into them, and how a Dask worker tags one."""
 
 import shutil
 from collections.abc import Iterator
@@ -36,20 +36,20 @@ class Champion:
 
 @dataclass(frozen=True)
 class Unit:
-    """Listings whose tags go to `out`. They are a WORK file, and their features go to `keep`; or, where `known` names
-    the file that has their features already, keys and labels alone."""
+    """Listings that a worker tags at once. Either `listings` is a WORK file, or it has keys and labels only and `known`
+    is the file of their stored features."""
 
     listings: Path
     rows: int
-    out: Path
+    out: Path  # where the tags go
     known: Path | None = None
-    keep: Path | None = None
+    keep: Path | None = None  # where new features are stored; None: nowhere
 
 
 def cut(
     untagged: pl.DataFrame, shards: PictureShards, store: FeatureStore | None, folder: Path, *, rows: int
 ) -> list[Unit]:
-    """Writes the listings of a run to `folder`, cut into units: the same ones again where the run was interrupted."""
+    """Writes the listings of a run to `folder` as units of `rows` listings. A resumed run gets the same units."""
     known = _known(untagged, store, folder)
     new = untagged.join(known, on="input_hash", how="anti")
     paths = write_partitions(new, shards, folder / "in", rows_per_partition=rows)
@@ -63,12 +63,13 @@ def cut(
         for number, path in enumerate(paths)
     ]
     if store:
-        units += _of_known(untagged.join(known, on="input_hash"), store, folder)
+        units += _units_of_known(untagged.join(known, on="input_hash"), store, folder)
     return units
 
 
 def _known(untagged: pl.DataFrame, store: FeatureStore | None, folder: Path) -> pl.DataFrame:
-    """input_hash, file: what the features of before serve for. Said once and for all, since the run makes more."""
+    """Inputs whose features are stored already (input_hash, file). Written at the start, because the run stores more
+    and a resumed run must split the work the same way."""
     path = folder / "known.parquet"
     if path.exists():
         known = pl.read_parquet(path)
@@ -80,12 +81,12 @@ def _known(untagged: pl.DataFrame, store: FeatureStore | None, folder: Path) -> 
     return pl.read_parquet(write_atomically(path, found.join(untagged, on="input_hash", how="semi")))
 
 
-def _of_known(listings: pl.DataFrame, store: FeatureStore, folder: Path) -> Iterator[Unit]:
+def _units_of_known(listings: pl.DataFrame, store: FeatureStore, folder: Path) -> Iterator[Unit]:
     labels = [name for name in listings.columns if name.startswith(LABEL_PREFIX)]
     parts = (
         (str(file), part)
-        for (file,), of_file in listings.sort("file", "feed", "listing_id").group_by("file", maintain_order=True)
-        for part in of_file.select("feed", "listing_id", "input_hash", *labels).iter_slices(FILE_ROWS)
+        for (file,), group in listings.sort("file", "feed", "listing_id").group_by("file", maintain_order=True)
+        for part in group.select("feed", "listing_id", "input_hash", *labels).iter_slices(FILE_ROWS)
     )
     for number, (file, part) in enumerate(parts):
         name = f"known-{number:05d}.parquet"
@@ -94,7 +95,8 @@ def _of_known(listings: pl.DataFrame, store: FeatureStore, folder: Path) -> Iter
 
 
 def tag_unit(unit: Unit, champion: Champion, threads: int) -> int:
-    """Runs in a Dask worker: one unit in, its features and tags out, each whole or not at all. Returns its listings."""
+    """Tags one unit in a Dask worker; its files of features and tags are written whole or not at all. Returns how many
+    listings it has."""
     listings = pl.read_parquet(unit.listings)
     if unit.known:
         with _loading:
@@ -117,7 +119,7 @@ def _with_features(listings: pl.DataFrame, known: Path) -> pl.DataFrame:
     )
 
 
-# Once a process; a restarted worker loads them again, and one that was started before `cma certify`.
+# Loaded once a process, and again after `cma certify`: the ids of the certificates are part of the key.
 @lru_cache(maxsize=1)
 def _tagger(champion: Champion, threads: int) -> "Tagger":
     from models.engines.machine import keep_freed_memory, use_threads

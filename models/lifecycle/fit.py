@@ -1,4 +1,4 @@
-"""From labelled listings to a finished model: train, calibrate, learn the noise rules, evaluate, save."""
+"""Fits a whole model to labelled listings: trains, certifies, learns the noise rules, evaluates, saves."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,7 +30,7 @@ from models.training.train import Progress, train
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
-_FEWEST = 50  # labelled listings a split needs before anything said of it means something
+_FEWEST = 50  # labelled listings of an attribute that every split needs
 
 
 def fit(
@@ -48,9 +48,9 @@ def fit(
     cache_bytes: int = 20_000_000_000,
     progress: Callable[[Progress], None] | None = None,
 ) -> ModelCard:
-    """Writes a whole model into `folder` and returns its card; what a killed run left there is gone on with.
-    `processes` train together (0: one for every CUDA card, else one). `UserError` where there is too little to learn.
-    """
+    """Writes a whole model into `folder` and returns its card. A run that was interrupted resumes from the checkpoints
+    in `folder`. `processes` train together (0: one a CUDA card, else one); `cache_bytes` is the disk space for the
+    outputs of frozen parts. UserError where a split has too few labels of an attribute."""
     _require_enough(listings, taxonomy)
     keep_freed_memory()
     network = preset.build(taxonomy, load_pretrained=True)
@@ -65,8 +65,8 @@ def fit(
     soft_targets = folder / "soft_targets.safetensors"
     parts["train"] = taught(parts["train"], network.classes, preset, soft_targets, progress)
     learned = network, preset, parts["train"], parts["validation"]
-    if (together := processes or torch.cuda.device_count() or 1) > 1:
-        train_together(*learned, taxonomy, folder=folder, processes=together, cache_bytes=cache_bytes)
+    if (processes := processes or torch.cuda.device_count() or 1) > 1:
+        train_together(*learned, taxonomy, folder=folder, processes=processes, cache_bytes=cache_bytes)
     history = train(*learned, folder=folder, device=device, cache_bytes=cache_bytes, progress=progress)
     predictions = {split: _predict(network, parts[split]) for split in ("validation", "calibration", "test")}
     labelled = {split: Labelled.of(found, parts[split]) for split, found in predictions.items()}

@@ -1,4 +1,4 @@
-"""Whether a compiled engine may stand in for the reference: the same answers on real listings, or it is refused."""
+"""The gate: a compiled engine may tag only if its answers on real listings are those of the reference."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,11 +16,11 @@ MOST_PROBABILITY_ERROR = 0.01
 
 @dataclass(frozen=True)
 class Gate:
-    """Over all attributes of `listings` listings: share of equal argmaxes, mean absolute error of probabilities."""
+    """How far an engine agrees with the reference, over all attributes of the compared listings."""
 
     listings: int
-    agreement: float
-    probability_error: float
+    agreement: float  # share of equal argmaxes
+    probability_error: float  # mean absolute difference of probabilities
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -35,7 +35,8 @@ class Gate:
 
 
 def compare(reference: "Predictions", candidate: "Predictions") -> Gate:
-    """One NaN or infinity anywhere is no agreement at all."""
+    """The gate of a candidate's predictions against the reference's. A single NaN or infinity in the candidate's counts
+    as no agreement at all."""
     listings = len(reference.similarity)
     if not all(np.isfinite(part).all() for part in (*candidate.logits, candidate.similarity)):
         return Gate(listings, 0.0, 1.0)
