@@ -60,7 +60,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def picture_workers() -> Iterator[str]:
-    """The address of real Dask workers that shrink the pictures of all tests: starting some takes seconds."""
+    """The address of real Dask workers that shrink pictures and tag listings for all tests: starting some takes
+    seconds, and loading PyTorch there some more."""
     from flows.project.cluster import dask_client
 
     with dask_client("", 2) as client:
@@ -69,8 +70,9 @@ def picture_workers() -> Iterator[str]:
 
 @pytest.fixture
 def shared_workers(_no_settings_from_outside: None, monkeypatch: pytest.MonkeyPatch, picture_workers: str) -> None:
-    """This test's ingests use the session's Dask workers."""
+    """This test's ingests and tagging runs use the session's Dask workers."""
     monkeypatch.setenv("CMA_INGEST__DASK", picture_workers)
+    monkeypatch.setenv("CMA_TAG__DASK", picture_workers)
 
 
 @pytest.fixture(scope="session")
@@ -107,14 +109,17 @@ def project_copy(trained: Path, tmp_path: Path, shared_workers: None) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tagged(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tagged(trained: Path, tmp_path_factory: pytest.TempPathFactory, picture_workers: str) -> Path:
     """A config like `trained`, tagged, published and reported. No test changes it."""
     from flows.nightly import nightly
     from flows.project.project import Project
 
     folder = tmp_path_factory.mktemp("tagged") / "project"
     shutil.copytree(trained.parent, folder)
-    nightly(Project.open(folder / "cma.toml"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CMA_INGEST__DASK", picture_workers)
+        patch.setenv("CMA_TAG__DASK", picture_workers)
+        nightly(Project.open(folder / "cma.toml"))
     return folder / "cma.toml"
 
 

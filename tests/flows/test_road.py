@@ -19,8 +19,7 @@ from flows.modelling.train import train
 from flows.nightly import nightly
 from flows.project.project import ConservationError, Project, conserve
 from flows.tagging.tag import tag
-from models.lifecycle.card import read_card
-from models.lifecycle.engine_card import EngineCard
+from models.lifecycle.model import Model
 from schemas.errors import ConfigurationError, UserError
 
 EXTRA_LISTING = "EXTRA,EXTRA,Plain Red Maxi Dress,images/{image},Red,Solid,Maxi\n"
@@ -62,20 +61,18 @@ def test_the_engine_passed_its_gate_on_real_listings(trained: Path) -> None:
     champion = project.catalog.champion()
     assert champion is not None
     folder = project.home / champion.path
-    built = EngineCard.read(folder, "openvino")
+    built = Model.open(folder).engine_card("openvino")
     assert built is not None
     assert built.gate.passed
     assert built.gate.listings > 50
-    assert built.weights == read_card(folder).weights
+    assert built.weights == Model.open(folder).card.weights
     stages = {"titles", "pictures", "warm-up", "end-to-end", "tuning"}
     assert {path.stem for path in folder.glob("*.safetensors")} == {"model", *stages}  # nothing half done is left
 
 
 def test_evaluation_repeats_what_compilation_measured(trained: Path) -> None:
     project = Project.open(trained)
-    champion = project.catalog.champion()
-    assert champion is not None
-    built = EngineCard.read(project.home / champion.path, "openvino")
+    built = project.model().engine_card("openvino")
     assert built is not None
     result = evaluate_model(project)
     for name, values in built.metrics.items():
@@ -84,7 +81,7 @@ def test_evaluation_repeats_what_compilation_measured(trained: Path) -> None:
         assert overall.labelled == values["labelled"]
 
 
-def test_a_second_night_with_nothing_changed_tags_nothing(tagged: Path, tmp_path: Path) -> None:
+def test_a_second_night_with_nothing_changed_tags_nothing(tagged: Path, tmp_path: Path, shared_workers: None) -> None:
     shutil.copytree(tagged.parent, tmp_path / "project")
     project = Project.open(tmp_path / "project" / "cma.toml")
     before = query(project.home, "select * from tags order by all")
@@ -94,7 +91,7 @@ def test_a_second_night_with_nothing_changed_tags_nothing(tagged: Path, tmp_path
     assert query(project.home, "select * from tags order by all").equals(before)
 
 
-def test_only_what_changed_is_tagged_again(tagged: Path, tmp_path: Path) -> None:
+def test_only_what_changed_is_tagged_again(tagged: Path, tmp_path: Path, shared_workers: None) -> None:
     shutil.copytree(tagged.parent, tmp_path / "project")
     project = Project.open(tmp_path / "project" / "cma.toml")
     catalogue = tmp_path / "project" / "catalogue"
@@ -116,7 +113,8 @@ def test_only_what_changed_is_tagged_again(tagged: Path, tmp_path: Path) -> None
     assert night.tags.selected == night.tags.tagged == 2  # the new title and the new listing
 
 
-def test_a_killed_run_goes_on_where_it_was(project_copy: Path) -> None:
+def test_a_killed_run_resumes_where_it_was(project_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CMA_TAG__DASK")  # a cluster of the run's own, which is killed with it
     project = Project.open(project_copy)
     command = [
         sys.executable,

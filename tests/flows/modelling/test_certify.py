@@ -1,5 +1,6 @@
 """A feed that the model never learned from: no promise, then labels, then a certificate of its own, then drift."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,15 +30,27 @@ columns = { listing_id = "listing_id", title = "title", image = "image", product
 LABELS = 'labels = { color = "color", pattern = "pattern", style = "style" }\n'
 
 
-@pytest.fixture
-def project(project_copy: Path) -> Project:
+@pytest.fixture(scope="module")
+def with_another_feed(trained: Path, tmp_path_factory: pytest.TempPathFactory, picture_workers: str) -> Path:
     """The trained project, its own feed certified at every confidence, with another feed that has no labels yet."""
-    make_sample(project_copy.parent / "other", listings=LISTINGS, seed=11)
-    project_copy.write_text(project_copy.read_text(encoding="utf-8") + ANOTHER_FEED, encoding="utf-8")
-    project = Project.open(project_copy)
+    folder = tmp_path_factory.mktemp("certify") / "project"
+    shutil.copytree(trained.parent, folder)
+    make_sample(folder / "other", listings=LISTINGS, seed=11)
+    config = folder / "cma.toml"
+    config.write_text(config.read_text(encoding="utf-8") + ANOTHER_FEED, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CMA_INGEST__DASK", picture_workers)
+        project = Project.open(config)
     ingest(project, ["other"])
     store(project, lambda calibration: accepting(calibration, 0.0), "sample")
-    return project
+    return folder
+
+
+@pytest.fixture
+def project(with_another_feed: Path, tmp_path: Path, shared_workers: None) -> Project:
+    """A copy of it for one test."""
+    shutil.copytree(with_another_feed, tmp_path / "project")
+    return Project.open(tmp_path / "project" / "cma.toml")
 
 
 def with_labels(project: Project) -> Project:

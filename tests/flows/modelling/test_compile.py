@@ -13,7 +13,6 @@ from flows.project.project import Project
 from flows.tagging.tag import tag
 from models.engines.interface import Features, InferenceEngine
 from models.lifecycle import compile as compiling
-from models.lifecycle.engine_card import EngineCard
 
 
 class Faulty:
@@ -59,10 +58,9 @@ def test_a_stale_engine_is_named_and_built_again(
 ) -> None:
     monkeypatch.setattr("flows.cli.commands._flows", _plain_flows)
     project = Project.open(project_copy)
-    folder = project.model_folder()
-    built = EngineCard.read(folder, "openvino")
+    built = project.model().engine_card("openvino")
     assert built is not None
-    replace(built, identity=replace(built.identity, version="2020.1")).write(folder)
+    replace(built, identity=replace(built.identity, version="2020.1")).write(project.model_folder())
     summary = tag(project)
     warning = " ".join(capsys.readouterr().err.split())
     assert "tagging with the torch engine: the openvino engine was compiled and certified as openvino 2020.1" in warning

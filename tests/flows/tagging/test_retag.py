@@ -11,9 +11,8 @@ from catalog_io.catalog.snapshot import query
 from flows.ingestion.ingest import ingest
 from flows.project.project import Project
 from flows.tagging.tag import tag
-from models.lifecycle.card import read_card, write_card
-from models.lifecycle.engine_card import EngineCard
-from models.lifecycle.weights import load_network, save_weights
+from models.lifecycle.card import write_card
+from models.lifecycle.weights import save_weights
 from schemas.errors import UserError
 
 ALL_BUT_WHEN = """select * exclude (run_id, tagged_at) from tags order by feed, listing_id, attribute"""
@@ -26,15 +25,14 @@ def stored(project: Project) -> list[pl.DataFrame]:
 
 def with_other_heads(project: Project) -> None:
     """Heads, probes, temperatures, thresholds and rules for noise as no training left them; the encoder as it was."""
-    folder = project.model_folder()
-    card = read_card(folder)
-    network = load_network(folder, card)
+    model = project.model()
+    folder, card, network = model.folder, model.card, model.network
     for part in (network.heads, network.image_probes, network.modality_attentions):
         for parameter in part.parameters():
             parameter.data.mul_(1.25)
     card = replace(card, weights=save_weights(network, folder))
     write_card(replace(card, noise=replace(card.noise, thresholds=dict.fromkeys(card.noise.thresholds, 0.3))), folder)
-    built = EngineCard.read(folder, "openvino")
+    built = model.engine_card("openvino")
     assert built is not None
     made = built.certificates
 
