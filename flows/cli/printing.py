@@ -218,7 +218,7 @@ def nightly(out: Console, night: NightlySummary) -> None:
 def evaluation(out: Console, done: Evaluation, *, values: bool = False) -> None:
     results = done.results
     feeds = ", ".join(f"{count} of {feed}" for feed, count in results.feeds.items())
-    out.print(f"[bold]model {done.model_version}[/bold]  on {done.engine}; {results.split} split, listings: {feeds}")
+    out.print(f"[bold]model {done.model.version}[/bold]  on {done.engine}; {results.split} split, listings: {feeds}")
     if results.split != "test":
         out.print(f"  [yellow]the {results.split} split helped to make this model: these figures flatter it[/yellow]")
     table = new_table("with 95 % intervals", *results.attributes)

@@ -22,7 +22,7 @@ from schemas.taxonomy import Taxonomy
 class Evaluation:
     """The results of a model on an engine. `files` is None where the model card was not written anew."""
 
-    model_version: str
+    model: Model
     engine: str
     data_hash: str
     results: Results
@@ -30,7 +30,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """For strict JSON."""
-        origin = {"model_version": self.model_version, "engine": self.engine, "data_hash": self.data_hash}
+        origin = {"model_version": self.model.version, "engine": self.engine, "data_hash": self.data_hash}
         return {**origin, **self.results.to_dict()}
 
 
@@ -65,7 +65,7 @@ def evaluate_model(
     if split == "test" and feed is None:
         row = next(row for row in project.catalog.models() if row.model_version == model.version)
         files = write_model_card(model.folder, model.card, row, engine=used, certificates=certificates, results=results)
-    return Evaluation(model.version, used, data_hash, results, files)
+    return Evaluation(model, used, data_hash, results, files)
 
 
 def _require_same_values(model: Model, taxonomy: Taxonomy) -> None:

@@ -77,7 +77,7 @@ def test_evaluations_are_stored_once_and_published(evaluated: tuple[Project, Eva
     assert rows["data_hash"].n_unique() == 2
     stored = json.loads(rows["results"][1])
     assert Results.from_dict(stored).to_dict() == done.results.to_dict()
-    assert rows["model_version"].to_list() == [done.card.version] * 2
+    assert rows["model_version"].to_list() == [done.model.version] * 2
     path = "$.attributes.color.overall.metrics.accuracy.value"
     accuracy = query(
         project.home,
@@ -143,8 +143,8 @@ def test_the_page_says_it_all_and_needs_no_other_file(evaluated: tuple[Project, 
     row = project.catalog.models()[0]
     accuracy = done.results.attributes["color"].overall.metrics["accuracy"]
     for said in (
-        done.card.version,
-        done.card.weights,
+        done.model.version,
+        done.model.card.weights,
         row.data_hash,
         done.engine,
         f"{accuracy.value:.3f} ({accuracy.low:.3f}–{accuracy.high:.3f})",
@@ -186,12 +186,12 @@ def test_names_of_values_and_feeds_are_text_and_nothing_else(
     evaluated: tuple[Project, Evaluation], tmp_path: Path
 ) -> None:
     project, done = evaluated
-    certificates = done.card.certificates
+    certificates = done.model.card.certificates
     own = next(iter(certificates.feeds.values()))
     color = replace(own["color"], values={HOSTILE: Certificate(40, None, 0, 0, None, None)})
     files = write_model_card(
         tmp_path,
-        done.card,
+        done.model.card,
         project.catalog.models()[0],
         engine=HOSTILE,
         certificates=replace(certificates, feeds={HOSTILE: {**own, "color": color}}),
