@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 from flows.modelling.labelled import labelled_listings
 from flows.project.project import Project, cores
@@ -28,7 +27,7 @@ class Evaluation:
     results: Results
     files: CardFiles | None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """For strict JSON."""
         origin = {"model_version": self.model.version, "engine": self.engine, "data_hash": self.data_hash}
         return {**origin, **self.results.to_dict()}

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.modelling.certify import promise_of
 from flows.modelling.evaluate import evaluate_model
 from flows.modelling.labelled import labelled_frame, listings_of
 from flows.modelling.lineage import data_lineage, registration, taxonomy_hash
@@ -64,9 +65,7 @@ def _fit(project: Project, chosen: Preset, listings: Listings, folder: Path) -> 
             preset=chosen,
             taxonomy=project.taxonomy,
             folder=folder,
-            target_precision=settings.tag.target_precision,
-            confidence=settings.tag.confidence,
-            certify=settings.tag.certify,
+            promise=promise_of(project),
             stored_picture_size=settings.ingest.picture_size,
             threads=cores(),
             processes=settings.model.processes,

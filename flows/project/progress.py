@@ -1,7 +1,8 @@
 """Progress bars for people: on a terminal only, and on standard error, so that piped output stays clean."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -9,9 +10,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 console = Console(stderr=True, highlight=False)
 
 
+class Advance(Protocol):
+    """Moves a bar on by `count`; a new `total` or `note` replaces the one before."""
+
+    def __call__(self, count: int = 1, *, total: int | None = None, note: str | None = None) -> None: ...
+
+
 @contextmanager
-def bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
-    """Shows a bar and yields `advance(count=1, total=…, note=…)`; a `total` of None is not known yet."""
+def bar(what: str, total: int | None) -> Iterator[Advance]:
+    """Shows a bar until the block ends; a `total` of None is not known yet."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -20,10 +27,11 @@ def bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task(what, total=total, note="")
+        task, shown = progress.add_task(what, total=total, note=""), ""
 
         def advance(count: int = 1, *, total: int | None = None, note: str | None = None) -> None:
-            changes = {"total": total, "note": note}
-            progress.update(task, advance=count, **{k: v for k, v in changes.items() if v is not None})  # type: ignore[arg-type]
+            nonlocal shown
+            shown = shown if note is None else note
+            progress.update(task, advance=count, total=total, note=shown)
 
         yield advance

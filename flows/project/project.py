@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from catalog_io.catalog.catalog import Catalog
 from catalog_io.pictures.shards import PictureShards
@@ -25,7 +25,7 @@ class Run:
     """One run of a flow; `summary` goes into the table of runs."""
 
     run_id: str
-    summary: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from catalog_io.feeds.settings import FeedSettings
@@ -106,7 +107,7 @@ class Settings(BaseSettings):
 
     @field_validator("feeds", mode="before")
     @classmethod
-    def _named_by_their_sections(cls, feeds: Any) -> Any:
+    def _named_by_their_sections(cls, feeds: object) -> object:
         if not isinstance(feeds, dict):
             return feeds
         for name, feed in feeds.items():
@@ -161,8 +162,8 @@ def load_settings(path: Path) -> Settings:
     feeds = {
         name: replace(
             feed,
-            source=_beside(root, feed.source),
-            images=_beside(root, feed.images or (feed.source if feed.layout else "")),
+            source=_absolute(root, feed.source),
+            images=_absolute(root, feed.images or (feed.source if feed.layout else "")),
         )
         for name, feed in settings.feeds.items()
     }
@@ -170,14 +171,14 @@ def load_settings(path: Path) -> Settings:
     return settings.model_copy(update={"home": root / settings.home, "taxonomy": taxonomy, "feeds": feeds})
 
 
-def _beside(root: Path, place: str) -> str:
+def _absolute(root: Path, place: str) -> str:
     if file := re.fullmatch(r"((?:sqlite|duckdb)[+\w]*:///)([^/:].*)", place):  # a database's file is a path, too
         return f"{file[1]}{root / file[2]}"
     return place if "://" in place else str(root / place)
 
 
 def _sentences(path: Path, error: ValidationError) -> list[str]:
-    def sentence(detail: Any) -> str:
+    def sentence(detail: ErrorDetails) -> str:
         key = ".".join(str(part) for part in detail["loc"])
         if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
             return f"{path}: there is no setting `{key}`; correct its name or take it out"

@@ -19,7 +19,7 @@ from models.inputs.preprocessing import Processor
 from models.lifecycle.card import ModelCard, write_card
 from models.lifecycle.weights import save_weights
 from models.network.cma_clip import CmaClip
-from models.rules.certificates import By, Certificates, Promise
+from models.rules.certificates import Certificates, Promise
 from models.rules.certify import Labelled, certificates_of
 from models.rules.fit_noise import fit_noise_rules
 from models.rules.noise import NoiseRules
@@ -39,9 +39,7 @@ def fit(
     preset: Preset,
     taxonomy: Taxonomy,
     folder: Path,
-    target_precision: float,
-    confidence: float,
-    certify: By = "attribute",
+    promise: Promise,
     stored_picture_size: int,
     threads: int,
     processes: int = 0,
@@ -70,7 +68,6 @@ def fit(
     history = train(*learned, folder=folder, device=device, cache_bytes=cache_bytes, progress=progress)
     predictions = {split: _predict(network, parts[split]) for split in ("validation", "calibration", "test")}
     labelled = {split: Labelled.of(found, parts[split]) for split, found in predictions.items()}
-    promise = Promise(target_precision, confidence, certify)
     certificates = certificates_of(labelled["validation"], labelled["calibration"], taxonomy.attributes, promise)
     created = datetime.now(UTC)
     weights = save_weights(network, folder)
@@ -83,8 +80,8 @@ def fit(
         context_length=backbone.context_length,
         trims_titles=backbone.trims_titles,
         weights=weights,
-        target_precision=target_precision,
-        confidence=confidence,
+        target_precision=promise.target_precision,
+        confidence=promise.confidence,
         certificates=certificates,
         noise=_noise_rules(network, parts["validation"], predictions["validation"], taxonomy, certificates),
         feeds=sorted({*parts["train"].feeds.tolist(), *parts["validation"].feeds.tolist()}),

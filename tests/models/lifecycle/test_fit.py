@@ -12,6 +12,7 @@ from models.inputs.preprocessing import Processor
 from models.lifecycle.card import read_card
 from models.lifecycle.fit import fit
 from models.lifecycle.weights import load_network
+from models.rules.certificates import Promise
 from schemas.errors import ConfigurationError, UserError
 from schemas.frames import FLAG_KINDS
 from tests.models.tiny import TAXONOMY, clip_folder, jpeg, tiny_preset
@@ -71,8 +72,7 @@ def run(given: Listings, backbone: str, folder: Path, *, stored: int = 64, seed:
         ),
         taxonomy=TAXONOMY,
         folder=folder,
-        target_precision=0.9,
-        confidence=0.95,
+        promise=Promise(0.9, 0.95),
         stored_picture_size=stored,
         threads=1,
     )
