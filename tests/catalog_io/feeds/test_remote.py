@@ -42,7 +42,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         elif self.path.startswith("/export"):
             self._send("text/csv; charset=utf-8", CSV, len(CSV))
         elif self.path.startswith("/cut.csv"):
-            self._send("text/csv", CSV + b"3,C,c.jpg\n" * 500_000, 20_000_000)
+            self._send("text/csv", CSV + b"3,C,%b.jpg\n" % (b"c" * 990) * 5_000, 20_000_000)
         else:
             super().do_GET()
 
@@ -57,10 +57,9 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
             self.close_connection = True
 
 
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[str]:
-    folder = tmp_path / "web"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("web")
     (folder / "feed.csv").write_bytes(CSV)
     (folder / "feed.csv.gz").write_bytes(gzip.compress(CSV))
     (folder / "a b.jsonl").write_bytes(b'{"id": 1, "title": "A", "image": ["a", "b"]}\n')
