@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.cli.commands import _epochs
+from flows.cli.laboratory_commands import parse_epochs
 from flows.experiments.ablate import _chosen, _compare, _trained, ablate
 from flows.experiments.ablation_tables import markdown, tables
 from flows.project.project import Project
@@ -87,9 +87,9 @@ def test_late_fusion_trains_its_parts() -> None:
 
 @pytest.mark.parametrize("given", ["end-to-end", "end-to-end=", "end-to-end=-1", "end-to-end=x"])
 def test_epochs_are_stage_and_number(given: str) -> None:
-    assert _epochs(["pictures=3", "end-to-end=0"]) == {"pictures": 3, "end-to-end": 0}
+    assert parse_epochs(["pictures=3", "end-to-end=0"]) == {"pictures": 3, "end-to-end": 0}
     with pytest.raises(ConfigurationError, match=r"--epochs: .* is not STAGE=N"):
-        _epochs([given])
+        parse_epochs([given])
 
 
 def test_unknown_names_are_refused(trained: Path) -> None:

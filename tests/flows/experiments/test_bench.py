@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from flows.cli.printing import print_bench
+from flows.cli.printing.experiments import print_bench
 from flows.experiments.bench import bench
 from flows.project.project import Project
 from schemas.errors import UserError

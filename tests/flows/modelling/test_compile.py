@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from flows import deployments
 from flows.cli.commands import app
 from flows.project.project import Project
 from flows.tagging.tag import tag
@@ -41,7 +42,7 @@ def chosen(config: Path) -> tuple[str, str | None]:
 def test_an_engine_that_fails_its_gate_gives_way(project_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = compiling.build_engine
     monkeypatch.setattr(compiling, "build_engine", lambda *given, **options: Faulty(real(*given, **options)))
-    monkeypatch.setattr("flows.cli.commands._flows", _plain_flows)
+    monkeypatch.setattr(deployments, "compile_engine", deployments.compile_engine.fn)  # without a Prefect server
     code, said = cma("compile", "--config", project_copy)
     assert code == 0
     refused, passed = said.index("gate refused"), said.index("gate passed: argmax agreement 100.00%")
@@ -56,7 +57,7 @@ def test_an_engine_that_fails_its_gate_gives_way(project_copy: Path, monkeypatch
 def test_a_stale_engine_is_named_and_built_again(
     project_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("flows.cli.commands._flows", _plain_flows)
+    monkeypatch.setattr(deployments, "compile_engine", deployments.compile_engine.fn)  # without a Prefect server
     project = Project.open(project_copy)
     built = project.model().engine_card("openvino")
     assert built is not None
@@ -70,12 +71,3 @@ def test_a_stale_engine_is_named_and_built_again(
     assert chosen(project_copy) == ("openvino", None)
     again = tag(Project.open(project_copy))
     assert (again.engine, again.tagged, again.from_features) == ("openvino", again.selected, 0)
-
-
-def _plain_flows() -> Any:
-    """The functions of the flows, without a Prefect server."""
-    from types import SimpleNamespace
-
-    from flows.modelling.compile import compile_champion
-
-    return SimpleNamespace(compile_engine=lambda config: compile_champion(Project.open(config)))

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file, save_file
 
-from flows.cli import printing as summaries
+from flows.cli.printing.modelling import print_trained
 from flows.modelling.labelled import labelled_frame
 from flows.modelling.lineage import DataLineage, data_lineage, registration
 from flows.modelling.promotion import NotComparable, Verdict, compare_with_champion, judge, promote, roll_back
@@ -62,7 +62,7 @@ def state(project: Project, version: str) -> str:
 def shown(project: Project, verdict: Verdict) -> str:
     console = Console(width=200)
     with console.capture() as printed:
-        summaries.model(console, TrainSummary(project.model().card, verdict))
+        print_trained(console, TrainSummary(project.model().card, verdict))
     return printed.get()
 
 

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from catalog_io.catalog.snapshot import publish, query
-from flows.cli import printing as summaries
+from flows.cli.printing.modelling import print_evaluation
 from flows.modelling.evaluate import Evaluation, evaluate_model
 from flows.project.project import Project
 from flows.reports import plots
@@ -214,7 +214,7 @@ def test_names_of_values_and_feeds_are_text_and_nothing_else(
 
 def shown(done: Evaluation, *, values: bool = False) -> str:
     text = io.StringIO()
-    summaries.evaluation(Console(file=text, width=160, soft_wrap=True), done, values=values)
+    print_evaluation(Console(file=text, width=160, soft_wrap=True), done, values=values)
     return text.getvalue()
 
 

@@ -1,0 +1,136 @@
+"""Commands about the catalogue: nightly, ingest, tag, report, sql, runs, compact."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from flows.cli.console import Config, out, prepare_prefect
+
+SqlFormat = Literal["table", "csv", "json", "parquet"]
+
+
+def nightly(config: Config = None) -> None:
+    """Ingests all feeds, tags new and changed listings, publishes the tags and writes the report (flow nightly).
+
+    Its cost depends on how much has changed since the last run.
+    """
+    prepare_prefect()
+    from flows import deployments
+    from flows.cli.printing.tagging import print_night
+    from flows.nightly import NightFailed
+    from flows.project.settings import find_config
+
+    try:
+        print_night(out, deployments.nightly(find_config(config)))
+    except NightFailed as failed:
+        print_night(out, failed.night)
+        raise
+
+
+def ingest(
+    feeds: Annotated[list[str] | None, typer.Argument(help="Names of feeds (default: all).")] = None,
+    config: Config = None,
+) -> None:
+    """Reads feeds into the catalogue (flow ingest-catalog).
+
+    A bad row does not stop it: the row is rejected, and the table rejections has the reasons.
+    """
+    prepare_prefect()
+    from flows import deployments
+    from flows.cli.printing.ingestion import print_feeds
+    from flows.ingestion.ingest import FeedsFailed
+    from flows.project.settings import find_config
+
+    try:
+        print_feeds(out, deployments.ingest_catalog(find_config(config), feeds))
+    except FeedsFailed as failed:
+        print_feeds(out, failed.summaries)
+        raise
+
+
+def tag(config: Config = None) -> None:
+    """Tags new and changed listings and publishes the snapshot for analysts (flow tag-catalog)."""
+    prepare_prefect()
+    from flows import deployments
+    from flows.cli.printing.tagging import print_tags
+    from flows.project.settings import find_config
+
+    print_tags(out, deployments.tag_catalog(find_config(config)))
+
+
+def report(config: Config = None) -> None:
+    """Writes the report of noisy listings among the published tags (flow noise-report)."""
+    prepare_prefect()
+    from flows import deployments
+    from flows.cli.printing.tagging import print_report
+    from flows.project.settings import find_config
+
+    print_report(out, deployments.noise_report(find_config(config)))
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="One SQL statement, in DuckDB's dialect.")],
+    format: Annotated[SqlFormat, typer.Option(help="Format of the output.")] = "table",
+    config: Config = None,
+) -> None:
+    """Queries the published snapshot, read-only.
+
+    Views of active listings: tagged_listings (a row a listing, a column an attribute, accepted values only),
+    noisy_listings, unusable_pictures, shared_pictures (pictures that several products use), tag_coverage,
+    provisional_tags (tags of feeds that have no certificate).
+
+    Tables: listings, listing_images, images, labels, tags, noise_flags, rejections, model_versions, promotions,
+    evaluations, drift, runs.
+    """
+    from flows.project.settings import find_config, load_settings
+
+    print_sql(load_settings(find_config(config)).home, query, format)
+
+
+def runs(
+    config: Config = None, limit: Annotated[int, typer.Option(min=1, help="Number of runs, newest first.")] = 20
+) -> None:
+    """Lists past runs: when each started, how long it took, how it ended."""
+    from flows.cli.printing.ingestion import print_runs
+    from flows.project.project import Project
+
+    print_runs(out, Project.open(config).catalog.runs().head(limit))
+
+
+def compact(config: Config = None) -> None:
+    """Merges small picture shards. `cma nightly` does this by itself once there are enough of them."""
+    from flows.cli.printing.ingestion import print_compacted
+    from flows.ingestion.compact import compact as compact_pictures
+    from flows.project.project import Project
+
+    print_compacted(out, compact_pictures(Project.open(config)))
+
+
+def print_sql(home: Path, statement: str, format: SqlFormat) -> None:
+    """Prints the rows that the published snapshot in `home` answers with."""
+    import polars as pl
+
+    from catalog_io.catalog.snapshot import query
+
+    rows = query(home, statement)
+    match format:
+        case "csv":
+            print(rows.write_csv(), end="")
+        case "json":
+            print(json.dumps(rows.to_dicts(), default=str, indent=1, ensure_ascii=False))
+        case "parquet":
+            rows.write_parquet(sys.stdout.buffer)
+        case "table":
+            with pl.Config(
+                tbl_rows=100,
+                tbl_cols=-1,
+                fmt_str_lengths=80,
+                tbl_hide_dataframe_shape=True,
+                tbl_hide_column_data_types=True,
+            ):
+                print(rows)
+            if rows.height > 100:
+                print(f"(100 of {rows.height} rows are shown; --format csv prints all)", file=sys.stderr)

@@ -1,0 +1,45 @@
+"""What all commands share: the terminal, the option --config, JSON files, and Prefect without noise."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", help="The project file. Default: the file that CMA_CONFIG names, else ./cma.toml."),
+]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write all results to this file, as JSON.")]
+
+
+def write_json(path: Path | None, results: object) -> None:
+    """Writes the results that --json asks for, and prints the path; None: nothing was asked for."""
+    from schemas.files import replacing
+
+    if path:
+        with replacing(path) as file:
+            file.write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
+        out.print(f"  {path}")
+
+
+def prepare_prefect() -> None:
+    """Sets Prefect's environment; call it before flows.deployments is imported.
+
+    Prefect's own messages are turned off. Where the user has no server, Prefect starts a temporary one in some seconds.
+    """
+    defaults = {
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_CLI_PROMPT": "false",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)

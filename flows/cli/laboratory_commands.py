@@ -1,0 +1,79 @@
+"""Commands that experiment: ablate and bench. They change neither the catalogue nor the models."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.console import Config, JsonFile, out, write_json
+from schemas.errors import ConfigurationError
+
+
+def ablate(
+    feeds: Annotated[list[str] | None, typer.Option("--feed", help="Only this feed; may be repeated.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds that each variant is trained with.")] = 3,
+    variants: Annotated[str, typer.Option(help="Names of variants, separated by commas (default: all).")] = "",
+    epochs: Annotated[
+        list[str] | None, typer.Option(help="STAGE=N: epochs of a stage, instead of the preset's; may be repeated.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder for the results (default: HOME/ablation).")] = None,
+    processes: Annotated[int, typer.Option(min=1, help="Number of variants trained at the same time.")] = 1,
+    config: Config = None,
+) -> None:
+    """Trains the network without some of its parts, and simpler methods, on this catalogue, and compares them.
+
+    Variants: classical, zero-shot, contrastive, title-only, picture-only, late-fusion, without-ma-sa, without-ma, full.
+    A network can also be trained with another option of the preset, where the option takes effect after the towers:
+    full+swapped=0 or without-ma+swapped=0, or swapped=0 for short.
+
+    It takes hours. An interrupted run resumes when it is run again.
+    """
+    from flows.cli.printing.experiments import print_ablation
+    from flows.experiments.ablate import ablate as ablate_project
+    from flows.project.project import Project
+
+    done = ablate_project(
+        Project.open(config),
+        feeds=feeds or (),
+        seeds=seeds,
+        variants=[name.strip() for name in variants.split(",") if name.strip()],
+        epochs=parse_epochs(epochs or ()),
+        folder=folder,
+        processes=processes,
+    )
+    print_ablation(out, done)
+
+
+def bench(
+    preset: Annotated[
+        str | None, typer.Option(help="Measure this preset's network with random weights, instead of the champion.")
+    ] = None,
+    listings: Annotated[int, typer.Option(min=64, help="Number of listings, drawn at random.")] = 512,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of rounds; medians over them are printed.")] = 5,
+    json_file: JsonFile = None,
+    config: Config = None,
+) -> None:
+    """Measures how fast the network runs here: in plain PyTorch, on each engine, and in a worker of `cma tag`.
+
+    Each runs in a process of its own, and they take turns, so that ratios also hold on a busy machine. It takes some
+    minutes.
+    """
+    from flows.cli.printing.experiments import print_bench
+    from flows.experiments.bench import bench as run_bench
+    from flows.project.project import Project
+
+    done = run_bench(Project.open(config), preset_name=preset, listings=listings, rounds=rounds)
+    print_bench(out, done)
+    write_json(json_file, done.to_dict())
+
+
+def parse_epochs(texts: Iterable[str]) -> dict[str, int]:
+    """Epochs by stage, from texts STAGE=N; ConfigurationError where a text is not of this form."""
+    epochs = {}
+    for text in texts:
+        stage, equals, count = text.partition("=")
+        if not (equals and count.isascii() and count.isdigit()):
+            raise ConfigurationError(f"--epochs: {text!r} is not STAGE=N, such as end-to-end=3")
+        epochs[stage] = int(count)
+    return epochs

@@ -1,0 +1,156 @@
+"""Commands about models: train, compile, certify, evaluate, and the registry (`cma models`)."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Literal
+
+import typer
+
+from flows.cli.console import Config, JsonFile, out, prepare_prefect, write_json
+from schemas.errors import UserError
+
+Version = Annotated[str, typer.Argument(help="The model's name, as `cma models` lists it.")]
+
+
+def train(
+    promote: Annotated[bool, typer.Option("--promote", help="Promote the new model even if it is worse.")] = False,
+    config: Config = None,
+) -> None:
+    """Trains a model on the labelled listings and registers it (flow train-cma).
+
+    The first model becomes the champion, which is the model that tags. A later one replaces it if it is not worse on
+    the same held-out listings. An interrupted training resumes when it is run again.
+    """
+    prepare_prefect()
+    from flows import deployments
+    from flows.cli.printing.modelling import print_champion, print_trained
+    from flows.modelling.promotion import promote as promote_model
+    from flows.project.project import Project
+    from flows.project.settings import find_config
+
+    config = find_config(config)
+    done = deployments.train_cma(config)
+    print_trained(out, done)
+    if promote and not done.verdict.promoted:
+        print_champion(out, promote_model(Project.open(config), done.card.version))
+
+
+def compile(config: Config = None) -> None:
+    """Builds the champion's engine and checks it against the reference (flow compile-engine).
+
+    With tag.engine = "auto", an engine that fails the check is replaced by the next of tensorrt, cuda, openvino, torch.
+
+    The model card is written anew, with the results of the engine that tags.
+    """
+    prepare_prefect()
+    from flows import deployments
+    from flows.cli.printing.modelling import print_engines
+    from flows.project.settings import find_config
+
+    built = deployments.compile_engine(find_config(config))
+    print_engines(out, built)
+    if not built[-1].gate.passed:
+        raise UserError(
+            f'the {built[-1].backend} engine failed its gate and will not be used. Set tag.engine to "auto": then the '
+            "best engine that passes tags"
+        )
+
+
+def certify(
+    feeds: Annotated[list[str] | None, typer.Argument(help="Names of feeds (default: all).")] = None,
+    config: Config = None,
+) -> None:
+    """Certifies the champion's tags on the labels of feeds, such as one it was not trained on (flow certify-feeds).
+
+    The model card is written anew.
+    """
+    prepare_prefect()
+    from flows import deployments
+    from flows.cli.printing.modelling import print_certified
+    from flows.project.settings import find_config
+
+    print_certified(out, deployments.certify_feeds(find_config(config), feeds))
+
+
+def evaluate(
+    version: Annotated[
+        str | None, typer.Argument(help="A model, as `cma models` lists it (default: the champion).")
+    ] = None,
+    split: Annotated[
+        Literal["test", "calibration", "validation", "train"],
+        typer.Option(help="Which listings. Only those of test played no part in making the model."),
+    ] = "test",
+    feed: Annotated[str | None, typer.Option(help="Only listings of this feed.")] = None,
+    values: Annotated[bool, typer.Option("--values", help="Also print a table of values for each attribute.")] = False,
+    json_file: JsonFile = None,
+    config: Config = None,
+) -> None:
+    """Measures a model on labelled listings of products that it was not trained on.
+
+    Results are stored in the table evaluations. The whole test split also renews the model card.
+    """
+    from flows.cli.printing.modelling import print_evaluation
+    from flows.modelling.evaluate import evaluate_model
+    from flows.project.project import Project
+
+    done = evaluate_model(Project.open(config), version, split=split, feed=feed)
+    print_evaluation(out, done, values=values)
+    write_json(json_file, done.to_dict())
+
+
+models_app = typer.Typer(help="Lists, shows, promotes and rolls back registered models.")
+
+
+@models_app.callback(invoke_without_command=True)
+def models(context: typer.Context, config: Config = None) -> None:
+    """Lists the registered models."""
+    context.obj = config
+    if context.invoked_subcommand is None:
+        from flows.cli.printing.modelling import print_models
+        from flows.project.project import Project
+
+        print_models(out, Project.open(config).catalog.models())
+
+
+@models_app.command()
+def show(context: typer.Context, version: Version) -> None:
+    """Prints a model's origin, configuration, metrics and promotions, as JSON."""
+    from flows.project.project import Project
+
+    catalog = Project.open(context.obj).catalog
+    row = next((row for row in catalog.models() if row.model_version == version), None)
+    if row is None:
+        raise UserError(f"there is no model {version!r}: `cma models` lists all models")
+    promotions = [made._asdict() for made in catalog.promotions() if made.model_version == version]
+    print(json.dumps({**asdict(row), "promotions": promotions}, indent=1, default=str, ensure_ascii=False))
+
+
+@models_app.command()
+def promote(
+    context: typer.Context,
+    version: Version,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Only compare it with the champion; change nothing.")
+    ] = False,
+) -> None:
+    """Makes a registered model the champion, which is the model that tags. Its files are checked first."""
+    from flows.cli.printing.modelling import print_champion, print_comparison
+    from flows.modelling.promotion import compare_with_champion
+    from flows.modelling.promotion import promote as promote_model
+    from flows.project.project import Project
+
+    project = Project.open(context.obj)
+    if compare:
+        print_comparison(out, compare_with_champion(project, version))
+    else:
+        print_champion(out, promote_model(project, version))
+
+
+@models_app.command()
+def rollback(context: typer.Context) -> None:
+    """Makes the previous champion the champion again. Run twice, it goes two champions back."""
+    from flows.cli.printing.modelling import print_champion
+    from flows.modelling.promotion import roll_back
+    from flows.project.project import Project
+
+    print_champion(out, roll_back(Project.open(context.obj)))

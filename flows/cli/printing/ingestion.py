@@ -1,0 +1,68 @@
+"""Prints what an ingest did, merged shards, and past runs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from rich.console import Console
+
+from flows.cli.printing.tables import new_table
+
+if TYPE_CHECKING:  # a summary's type is not loaded to print it
+    from flows.ingestion.compact import CompactSummary
+    from flows.ingestion.ingest import FeedSummary
+
+_UNKNOWN_SHOWN = 8
+
+
+def print_feeds(out: Console, summaries: list[FeedSummary]) -> None:
+    for feed in summaries:
+        several = f" = {feed.listings} listings" if feed.listings != feed.accepted else ""
+        out.print(
+            f"[bold]feed {feed.feed}[/bold]  {feed.read} rows read = {feed.accepted} accepted{several} "
+            f"({feed.inserted} new, {feed.updated} changed, {feed.unchanged} unchanged) + {feed.rejected} rejected"
+        )
+        for code, count in feed.reasons.items():
+            out.print(f"  rejected: {count} × {code}")
+        if feed.pictures_worked:
+            out.print(f"  pictures: {feed.pictures_worked} fetched or looked into, {feed.pictures_new} new ones stored")
+        for code, count in feed.picture_faults.items():
+            out.print(f"  unusable pictures: {count} × {code}")
+        if feed.without_picture:
+            out.print(f"  {feed.without_picture} listings have no usable picture: their titles alone will tag them")
+        if feed.gone or feed.returned:
+            out.print(f"  {feed.gone} listings are gone from the feed and inactive now; {feed.returned} came back")
+        if feed.unknown_words:
+            words = list(feed.unknown_words.items())
+            shown = ", ".join(f"{word} ({count})" for word, count in words[:_UNKNOWN_SHOWN])
+            more = f" and {len(words) - _UNKNOWN_SHOWN} more" if len(words) > _UNKNOWN_SHOWN else ""
+            out.print(f"  label words that the taxonomy does not know: {shown}{more}", markup=False)
+
+
+def print_compacted(out: Console, done: CompactSummary) -> None:
+    out.print(
+        f"[bold]pictures[/bold]  {done.merged} small shards merged into {done.into}; "
+        f"{done.removed} files removed that nothing had named for a day"
+    )
+
+
+def print_runs(out: Console, frame: pl.DataFrame) -> None:
+    table = new_table("run", "flow", "started (UTC)", "seconds", "state", "summary")
+    for row in frame.iter_rows(named=True):
+        took = f"{(row['finished_at'] - row['started_at']).total_seconds():.1f}" if row["finished_at"] else ""
+        table.add_row(
+            row["run_id"],
+            row["flow"],
+            f"{row['started_at']:%Y-%m-%d %H:%M:%S}",
+            took,
+            row["state"],
+            _brief(row["summary"]),
+        )
+    out.print(table)
+
+
+def _brief(summary: str | None) -> str:
+    values: dict[str, Any] = json.loads(summary or "{}")
+    return ", ".join(f"{key} {value}" for key, value in values.items() if isinstance(value, str | int | float))[:160]

@@ -1,0 +1,78 @@
+"""Commands to start with: demo, sample, init."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.catalogue_commands import print_sql
+from flows.cli.console import out, prepare_prefect
+
+Seed = Annotated[int, typer.Option(help="The same seed generates the same catalogue.")]
+
+
+def demo(
+    folder: Annotated[Path, typer.Option(help="Folder for the sample catalogue and its project.")] = Path("demo"),
+    listings: Annotated[int, typer.Option(min=1000, help="Number of listings in the sample catalogue.")] = 3600,
+    seed: Seed = 7,
+) -> None:
+    """Generates a sample catalogue and runs every step on it: ingest, train, compile, tag, report, SQL.
+
+    At the end, the tags are compared with the ground truth. An interrupted demo resumes when it is run again.
+    """
+    prepare_prefect()
+    from flows import deployments
+    from flows.cli.printing.experiments import print_demo
+    from flows.cli.printing.ingestion import print_feeds
+    from flows.cli.printing.modelling import print_engines, print_trained
+    from flows.cli.printing.tagging import print_report, print_tags
+    from flows.experiments.demo import make_demo, score_demo
+    from flows.project.project import Project
+
+    config, sample = make_demo(folder, listings=listings, seed=seed)
+    out.print(f"[bold]sample catalogue[/bold] {sample.feed}")
+    project = Project.open(config)
+    print_feeds(out, deployments.ingest_catalog(config))
+    if project.catalog.champion() is None:
+        print_trained(out, deployments.train_cma(config))
+    if project.model().choose_engine(project.settings.tag.engine).fallback:
+        print_engines(out, deployments.compile_engine(config))
+    print_tags(out, deployments.tag_catalog(config))
+    report = deployments.noise_report(config)
+    print_demo(out, score_demo(project, sample))
+    question = "select color, style, count(*) as listings from tagged_listings group by all order by 3 desc limit 5"
+    out.print(f'\n[bold]cma sql "{question}"[/bold]')
+    print_sql(project.home, question, "table")
+    print_report(out, report)
+    out.print(f'\nAsk your own: [bold]cma sql --config {config} "select …"[/bold]   (tables: `cma sql --help`)')
+
+
+def sample(
+    folder: Annotated[Path, typer.Argument(help="Folder for listings.csv, images/ and ground_truth.csv.")],
+    listings: Annotated[int, typer.Option(min=1, help="Number of listings.")] = 3600,
+    seed: Seed = 7,
+) -> None:
+    """Generates the sample catalogue only, with its planted faults and the ground truth of both."""
+    from catalog_io.sample.catalogue import make_sample
+    from flows.project.progress import bar
+
+    with bar("render", listings) as advance:
+        made = make_sample(folder, listings=listings, seed=seed, progress=advance)
+    out.print(f"{made.feed}\n{made.ground_truth}")
+
+
+def init(
+    feed: Annotated[
+        str | None,
+        typer.Argument(help="A feed to guess columns and label words from: a file, glob, URI or SQLAlchemy URL."),
+    ] = None,
+    query: Annotated[str | None, typer.Option(help="The SQL that selects the rows, if FEED is a database.")] = None,
+) -> None:
+    """Writes a project to start from into this folder: cma.toml and taxonomy.yaml, both with comments."""
+    from flows.cli.starter import write_starter
+
+    for path in write_starter(Path.cwd(), feed, query):
+        out.print(str(path))
+    out.print(
+        "Read both and correct what was guessed wrong. Then: cma ingest && cma train && cma compile && cma nightly"
+    )
