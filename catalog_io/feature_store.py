@@ -65,7 +65,7 @@ def read_features(path: Path) -> pl.DataFrame:
             raise OSError("a checksum differs")
     except (pl.exceptions.PolarsError, OSError) as fault:
         path.unlink(missing_ok=True)
-        raise UserError(f"{path}: these kept features were damaged, and are removed; run this again") from fault
+        raise UserError(f"{path}: these stored features were damaged and have been removed; run this again") from fault
     return rows.unique("input_hash")
 
 

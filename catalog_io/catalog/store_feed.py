@@ -78,8 +78,8 @@ def _gone(run: Any, feed: str, most_gone: float) -> int:
     gone, active, here = run(_COUNT_GONE).one()
     if active and not here and most_gone < 1:
         raise UserError(
-            f"feed {feed} has no row that can be read, but {active} listings are active; nothing was changed. If it is "
-            f"empty indeed, set feeds.{feed}.most_gone = 1 for one run"
+            f"feed {feed} has no row that can be read, but {active} listings are active; nothing was changed. If it "
+            f"really is empty, set feeds.{feed}.most_gone = 1 for one run"
         )
     if gone > max(FEW, most_gone * active):
         raise UserError(

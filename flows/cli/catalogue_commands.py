@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.cli.console import Config, out, prepare_prefect
+from flows.cli.console import Config, flow_config, out
 
 SqlFormat = Literal["table", "csv", "json", "parquet"]
 
@@ -17,14 +17,13 @@ def nightly(config: Config = None) -> None:
 
     Its cost depends on how much has changed since the last run.
     """
-    prepare_prefect()
+    config = flow_config(config)
     from flows import deployments
     from flows.cli.printing.tagging import print_night
     from flows.nightly import NightFailed
-    from flows.project.settings import find_config
 
     try:
-        print_night(out, deployments.nightly(find_config(config)))
+        print_night(out, deployments.nightly(config))
     except NightFailed as failed:
         print_night(out, failed.night)
         raise
@@ -38,14 +37,13 @@ def ingest(
 
     A bad row does not stop it: the row is rejected, and the table rejections has the reasons.
     """
-    prepare_prefect()
+    config = flow_config(config)
     from flows import deployments
     from flows.cli.printing.ingestion import print_feeds
     from flows.ingestion.ingest import FeedsFailed
-    from flows.project.settings import find_config
 
     try:
-        print_feeds(out, deployments.ingest_catalog(find_config(config), feeds))
+        print_feeds(out, deployments.ingest_catalog(config, feeds))
     except FeedsFailed as failed:
         print_feeds(out, failed.summaries)
         raise
@@ -53,22 +51,20 @@ def ingest(
 
 def tag(config: Config = None) -> None:
     """Tags new and changed listings and publishes the snapshot for analysts (flow tag-catalog)."""
-    prepare_prefect()
+    config = flow_config(config)
     from flows import deployments
     from flows.cli.printing.tagging import print_tags
-    from flows.project.settings import find_config
 
-    print_tags(out, deployments.tag_catalog(find_config(config)))
+    print_tags(out, deployments.tag_catalog(config))
 
 
 def report(config: Config = None) -> None:
     """Writes the report of noisy listings among the published tags (flow noise-report)."""
-    prepare_prefect()
+    config = flow_config(config)
     from flows import deployments
     from flows.cli.printing.tagging import print_report
-    from flows.project.settings import find_config
 
-    print_report(out, deployments.noise_report(find_config(config)))
+    print_report(out, deployments.noise_report(config))
 
 
 def sql(

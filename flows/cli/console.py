@@ -28,6 +28,15 @@ def write_json(path: Path | None, results: object) -> None:
         out.print(f"  {path}")
 
 
+def flow_config(given: Path | None) -> Path:
+    """The project file that a flow is to read; also prepares Prefect. Call it before flows.deployments is imported."""
+    from flows.project.settings import find_config
+
+    config = find_config(given)
+    prepare_prefect()
+    return config
+
+
 def prepare_prefect() -> None:
     """Sets Prefect's environment; call it before flows.deployments is imported.
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.cli.console import Config, JsonFile, out, prepare_prefect, write_json
+from flows.cli.console import Config, JsonFile, flow_config, out, write_json
 from schemas.errors import UserError
 
 Version = Annotated[str, typer.Argument(help="The model's name, as `cma models` lists it.")]
@@ -21,14 +21,12 @@ def train(
     The first model becomes the champion, which is the model that tags. A later one replaces it if it is not worse on
     the same held-out listings. An interrupted training resumes when it is run again.
     """
-    prepare_prefect()
+    config = flow_config(config)
     from flows import deployments
     from flows.cli.printing.modelling import print_champion, print_trained
     from flows.modelling.promotion import promote as promote_model
     from flows.project.project import Project
-    from flows.project.settings import find_config
 
-    config = find_config(config)
     done = deployments.train_cma(config)
     print_trained(out, done)
     if promote and not done.verdict.promoted:
@@ -42,12 +40,11 @@ def compile(config: Config = None) -> None:
 
     The model card is written anew, with the results of the engine that tags.
     """
-    prepare_prefect()
+    config = flow_config(config)
     from flows import deployments
     from flows.cli.printing.modelling import print_engines
-    from flows.project.settings import find_config
 
-    built = deployments.compile_engine(find_config(config))
+    built = deployments.compile_engine(config)
     print_engines(out, built)
     if not built[-1].gate.passed:
         raise UserError(
@@ -64,12 +61,11 @@ def certify(
 
     The model card is written anew.
     """
-    prepare_prefect()
+    config = flow_config(config)
     from flows import deployments
     from flows.cli.printing.modelling import print_certified
-    from flows.project.settings import find_config
 
-    print_certified(out, deployments.certify_feeds(find_config(config), feeds))
+    print_certified(out, deployments.certify_feeds(config, feeds))
 
 
 def evaluate(

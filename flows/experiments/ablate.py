@@ -86,8 +86,8 @@ def _chosen(names: Collection[str]) -> tuple[str, ...]:
             variant_of(name)
         except KeyError:
             raise ConfigurationError(
-                f"--variants: there is no variant {name!r}; there are {', '.join(VARIANTS)}, and OPTION=NUMBER (or "
-                f"several, joined by +; or VARIANT+OPTION=NUMBER) of {', '.join(OPTIONS)}"
+                f"--variants: there is no variant {name!r}; there are {', '.join(VARIANTS)}. To change options of "
+                f"a variant, write VARIANT+OPTION=NUMBER; options are {', '.join(OPTIONS)}"
             ) from None
     wanted = dict.fromkeys(names or VARIANTS)
     return (*(name for name in VARIANTS if name in wanted), *(name for name in wanted if name not in VARIANTS))

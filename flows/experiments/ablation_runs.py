@@ -78,8 +78,8 @@ def train_missing(recipe: Recipe, names: Sequence[str], seeds: Sequence[int], *,
                         running |= {pool.submit(_variant, recipe, name, seed, told): None for name in missing[seed]}
         except BrokenProcessPool as error:
             raise UserError(
-                "a process that trained a variant was killed, perhaps for want of memory: run this again, with "
-                "--processes 1 if need be; it goes on where it was"
+                "a process that trained a variant was killed, perhaps because memory ran out: run this again, and it "
+                "resumes; --processes 1 needs the least memory"
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)  # after an error, what is under way is finished and kept

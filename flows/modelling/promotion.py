@@ -85,7 +85,7 @@ def compare_with_champion(project: Project, version: str) -> Comparison:
     product never changes its split. NotComparable where the models or the labels do not fit together."""
     champion = project.catalog.champion()
     if champion is None or champion.model_version == version:
-        raise UserError(f"there is no champion beside {version} to compare it with: `cma models` lists all models")
+        raise UserError(f"there is no other champion to compare {version} with: `cma models` lists all models")
     model = project.model(version)
     card = model.card
     if _classes(card.taxonomy) != _classes(project.taxonomy):

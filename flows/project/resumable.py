@@ -24,7 +24,7 @@ def resumable(parent: Path, *identity: str, what: str) -> Iterator[Path]:
     try:
         lock.acquire()
     except filelock.Timeout as fault:
-        raise UserError(f"another {what} is under way ({lock.lock_file} is held): wait until it has ended") from fault
+        raise UserError(f"another {what} is running and holds {lock.lock_file}: wait until it has ended") from fault
     with lock:
         folder = parent / f".unfinished-{name}"
         for other in parent.glob(".unfinished-*"):

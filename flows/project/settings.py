@@ -112,7 +112,7 @@ class Settings(BaseSettings):
             return feeds
         for name, feed in feeds.items():
             if isinstance(feed, dict) and "name" in feed:
-                raise ConfigurationError(f"feeds.{name}.name: a feed's name is its section's; take this setting out")
+                raise ConfigurationError(f"feeds.{name}.name: a feed is named by its section; remove this setting")
         return {name: {**feed, "name": name} if isinstance(feed, dict) else feed for name, feed in feeds.items()}
 
     @field_validator("feeds")
@@ -141,8 +141,8 @@ def find_config(given: Path | None) -> Path:
     path = given or Path(os.environ.get("CMA_CONFIG", CONFIG_NAME))
     if not path.is_file():
         raise ConfigurationError(
-            f"there is no {path}: write one with `cma init`, name one with --config or CMA_CONFIG, or run `cma demo` "
-            "to see everything at work on a sample catalogue"
+            f"there is no {path}: create one with `cma init`, name one with --config or CMA_CONFIG, or run `cma demo` "
+            "to see every step on a sample catalogue"
         )
     return path.resolve()
 

@@ -19,7 +19,7 @@ def candidates(name: EngineName) -> tuple[EngineName, ...]:
     card, where there is one, then OpenVINO, then the reference. ConfigurationError where an engine that is asked for
     by name cannot run here."""
     if name in _ON_A_CARD and (missing := _ON_A_CARD[name]()):
-        raise ConfigurationError(f"tag.engine: {missing}; or set tag.engine to auto, openvino or torch")
+        raise ConfigurationError(f"tag.engine: {missing}. Or set tag.engine to auto, openvino or torch")
     if name != "auto":
         return (name,)
     return *(backend for backend, trouble in _ON_A_CARD.items() if trouble() is None), "openvino", "torch"

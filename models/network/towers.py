@@ -66,9 +66,13 @@ class ClipBackbone(nn.Module):
         text = clip.text
         readable = isinstance(text, TextTransformer) and text.pool_type in _POOLS
         if not readable or text.cls_emb is not None or text.use_pad_mask:
-            raise ConfigurationError(f"the text tower {type(clip.text).__name__} gives no token embeddings")
+            raise ConfigurationError(
+                f"model.backbone: the text tower {type(clip.text).__name__} has no token embeddings"
+            )
         if not isinstance(clip.visual, VisionTransformer | TimmModel):
-            raise ConfigurationError(f"the image tower {type(clip.visual).__name__} gives no patch embeddings")
+            raise ConfigurationError(
+                f"model.backbone: the image tower {type(clip.visual).__name__} has no patch embeddings"
+            )
         self.visual = clip.visual
         self.text = clip.text
         if isinstance(self.visual, VisionTransformer):
@@ -199,6 +203,6 @@ def title_tokenizer(name: str) -> open_clip.tokenizer.SimpleTokenizer:
         return cast(open_clip.tokenizer.SimpleTokenizer, open_clip.get_tokenizer(name))
     except (ImportError, OSError) as error:  # SigLIP's come from Hugging Face, through their package
         raise ConfigurationError(
-            f"model.backbone: the tokenizer of {name} could not be had ({error}). Where it needs `transformers`: "
+            f"model.backbone: the tokenizer of {name} could not be loaded ({error}). If it needs `transformers`: "
             "uv pip install transformers sentencepiece"
         ) from error

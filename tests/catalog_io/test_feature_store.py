@@ -84,7 +84,7 @@ def test_a_damaged_file_is_forgotten_and_says_what_to_do(tmp_path: Path) -> None
     assert found(store) == {"b": b"b"}
     path = store.folder / "b.parquet"
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(UserError, match=r"b\.parquet: these kept features were damaged, and are removed; run this"):
+    with pytest.raises(UserError, match=r"b\.parquet: these stored features were damaged and have been removed"):
         read_features(path)
     assert store.index().is_empty() and not path.exists()
 

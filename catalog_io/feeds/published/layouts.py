@@ -33,7 +33,7 @@ def with_layout(feed: FeedSettings) -> FeedSettings:
         raise ConfigurationError(f"feeds.{feed.name}.layout: there is no layout {feed.layout!r}; there are {known}")
     for key in ("query", "delimiter", "image_separator"):
         if getattr(feed, key):
-            raise ConfigurationError(f"feeds.{feed.name}.{key}: the layout {feed.layout} has none; take it out")
+            raise ConfigurationError(f"feeds.{feed.name}.{key}: the layout {feed.layout} has none; remove it")
     return replace(feed, columns={**LAYOUTS[feed.layout].columns, **feed.columns})
 
 

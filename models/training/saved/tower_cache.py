@@ -94,8 +94,8 @@ class FrozenOutputs:
                 os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, and a crash when mapped
         except OSError as error:
             raise UserError(
-                f"{self._folder}: no room for {size / 1e9:.1f} GB of tower outputs ({error.strerror}); free some, or "
-                "set model.cache_gb lower"
+                f"{self._folder}: there is no space for {size / 1e9:.1f} GB of tower outputs ({error.strerror}); free "
+                "some, or lower model.cache_gb"
             ) from error
         return torch.from_file(str(path), shared=True, size=prod(shape), dtype=like.dtype).view(shape)
 

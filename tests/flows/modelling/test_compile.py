@@ -34,6 +34,12 @@ def cma(*command: object) -> tuple[int, str]:
     return done.exit_code, " ".join([*done.output.split(), str(done.exception or "")])
 
 
+def without_prefect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`cma compile` calls the flow as a plain function, in an environment that keeps its Prefect settings."""
+    monkeypatch.setattr("flows.cli.console.prepare_prefect", lambda: None)
+    monkeypatch.setattr(deployments, "compile_engine", deployments.compile_engine.fn)
+
+
 def chosen(config: Path) -> tuple[str, str | None]:
     project = Project.open(config)
     return project.model().choose_engine(project.settings.tag.engine)
@@ -42,7 +48,7 @@ def chosen(config: Path) -> tuple[str, str | None]:
 def test_an_engine_that_fails_its_gate_gives_way(project_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = compiling.build_engine
     monkeypatch.setattr(compiling, "build_engine", lambda *given, **options: Faulty(real(*given, **options)))
-    monkeypatch.setattr(deployments, "compile_engine", deployments.compile_engine.fn)  # without a Prefect server
+    without_prefect(monkeypatch)
     code, said = cma("compile", "--config", project_copy)
     assert code == 0
     refused, passed = said.index("gate refused"), said.index("gate passed: argmax agreement 100.00%")
@@ -57,7 +63,7 @@ def test_an_engine_that_fails_its_gate_gives_way(project_copy: Path, monkeypatch
 def test_a_stale_engine_is_named_and_built_again(
     project_copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(deployments, "compile_engine", deployments.compile_engine.fn)  # without a Prefect server
+    without_prefect(monkeypatch)
     project = Project.open(project_copy)
     built = project.model().engine_card("openvino")
     assert built is not None

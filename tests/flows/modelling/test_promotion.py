@@ -177,6 +177,6 @@ def test_a_model_that_is_not_whole_is_not_promoted(project_copy: Path) -> None:
         promote(project, "twin")
     with pytest.raises(UserError, match="no champion before this one"):
         roll_back(project)
-    with pytest.raises(UserError, match=f"no champion beside {first}"):
+    with pytest.raises(UserError, match=f"no other champion to compare {first} with"):
         compare_with_champion(project, first)
     assert champion(project) == first

@@ -32,7 +32,7 @@ def test_another_training_starts_afresh_and_clears_away(tmp_path: Path) -> None:
 def test_two_trainings_do_not_run_side_by_side(tmp_path: Path) -> None:
     with (
         resumable(tmp_path, "a", what="training"),
-        pytest.raises(UserError, match="another training is under way"),
+        pytest.raises(UserError, match="another training is running"),
         resumable(tmp_path, "b", what="training"),
     ):
         raise AssertionError

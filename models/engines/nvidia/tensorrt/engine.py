@@ -27,7 +27,7 @@ class TensorRtEngine(OnCard):
         content, shapes = plan.read()
         if not builds() and not plan.holds_host_code:
             raise UserError(
-                f"{plan.path} needs all of TensorRT, and here is its lean runtime only: set "
+                f"{plan.path} needs the full TensorRT, but only its lean runtime is installed: set "
                 "tag.tensorrt.version_compatible and run `cma compile`, or install TensorRT"
             )
         super().__init__(plan.identity, shapes)

@@ -58,7 +58,7 @@ class Plan:
                 f"{self.path.with_suffix('.json')} is damaged: build it again with `cma compile`"
             ) from error
         if not intact:
-            raise UserError(f"{self.path} is not the plan that was built: build it again with `cma compile`")
+            raise UserError(f"{self.path} is not the plan that `cma compile` built: build it again with `cma compile`")
         return content, shapes
 
     def is_built(self) -> bool:
