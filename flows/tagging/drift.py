@@ -9,7 +9,7 @@ import polars as pl
 from catalog_io.catalog.drift import newest_confidences, store_drift
 from flows.project.project import Project
 from models.inputs.splits import split_of
-from models.lifecycle.card import ModelCard
+from models.lifecycle.model import Model
 from models.rules.certificates import Certificates
 from models.rules.drift import FEWEST, compare_scores
 
@@ -27,25 +27,25 @@ class FeedDrift:
 
 
 def watch(
-    project: Project, card: ModelCard, certificates: Certificates, feeds: Sequence[str], *, engine: str, run_id: str
+    project: Project, model: Model, certificates: Certificates, feeds: Sequence[str], *, engine: str, run_id: str
 ) -> list[FeedDrift]:
     """Measures the drift of these feeds on the listings that the run tagged (on more of the newest, where it tagged
     few), and stores it in the catalogue."""
-    found = [drift for feed in feeds for drift in _drift_of(project, card, certificates, feed, engine, run_id)]
+    found = [drift for feed in feeds for drift in _drift_of(project, model, certificates, feed, engine, run_id)]
     if found:
         rows = pl.DataFrame([asdict(drift) for drift in found])
-        keys = {"model_version": card.version, "engine": engine, "run_id": run_id}
+        keys = {"model_version": model.version, "engine": engine, "run_id": run_id}
         store_drift(project.home, rows.with_columns(**{name: pl.lit(value) for name, value in keys.items()}))
     return found
 
 
 def _drift_of(
-    project: Project, card: ModelCard, certificates: Certificates, feed: str, engine: str, run_id: str
+    project: Project, model: Model, certificates: Certificates, feed: str, engine: str, run_id: str
 ) -> Iterator[FeedDrift]:
     newest = newest_confidences(
-        project.home, feed=feed, model_version=card.version, engine=engine, certificate=certificates.id(feed)
+        project.home, feed=feed, model_version=model.version, engine=engine, certificate=certificates.id(feed)
     )
-    if feed in card.feeds:  # on its training listings the model is more confident than on new ones
+    if feed in model.card.feeds:  # on its training listings the model is more confident than on new ones
         splits = [given or split_of(feed, product) for product, given in newest["product_id", "split"].iter_rows()]
         newest = newest.filter(~(np.isin(splits, ("train", "validation")) & newest["labelled"].to_numpy()))
     for attribute, calibration in certificates.feeds[feed].items():

@@ -72,7 +72,7 @@ def tag(project: Project) -> TagSummary:
             feeds = sorted(untagged["feed"].unique())
             summary.uncertified = _uncertified(certificates, feeds)
             certified = [feed for feed in feeds if feed in certificates.feeds]
-            summary.drift = watch(project, model.card, certificates, certified, engine=engine, run_id=run.run_id)
+            summary.drift = watch(project, model, certificates, certified, engine=engine, run_id=run.run_id)
         summary.snapshot = str(publish(project.home))
         run.summary.update(asdict(summary))
     return summary
