@@ -1,4 +1,4 @@
-"""Stored pictures: Parquet shards, found by the hash of their bytes."""
+"""Stores pictures in Parquet shards, and reads them by the hash of their bytes."""
 
 import uuid
 from collections import defaultdict
@@ -10,7 +10,7 @@ import polars as pl
 from schemas.errors import UserError
 from schemas.files import write_atomically
 
-# Small row groups of sorted hashes: a reader of some pictures skips the others.
+# Hashes are sorted, so a reader of some pictures skips the row groups of the others.
 ROW_GROUP_ROWS = 256
 
 SHARD_BYTES = 64_000_000
@@ -27,7 +27,7 @@ PICTURES = pl.Schema(
 
 
 class PictureShards:
-    """The folder `<home>/pictures`. A shard is never changed; a picture is in one of them."""
+    """The folder `<home>/pictures`. A shard never changes; each picture is in one shard."""
 
     def __init__(self, home: Path) -> None:
         self.folder = Path(home) / "pictures"
@@ -35,7 +35,7 @@ class PictureShards:
     def append(self, rows: Iterable[pl.DataFrame]) -> pl.DataFrame:
         """Writes pictures (image_hash, jpeg, width, height, perceptual_hash) as new shards of about SHARD_BYTES.
 
-        Returns them without jpeg, with `bytes` and `shard`. The caller sees to it that each comes once."""
+        Returns them without jpeg, with `bytes` and `shard`. No picture may come twice."""
         index, waiting, size = [], [pl.DataFrame(schema=PICTURES)], 0
         for frame in rows:
             for part in frame.iter_slices(ROW_GROUP_ROWS):
@@ -55,7 +55,7 @@ class PictureShards:
         return table.with_columns(bytes=pl.col("jpeg").bin.size().cast(pl.Int64), shard=pl.lit(name)).drop("jpeg")
 
     def all_of(self, shard: str) -> pl.DataFrame:
-        """A whole shard."""
+        """All rows of a shard, as PICTURES."""
         return pl.read_parquet(self.folder / shard, glob=False)
 
     def read(self, shard_of: Mapping[str, str]) -> dict[str, bytes]:

@@ -1,6 +1,6 @@
-"""The units of work of the picture step: files of references in, files of shrunk pictures out.
+"""Units of work of the picture step: a file of references in, a file of shrunk pictures out.
 
-A unit is named by its content, so that the results of a run that was killed serve the next one.
+A unit is named by its content, so that a run reuses the results of a killed one.
 """
 
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from catalog_io.pictures.fetching.settings import FetchSettings
 from catalog_io.pictures.work import PICTURE_DONE, PICTURE_WORK, process_pictures
 from schemas.files import write_atomically
 
-UNIT_ROWS = 256  # pictures: some seconds of work
-UNIT_BYTES = 64_000_000  # of embedded pictures
-CONNECTIONS = 16  # of a worker that fetches remote pictures
+UNIT_ROWS = 256  # pictures, which take some seconds
+UNIT_BYTES = 64_000_000  # of embedded pictures in a unit
+CONNECTIONS = 16  # at once, of a worker that fetches remote pictures
 
 
 def write_units(work: pl.DataFrame, folder: Path, picture_size: int) -> Iterator[Path]:
-    """Cuts PICTURE_WORK rows into units below `folder`."""
+    """Writes PICTURE_WORK rows as units into `folder`, and yields their paths."""
     row = 0
     while row < work.height:
         sizes = work["data"].slice(row, UNIT_ROWS).bin.size().fill_null(0).cum_sum()
@@ -29,6 +29,7 @@ def write_units(work: pl.DataFrame, folder: Path, picture_size: int) -> Iterator
 
 
 def write_unit(work: pl.DataFrame, folder: Path, picture_size: int) -> Path:
+    """Writes one unit, unless it exists; its name is the hash of its keys, stamps and picture size."""
     name = blake2b(str(picture_size).encode(), digest_size=16)
     for key, stamp in work.select("key", "stamp").iter_rows():
         name.update(f"\0{key}\0{stamp}".encode())
@@ -37,31 +38,32 @@ def write_unit(work: pl.DataFrame, folder: Path, picture_size: int) -> Path:
 
 
 def done_path(unit: Path) -> Path:
+    """The file of a unit's results (PICTURE_DONE)."""
     return unit.with_name(unit.name.replace(".work.", ".done."))
 
 
-def process_unit(unit: Path, root: str, policy: FetchSettings, picture_size: int) -> int:
-    """Runs in a Dask worker: one unit in, its results out, whole or not at all. Returns its pictures."""
+def process_unit(unit: Path, root: str, fetch: FetchSettings, picture_size: int) -> int:
+    """Processes one unit in a Dask worker and writes its results; returns the number of pictures."""
     work = pl.read_parquet(unit, glob=False)
     remote = "://" in root or work["uri"].str.contains("//", literal=True).any()
     threads = CONNECTIONS if remote else 1
-    done = process_pictures(work, root, policy, short_side=picture_size, threads=threads)
+    done = process_pictures(work, root, fetch, short_side=picture_size, threads=threads)
     write_atomically(done_path(unit), done)
     return work.height
 
 
 def split_unit(unit: Path, picture_size: int) -> list[Path]:
-    """The halves of a unit that kills its workers; none of a single picture."""
+    """Writes the halves of a unit that kills its workers; empty for a unit of one picture."""
     work = pl.read_parquet(unit, glob=False)
     half = work.height // 2
     return [write_unit(part, unit.parent, picture_size) for part in (work[:half], work[half:])] if half else []
 
 
 def give_up(unit: Path) -> None:
-    """Says that a single picture, which kills its workers, is unusable."""
+    """Writes the result of a unit whose one picture kills its workers: the picture is unusable."""
     work = pl.read_parquet(unit, glob=False)
     given_up = work.select("key", "uri", "stamp").with_columns(
-        code=pl.lit("picture_kills_worker"), sentence=pl.lit("a worker process died on this picture, again and again")
+        code=pl.lit("picture_kills_worker"), sentence=pl.lit("worker processes died of this picture repeatedly")
     )
     missing = [pl.lit(None, dtype).alias(name) for name, dtype in PICTURE_DONE.items() if name not in given_up.columns]
     write_atomically(done_path(unit), given_up.with_columns(missing).select(PICTURE_DONE.names()).cast(PICTURE_DONE))

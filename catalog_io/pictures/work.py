@@ -1,4 +1,4 @@
-"""Fetches and shrinks pictures where the data goes through as frames: in a worker, or anywhere else."""
+"""Fetches and shrinks pictures: a frame of references in, a frame of pictures or faults out."""
 
 import warnings
 from collections.abc import Iterable
@@ -13,10 +13,8 @@ from catalog_io.pictures.fetching.settings import FetchSettings
 from schemas.pictures import PictureError
 from schemas.secrets import redacted
 
-__all__ = ["PICTURE_DONE", "PICTURE_WORK", "process_pictures"]
-
 PICTURE_WORK = pl.Schema({"key": pl.String(), "uri": pl.String(), "stamp": pl.String(), "data": pl.Binary()})
-"""`data` null: to be fetched. `stamp`: what is known of the picture, "" if nothing."""
+"""`data`: the embedded picture, null where it is to be fetched. `stamp`: that of the stored picture, or ""."""
 
 PICTURE_DONE = pl.Schema(
     {
@@ -35,15 +33,15 @@ PICTURE_DONE = pl.Schema(
 
 
 def process_pictures(
-    work: pl.DataFrame, root: str, policy: FetchSettings, *, short_side: int, threads: int = 1
+    work: pl.DataFrame, root: str, fetch: FetchSettings, *, short_side: int, threads: int = 1
 ) -> pl.DataFrame:
     """PICTURE_WORK → PICTURE_DONE: one row out for each row in, in the same order.
 
-    Unusable: code and sentence, image_hash null. Unchanged since its stamp: image_hash and code both null.
-    A stamp comes out "" where fetching failed. URIs and sentences come out without secrets.
+    An unusable picture has code and sentence, and a null image_hash; one that is unchanged since its stamp has neither
+    image_hash nor code. The stamp is "" where fetching failed. URIs and sentences are free of secrets.
     """
     _silence_pillow()
-    with PictureRoot(root, policy) as pictures:
+    with PictureRoot(root, fetch) as pictures:
 
         def one(row: tuple[str, str, str, bytes | None]) -> tuple[Any, ...]:
             return _processed(pictures, short_side, *row)
@@ -76,9 +74,9 @@ def _processed(
 
 
 def _silence_pillow() -> None:
-    """Damaged EXIF blocks and the like, which `shrink` copes with.
+    """Ignores Pillow's warnings of damaged EXIF blocks and the like, which `shrink` handles.
 
-    Filters are global to the process, so this one is put there for good: taking it away at the end, as
-    `warnings.catch_warnings` does, would be wrong for the other threads of a worker.
+    Filters are global to the process, and `warnings.catch_warnings` would remove this one for other threads of the
+    worker, so it stays.
     """
     warnings.filterwarnings("ignore", module=r"PIL\.")

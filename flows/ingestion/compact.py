@@ -1,4 +1,4 @@
-"""Housekeeping of the stored pictures."""
+"""Merges small picture shards and removes files that are no longer used."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ from catalog_io.catalog.compaction import compact as merge
 from catalog_io.catalog.snapshot import SNAPSHOT, publish
 from flows.project.project import Project
 
-FEWEST = 16  # small shards that make a nightly merge worth its while
+FEWEST = 16  # small shards from which a nightly merge is worth its time
 
 
 @dataclass(frozen=True)
 class CompactSummary:
-    """Small shards merged, the shards they became, and old files removed."""
+    """Numbers of small shards merged, of shards written for them, and of old files removed."""
 
     merged: int
     into: int
@@ -19,10 +19,10 @@ class CompactSummary:
 
 
 def compact(project: Project, *, fewest: int = 2) -> CompactSummary:
-    """Merges small shards of many ingests, and removes files that nothing has named for a day."""
+    """Merges small shards of many ingests (from `fewest` on), and removes files that have been unused for a day."""
     with project.run("compact-pictures") as run:
         done = merge(project.catalog, project.shards, fewest=fewest)
         if done.merged and (project.home / SNAPSHOT).exists():
-            publish(project.home)  # readers of the snapshot look in the new shards from now on
+            publish(project.home)  # the snapshot must name the new shards
         run.summary.update(done._asdict())
     return CompactSummary(*done)

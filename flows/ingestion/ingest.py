@@ -1,6 +1,7 @@
-"""Feeds into the catalogue: read, validate, settle, shrink pictures, store. Unchanged rows cost a read and a join.
+"""Ingests feeds: reads, validates and deduplicates rows, shrinks new pictures, and stores all in one transaction.
 
-Until the one transaction at the end, everything is in `Staging`: a feed whose file is wrong changes nothing.
+Until that transaction everything is in `Staging`, so a feed that cannot be read changes nothing. An unchanged row
+costs a read and a join.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,8 +25,10 @@ from schemas.validation import split_valid
 
 @dataclass
 class FeedSummary:
-    """Rows of one feed: `read` = `accepted` + `rejected`. The accepted are `listings` listings (several rows may be
-    pictures of one), each of them `unchanged`, `inserted` or `updated`."""
+    """Counts of one feed: rows `read` = `accepted` + `rejected`; `listings` = `unchanged` + `inserted` + `updated`.
+
+    Several accepted rows may be pictures of one listing.
+    """
 
     feed: str
     read: int = 0
@@ -35,18 +38,18 @@ class FeedSummary:
     unchanged: int = 0
     inserted: int = 0
     updated: int = 0
-    returned: int = 0  # were inactive, and are there again
-    gone: int = 0  # are inactive now
-    pictures_worked: int = 0  # references that were looked into: new, changed, or due
-    pictures_new: int = 0  # stored that no listing had before
-    without_picture: int = 0  # listings that their title alone will tag
-    reasons: dict[str, int] = field(default_factory=dict)  # of rejected rows, by code
-    picture_faults: dict[str, int] = field(default_factory=dict)  # of pictures that cannot be used, by code
+    returned: int = 0  # inactive listings that are in the feed again
+    gone: int = 0  # listings that became inactive
+    pictures_worked: int = 0  # references processed: new, changed, or due for a check
+    pictures_new: int = 0  # pictures stored for the first time
+    without_picture: int = 0  # listings that only their title can tag
+    reasons: dict[str, int] = field(default_factory=dict)  # rejected rows by code
+    picture_faults: dict[str, int] = field(default_factory=dict)  # unusable pictures by code
     unknown_words: dict[str, int] = field(default_factory=dict)
 
 
 class FeedsFailed(UserError):
-    """Some feeds could not be ingested, and changed nothing; `summaries` are of the others, which were."""
+    """Some feeds could not be ingested, and changed nothing. `summaries` are those of the other feeds."""
 
     def __init__(self, faults: list[UserError], summaries: list[FeedSummary]) -> None:
         super().__init__("\n".join(map(str, faults)))
@@ -54,8 +57,10 @@ class FeedsFailed(UserError):
 
 
 def ingest(project: Project, feeds: Iterable[str] = ()) -> list[FeedSummary]:
-    """Reads the named feeds (all, where none is named). One whose file is wrong does not keep the others out:
-    FeedsFailed is raised when they have been read."""
+    """Ingests the named feeds (all, where none is named), each in a transaction of its own.
+
+    FeedsFailed is raised after the last one where some could not be read; ConfigurationError at once.
+    """
     names = list(feeds) or list(project.settings.feeds)
     if not names:
         raise ConfigurationError(f"{project.config} has no [feeds.…] to ingest: add one (see `cma init --help`)")
@@ -118,7 +123,7 @@ def _ingest_feed(project: Project, name: str, run_id: str) -> FeedSummary:
 
 
 def _read(project: Project, name: str, staging: Staging, summary: FeedSummary) -> list[Path]:
-    """Reads and checks all rows into the staging; units of the embedded pictures that are new."""
+    """Reads and validates all rows into the staging; returns the units of new embedded pictures."""
     feed, size = project.settings.feeds[name], project.settings.ingest.picture_size
     units: list[Path] = []
     with bar(f"read {name}", None) as advance:
@@ -135,7 +140,7 @@ def _read(project: Project, name: str, staging: Staging, summary: FeedSummary) -
 
 
 def _pictures(new: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """The pictures of finished units that are to be stored: `new` has image_hash and file."""
+    """The pictures to store, from files of results; `new` has image_hash and file."""
     for (file,), wanted in new.sort("file").group_by("file", maintain_order=True):
         done = pl.read_parquet(str(file), glob=False)
         yield done.join(wanted, on="image_hash", how="semi").unique("image_hash", maintain_order=True)

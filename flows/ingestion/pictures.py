@@ -1,4 +1,4 @@
-"""The picture step of an ingest: what is new or changed goes to Dask workers, which fetch and shrink it."""
+"""The picture step of an ingest: Dask workers fetch and shrink the pictures that are new or changed."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -26,18 +26,18 @@ BATCH_ROWS = 65_536
 
 
 def write_reference_units(known: Path, root: PictureRoot, folder: Path, settings: IngestSettings) -> Iterator[Path]:
-    """Units of the references (`Catalog.write_references`) that are new, changed, or due to be asked again."""
+    """Units of the references (file of `Catalog.write_references`) that are new, changed, or due for a check."""
     for batch in pq.ParquetFile(known).iter_batches(BATCH_ROWS):
         yield from write_units(_due(pl.DataFrame(batch), root, settings), folder, settings.picture_size)
 
 
 def _due(references: pl.DataFrame, root: PictureRoot, settings: IngestSettings) -> pl.DataFrame:
-    """PICTURE_WORK rows. A local file is looked at; a server is asked every `recheck_days`, sooner after a failure."""
+    """PICTURE_WORK rows: local files whose stamp changed, and remote pictures after `recheck_days` or a failure."""
     old = now() - timedelta(days=settings.recheck_days)
     due = []
     for row in references.iter_rows(named=True):
         usable = row["image_hash"] is not None and row["picture_size"] == settings.picture_size
-        # Only what is stored as it should be may stay as it is.
+        # A stamp lets the server answer "unchanged", which is right only for a picture stored in this size.
         stamp = row["stamp"] if usable and row["stamp"] else ""
         if row["picture_size"] is not None and (usable or row["code"] is not None):
             here = root.stamp(row["uri"])
@@ -52,14 +52,13 @@ def _due(references: pl.DataFrame, root: PictureRoot, settings: IngestSettings) 
 def work_units(
     units: Iterable[Path], root: str, fetch: FetchSettings, settings: IngestSettings, *, feed: str
 ) -> tuple[list[Path], int]:
-    """Works the units off, those that a killed run has finished excepted; returns the files of results, and of how
-    many references they are."""
+    """Processes the units that have no results yet; returns the files of results and the number of references."""
     done = {unit: done_path(unit) for unit in units}
     rows = {unit: pq.read_metadata(unit).num_rows for unit in done}
     todo = [unit for unit, result in done.items() if not result.exists()]
     if not todo:
         return list(done.values()), sum(rows.values())
-    from distributed import KilledWorker, as_completed  # takes a second, which a night without news need not spend
+    from distributed import KilledWorker, as_completed  # takes a second, which a run without new pictures saves
 
     workers, total = settings.workers or cores(), sum(rows[unit] for unit in todo)
     with bar(f"pictures of {feed}", total) as advance, dask_client(settings.dask, workers) as client:
@@ -84,7 +83,7 @@ def work_units(
                     working.update([submit(half) for half in halves if not done_path(half).exists()])
                 else:
                     suspects.append(unit)
-        for unit in suspects:  # each by itself: Dask blames all that waited for a worker that died
+        for unit in suspects:  # one at a time, since Dask blames every task that waited for a worker that died
             try:
                 advance(submit(unit).result())
             except KilledWorker:

@@ -1,4 +1,4 @@
-"""The segments of a JPEG file: which of them the picture needs, and which only came along."""
+"""Parses the segments of a JPEG file, and separates those that the picture needs from metadata."""
 
 import re
 import struct
@@ -7,33 +7,29 @@ from typing import NamedTuple
 
 from schemas.pictures import PictureError
 
-__all__ = ["orientation"]
-_TAG, _SHORT, _LONG = 0x0112, 3, 4
-
-__all__ = ["JpegParts", "alone", "parts", "passes"]
-
+_ORIENTATION_TAG, _SHORT, _LONG = 0x0112, 3, 4  # of EXIF
 _END, _SCAN = 0xD9, 0xDA
 _FIRST_APP, _EXIF_APP, _ADOBE_APP, _LAST_APP, _COMMENT = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
 _TABLES = {0xC4, 0xCC, 0xDB, 0xDC, 0xDD}
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _COMMON_FRAMES = {0xC0, 0xC2}  # baseline and progressive: what every browser and decoder reads
 _WITH_LENGTH = {*_TABLES, *_FRAMES, _SCAN, *range(_FIRST_APP, _LAST_APP + 1), _COMMENT}
-# The next marker, with what readers skip before it. Possessive: takes time in proportion to what it reads.
+# The next marker, and the bytes before it that readers skip. Possessive quantifiers keep the time linear.
 _MARKER = re.compile(rb"[^\xff]*+(?:\xff++\x00[^\xff]*+)*+\xff++([^\x00])", re.DOTALL)
-# Inside a scan, 0xFF stands for itself before 0, and before a restart.
+# Inside a scan, 0xFF before 0 is a data byte, and before D0 to D7 a restart marker.
 _AFTER_SCAN = re.compile(rb"\xff(?=[^\x00\xd0-\xd7\xff])")
-_MOST_SEGMENTS = 10_000
+_MOST_SEGMENTS = 10_000  # a picture has some tens
 
 
 class JpegParts(NamedTuple):
-    """`plain` decodes to the same pixels as the file; `exif` is the first EXIF block, or empty."""
+    """`plain`: a JPEG with the same pixels as the file; `exif`: the file's first EXIF block, or empty."""
 
     plain: bytes
     exif: bytes
 
 
 class _Segment(NamedTuple):
-    """From `begin`, which may be before the marker; its content from `start`, coded data of a scan included."""
+    """One segment: [begin, end) with its marker, [start, end) its content, which for a scan includes the coded data."""
 
     marker: int
     begin: int
@@ -41,8 +37,8 @@ class _Segment(NamedTuple):
     end: int
 
 
-def parts(data: bytes) -> JpegParts | None:
-    """The JPEG without the metadata before its first scan; None where there is no scan."""
+def split_metadata(data: bytes) -> JpegParts | None:
+    """The JPEG without the metadata before its first scan, and its EXIF block; None where it has no scan."""
     kept, exif = [b"\xff\xd8"], b""
     for segment in _segments(data):
         if segment.marker == _SCAN:
@@ -50,17 +46,17 @@ def parts(data: bytes) -> JpegParts | None:
         if segment.marker == _EXIF_APP and not exif and data[segment.start + 2 : segment.start + 8] == b"Exif\0\0":
             exif = data[segment.start + 8 : segment.end]
         if _is_needed(segment, data):
-            kept.append(_written(segment, data))
+            kept.append(_segment_bytes(segment, data))
     return None
 
 
-def passes(data: bytes) -> int:
-    """How many scans a JPEG has, each of which may go over the whole picture."""
+def count_scans(data: bytes) -> int:
+    """The number of scans of a JPEG; decoding may visit every pixel in each of them."""
     return sum(segment.marker == _SCAN for segment in _segments(data))
 
 
-def alone(data: bytes) -> bytes | None:
-    """The JPEG without any metadata, and without what follows its end; None where it is unusual in any way."""
+def strip_metadata(data: bytes) -> bytes | None:
+    """The JPEG without any metadata or data after its end; None for files that are not plainly well-formed."""
     kept, at, frames = [b"\xff\xd8"], 2, 0
     for segment in _segments(data):
         if data[segment.begin : segment.begin + 1] != b"\xff" or segment.begin != at:
@@ -73,12 +69,12 @@ def alone(data: bytes) -> bytes | None:
         if segment.marker not in _WITH_LENGTH:
             return None
         if segment.marker == _SCAN or _is_needed(segment, data):
-            kept.append(_written(segment, data))
+            kept.append(_segment_bytes(segment, data))
     return None
 
 
 def _segments(data: bytes) -> Iterator[_Segment]:
-    """As libjpeg reads them, to the picture's end; PictureError where there are very many."""
+    """The segments up to the picture's end, as libjpeg reads them; PictureError for more than _MOST_SEGMENTS."""
     at = 2
     for _ in range(_MOST_SEGMENTS):
         if not (match := _MARKER.match(data, at)):
@@ -96,22 +92,25 @@ def _segments(data: bytes) -> Iterator[_Segment]:
         if marker == _END:
             return
         at = end
-    raise PictureError("picture_unreadable", "the file is cut into more pieces than any picture needs")
+    raise PictureError("picture_unreadable", "the file has more pieces than any picture needs")
 
 
 def _is_needed(segment: _Segment, data: bytes) -> bool:
-    """JFIF and Adobe headers say how colours are coded."""
+    """Whether decoding needs the segment; JFIF and Adobe headers define how colours are coded."""
     if segment.marker == _FIRST_APP:
         return data[segment.start + 2 : segment.start + 7] == b"JFIF\0"
     return segment.marker == _ADOBE_APP or segment.marker in _TABLES | _FRAMES
 
 
-def _written(segment: _Segment, data: bytes) -> bytes:
+def _segment_bytes(segment: _Segment, data: bytes) -> bytes:
     return b"\xff" + data[segment.start - 1 : segment.end]
 
 
 def orientation(exif: bytes) -> int:
-    """1 (upright) to 8; 1 where the block is damaged. Other entries are not read: their sizes are anybody's claim."""
+    """The orientation of an EXIF block, 1 (upright) to 8; 1 where the block is damaged.
+
+    No other entry is read, because the sizes that entries claim cannot be trusted.
+    """
     tiff = exif.removeprefix(b"Exif\0\0")
     order = ">" if tiff.startswith(b"MM") else "<"
     try:
@@ -119,7 +118,7 @@ def orientation(exif: bytes) -> int:
         (count,) = struct.unpack_from(f"{order}H", tiff, at)
         for entry in range(at + 2, at + 2 + 12 * count, 12):
             tag, kind = struct.unpack_from(f"{order}HH", tiff, entry)
-            if tag == _TAG and kind in (_SHORT, _LONG):
+            if tag == _ORIENTATION_TAG and kind in (_SHORT, _LONG):
                 (turn,) = struct.unpack_from(order + ("H" if kind == _SHORT else "I"), tiff, entry + 8)
                 return int(turn) if 1 <= turn <= 8 else 1
     except struct.error:

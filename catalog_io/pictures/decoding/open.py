@@ -1,21 +1,19 @@
-"""Opens untrusted picture data so that no parser of its container works without bounds."""
+"""Opens untrusted picture data with bounds on the time and memory that parsing its container takes."""
 
 import io
 
 from PIL import AvifImagePlugin, Image
 
-from catalog_io.pictures.decoding.jpeg import orientation, parts, passes
+from catalog_io.pictures.decoding.jpeg import count_scans, orientation, split_metadata
 from schemas.pictures import PictureError
 
-__all__ = ["FORMATS", "MAX_PIXELS", "opened", "orientation_of", "without_metadata"]
-
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP")
-MAX_PIXELS = 89_478_485  # where Pillow itself begins to warn of a decompression bomb
-# Pillow reads a file chunk by chunk in Python. Pictures need a few reads for each 8 kB; hostile files, one a byte.
+MAX_PIXELS = 89_478_485  # Pillow's own limit, above which it warns of a decompression bomb
+# Pillow reads chunk by chunk. A picture takes a few reads for each 8 kB; a hostile file takes one for each byte.
 _MOST_READS = 500_000
-_MOST_WORK = 4_000_000_000  # pixels × passes of a progressive JPEG; honest ones have 10 passes
+_MOST_WORK = 4_000_000_000  # pixels × scans of a progressive JPEG; ordinary ones have 10 scans
 
-# First bytes of files that are no JPEG, PNG, … but are worth naming.
+# First bytes of formats that are not accepted but named in the error.
 _OTHER_KINDS = {
     b"II*\0": "a TIFF",
     b"MM\0*": "a TIFF",
@@ -28,51 +26,53 @@ _OTHER_KINDS = {
 }
 _HEIC_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"hevc")
 
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # pictures are spread over the cores already
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each core already has a picture of its own
 
 
-class _Reader(io.BytesIO):
+class _BoundedReader(io.BytesIO):
+    """Raises PictureError after _MOST_READS reads."""
+
     _reads = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
         self._reads += 1
         if self._reads > _MOST_READS:
-            raise PictureError("picture_unreadable", "the file is cut into more pieces than any picture needs")
+            raise PictureError("picture_unreadable", "the file has more pieces than any picture needs")
         return super().read(size)
 
 
 def without_metadata(data: bytes) -> tuple[bytes, bytes]:
-    """The data as it is decoded, and the EXIF block that was taken out of it.
+    """A JPEG without its metadata, which is often most of the file, and its EXIF block; other data unchanged.
 
-    Only of JPEGs, where metadata is often most of the file, and comes in the most kinds.
+    PictureError for a JPEG without a scan.
     """
     if not data.startswith(b"\xff\xd8\xff"):
         return data, b""
-    if not (jpeg := parts(data)):
+    if not (jpeg := split_metadata(data)):
         raise PictureError("picture_truncated", "the picture's data is cut off or damaged")
     return jpeg
 
 
-def opened(data: bytes) -> Image.Image:
-    """Not decoded yet. PictureError for what is no picture of the allowed formats."""
+def open_picture(data: bytes) -> Image.Image:
+    """The picture, not decoded yet. PictureError for anything but FORMATS, and for one that is too costly to decode."""
     try:
-        if data.startswith(b"\x89PNG"):  # decoding does not compare a PNG's checksums; verify() does
-            with Image.open(_Reader(data), formats=("PNG",)) as image:
+        if data.startswith(b"\x89PNG"):  # only verify() compares a PNG's checksums
+            with Image.open(_BoundedReader(data), formats=("PNG",)) as image:
                 image.verify()
-        image = Image.open(_Reader(data), formats=FORMATS)
+        image = Image.open(_BoundedReader(data), formats=FORMATS)
     except PictureError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as fault:
         raise PictureError("picture_too_large", str(fault)) from fault
-    except Exception as fault:  # header parsers raise anything, too
-        raise _named(data) from fault
-    if image.format == "JPEG" and (work := image.width * image.height * passes(data)) > _MOST_WORK:
+    except Exception as fault:  # Pillow's parsers of headers raise errors of any kind
+        raise _refusal(data) from fault
+    if image.format == "JPEG" and (work := image.width * image.height * count_scans(data)) > _MOST_WORK:
         raise PictureError("picture_too_large", f"decoding the picture visits {work} pixels; at most {_MOST_WORK} are")
     return image
 
 
 def orientation_of(image: Image.Image) -> int:
-    """By the EXIF data that the decoded `image` still has: 1 (upright) to 8."""
+    """The EXIF orientation of a decoded picture, 1 (upright) to 8."""
     exif = image.info.get("exif", b"")
     if not exif and isinstance(legacy := image.info.get("Raw profile type exif"), str):
         try:
@@ -82,7 +82,8 @@ def orientation_of(image: Image.Image) -> int:
     return orientation(exif) if isinstance(exif, bytes) else 1
 
 
-def _named(data: bytes) -> PictureError:
+def _refusal(data: bytes) -> PictureError:
+    """The error for data that Pillow cannot open, which names the kind of file where it is known."""
     for start, kind in _OTHER_KINDS.items():
         if data.startswith(start):
             return _not_allowed(kind)
@@ -91,8 +92,8 @@ def _named(data: bytes) -> PictureError:
     if data.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8")) or data[8:12] in (b"WEBP", b"avif"):
         return PictureError("picture_truncated", "the picture's data is cut off or damaged")
     head = data[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    kind = "SVG drawing" if b"<svg" in head else "web page" if head.startswith(b"<") else "picture we know"
-    verb = "is not a" if kind == "picture we know" else "is a"
+    kind = "SVG drawing" if b"<svg" in head else "web page" if head.startswith(b"<") else "known picture format"
+    verb = "is not a" if kind == "known picture format" else "is a"
     return PictureError("picture_unreadable", f"the file {verb} {kind}")
 
 

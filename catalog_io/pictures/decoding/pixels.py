@@ -1,9 +1,7 @@
-"""From a decoded picture of any mode to a small upright RGB one, without a second copy of a large one."""
+"""Shrinks and turns decoded pictures of any mode, without a full-size copy of a large one."""
 
 import numpy as np
 from PIL import Image
-
-__all__ = ["shrunk", "upright"]
 
 _BAND_PIXELS = 4_000_000
 _TURNS = {
@@ -17,27 +15,27 @@ _TURNS = {
 }
 
 
-def upright(image: Image.Image, orientation: int) -> Image.Image:
-    """`image` as EXIF's `orientation` means it."""
+def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
+    """The picture turned and mirrored according to its EXIF orientation (1 to 8)."""
     return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 
-def shrunk(image: Image.Image, short_side: int) -> Image.Image:
-    """RGB, transparency on white, the shorter side of at most `short_side` pixels; never larger than before."""
+def shrink_to_rgb(image: Image.Image, short_side: int) -> Image.Image:
+    """The picture in RGB, transparency on white, with a shorter side of at most `short_side` pixels; never enlarged."""
     scale = min(1.0, short_side / min(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    # Whole-numbered averages are fast; the filter afterwards gets twice the pixels that it has to give.
+    # First fast averages over whole pixels, down to twice the size; then the filter.
     factor = max(1, int(min(image.size) / min(size) / 2))
     reduced = _reduced(image, factor)
     if reduced.size == size:
         return reduced
     box = (0, 0, image.width / factor, image.height / factor)
-    # Nearly as true as BICUBIC when shrinking, in two thirds of the time.
+    # Nearly as exact as BICUBIC when shrinking, in two thirds of the time.
     return reduced.resize(size, Image.Resampling.HAMMING, box=box)
 
 
 def _reduced(image: Image.Image, factor: int) -> Image.Image:
-    """In RGB. Colours are converted band by band: whole, the copies of a large picture would be gigabytes."""
+    """The picture in RGB, `factor` times smaller. Works band by band: copies of a whole picture would be gigabytes."""
     rows = max(1, _BAND_PIXELS // image.width // factor) * factor
     if rows >= image.height:
         return _rgb(image).reduce(factor) if factor > 1 else _rgb(image)
@@ -49,7 +47,7 @@ def _reduced(image: Image.Image, factor: int) -> Image.Image:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow's own conversion clips everything above 255
+    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow's own conversion clips at 255
         values = np.asarray(image)
         eight_bits = (values.astype(np.float32) / 257 + 0.5).clip(0, 255).astype(np.uint8)
         if isinstance(hidden := image.info.get("transparency"), int):

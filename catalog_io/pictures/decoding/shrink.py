@@ -1,4 +1,4 @@
-"""One picture from untrusted bytes to a small upright RGB JPEG, or a PictureError that says why not."""
+"""Turns untrusted bytes into a small upright RGB JPEG, or raises PictureError that says why it cannot."""
 
 import contextlib
 import hashlib
@@ -9,9 +9,9 @@ from typing import NamedTuple
 import imagehash
 from PIL import Image
 
-from catalog_io.pictures.decoding.jpeg import alone, orientation
-from catalog_io.pictures.decoding.open import FORMATS, MAX_PIXELS, opened, orientation_of, without_metadata
-from catalog_io.pictures.decoding.pixels import shrunk, upright
+from catalog_io.pictures.decoding.jpeg import orientation, strip_metadata
+from catalog_io.pictures.decoding.open import FORMATS, MAX_PIXELS, open_picture, orientation_of, without_metadata
+from catalog_io.pictures.decoding.pixels import shrink_to_rgb, turn_upright
 from catalog_io.pictures.fetching.fetched import MAX_BYTES, too_many_bytes
 from schemas.pictures import PictureError
 
@@ -21,17 +21,17 @@ MIN_SIDE = 16
 MAX_ASPECT = 20
 JPEG_QUALITY = 90
 
-_MOST_KEPT = 3  # bytes a pixel of a JPEG that is stored as it came
+_MOST_KEPT = 3  # bytes a pixel, up to which a small JPEG keeps its coding
 _HASHED_SIDE = 64
-# Decoders take up to 16 bytes a pixel: of the largest pictures, one at a time in each process.
-_LARGE = 16_000_000
+# Decoders take up to 16 bytes a pixel, so a process decodes its largest pictures one at a time.
+_LARGE = 16_000_000  # pixels
 _one_large = threading.Lock()
 
 
 class Picture(NamedTuple):
-    """`jpeg` is the stored form, `hash` the sha256 of it in hex; width and height in pixels.
+    """A stored picture: `hash` is the SHA-256 of `jpeg` in hex; width and height are in pixels.
 
-    `perceptual_hash`: 16 hex digits (imagehash.phash), few bits of which differ between pictures that look alike.
+    `perceptual_hash`: 16 hex digits (imagehash.phash); pictures that look alike differ in few bits.
     """
 
     hash: str
@@ -44,18 +44,18 @@ class Picture(NamedTuple):
 def shrink(data: bytes, *, short_side: int = 256) -> Picture:
     """Checks and shrinks a picture so that its shorter side has at most `short_side` pixels; never enlarges.
 
-    Upright by its EXIF data, transparency on white, the first frame of an animation. A JPEG that is small and
-    upright keeps its coded data. PictureError otherwise.
+    The result is upright (EXIF), has transparency on white, and is the first frame of an animation. A JPEG that is
+    small and upright keeps its coded data. PictureError says why a picture cannot be used.
     """
     if not data:
         raise PictureError("picture_empty", "the picture has no bytes")
     if len(data) > MAX_BYTES:
         raise too_many_bytes(len(data))
     data, exif = without_metadata(data)
-    with opened(data) as image:
+    with open_picture(data) as image:
         _check_shape(image.width, image.height)
         is_small = image.format == "JPEG" and min(image.size) <= short_side and orientation(exif) == 1
-        if is_small and (kept := _as_it_came(image, data)):
+        if is_small and (kept := _with_its_coding(image, data)):
             return kept
         rgb = _decoded(image, exif, short_side)
     out = io.BytesIO()
@@ -69,24 +69,24 @@ def _decoded(image: Image.Image, exif: bytes, short_side: int) -> Image.Image:
         image.draft(None, (round(image.width * scale), round(image.height * scale)))  # JPEG decodes smaller, faster
         try:
             image.load()
-            rgb = upright(shrunk(image, short_side), orientation(exif) if exif else orientation_of(image))
+            rgb = turn_upright(shrink_to_rgb(image, short_side), orientation(exif) if exif else orientation_of(image))
         except PictureError:
             raise
-        except Exception as fault:  # damaged data makes decoders raise anything: the picture is at fault
+        except Exception as fault:  # decoders raise errors of any kind for damaged data
             raise PictureError("picture_truncated", f"the picture's data is cut off or damaged ({fault})") from fault
         finally:
             image.close()
-    rgb.info = {}  # comments and profiles of the original stay out of the stored form
+    rgb.info = {}  # the stored form has no comments or profiles
     return rgb
 
 
-def _as_it_came(image: Image.Image, data: bytes) -> Picture | None:
-    """The JPEG's own coding; None where it has to be coded anew."""
-    jpeg = alone(data) if image.mode in ("RGB", "L") else None
+def _with_its_coding(image: Image.Image, data: bytes) -> Picture | None:
+    """The JPEG with its own coded data; None where it must be encoded again."""
+    jpeg = strip_metadata(data) if image.mode in ("RGB", "L") else None
     if not jpeg or len(jpeg) > _MOST_KEPT * image.width * image.height:
         return None
     try:
-        return _picture(image.size, jpeg)  # reads all coded data for the perceptual hash: what is damaged fails
+        return _picture(image.size, jpeg)  # the perceptual hash decodes all data, so damage is noticed
     except Exception:
         return None
 
@@ -96,7 +96,7 @@ def _picture(size: tuple[int, int], jpeg: bytes) -> Picture:
 
 
 def _perceptual_hash(jpeg: bytes) -> str:
-    """Of the stored form, whatever it was made from. imagehash looks at 32 × 32 gray pixels: decode few more."""
+    """The hash of the stored form. imagehash uses 32 × 32 gray pixels, so decoding to 64 is enough."""
     with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as image:
         image.draft("L", (_HASHED_SIDE, _HASHED_SIDE))
         return str(imagehash.phash(image))

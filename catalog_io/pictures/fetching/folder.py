@@ -1,4 +1,4 @@
-"""A feed's picture files: read from below its own folder, and from nowhere else."""
+"""Reads pictures from a local folder, and from nowhere outside it."""
 
 import errno
 import os
@@ -9,8 +9,6 @@ from catalog_io.pictures.fetching.fetched import Fetched, too_many_bytes
 from catalog_io.pictures.fetching.references import shown
 from schemas.errors import UserError
 from schemas.pictures import PictureError
-
-__all__ = ["Folder"]
 
 _NO_SUCH_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
@@ -24,14 +22,14 @@ class Folder:
         self._top: Path | None = None
 
     def check(self) -> None:
-        """UserError where there is no such folder."""
+        """Raises UserError where the folder does not exist or may not be read."""
         if not os.path.isdir(self._root):
             raise UserError(f"{self._root}: there is no such folder of pictures; correct the feed's `images`")
         if not os.access(self._root, os.R_OK | os.X_OK):
             raise UserError(f"{self._root}: this user may not read the folder of pictures")
 
     def stamp(self, relative: str) -> str:
-        """Changes when the file does (modification time and size); "" where there is no such file."""
+        """Modification time and size of the file as text; "" where there is no such file."""
         try:
             status = os.stat(os.path.join(self._root, relative))
         except (OSError, ValueError):
@@ -39,10 +37,10 @@ class Folder:
         return _stamp(status) if kinds.S_ISREG(status.st_mode) else ""
 
     def read(self, relative: str, stamp: str = "") -> Fetched | None:
-        """None where the file is unchanged since `stamp`; PictureError for a path that leads out of the folder."""
+        """The picture, or None where it is unchanged since `stamp`; PictureError for a path out of the folder."""
         path = self._inside(relative)
         try:
-            # Not blocking, so that a pipe that nobody writes to does not hold up the feed.
+            # Non-blocking, because opening a pipe would wait for a writer.
             with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
                 status = os.fstat(file.fileno())
                 if not kinds.S_ISREG(status.st_mode):
@@ -51,7 +49,7 @@ class Folder:
                     return None
                 if status.st_size > self._max_bytes:
                     raise too_many_bytes(status.st_size, self._max_bytes)
-                data = file.read(self._max_bytes + 1)  # it may be growing
+                data = file.read(self._max_bytes + 1)  # the file may be growing
         except OSError as fault:
             if fault.errno in _NO_SUCH_FILE:
                 sentence = f"there is no {shown(relative)} in the feed's picture folder"

@@ -1,4 +1,4 @@
-"""Pictures below a folder of an object store, or of anything else that fsspec opens."""
+"""Reads pictures from a folder of an object store, or of any other file system of fsspec."""
 
 import datetime
 from typing import Any
@@ -13,21 +13,19 @@ from schemas.errors import UserError
 from schemas.pictures import PictureError
 from schemas.secrets import redacted
 
-__all__ = ["Store"]
-
-_LONGEST_NAME = 1024  # bytes of a key, in every store we know
-_CONTENT_MARKS = ("ETag", "etag", "md5Hash", "content_md5")
-_TIME_MARKS = ("LastModified", "last_modified", "mtime", "updated", "modified", "created")
+_LONGEST_NAME = 1024  # bytes of a key, in S3, GCS and Azure
+_CONTENT_KEYS = ("ETag", "etag", "md5Hash", "content_md5")
+_TIME_KEYS = ("LastModified", "last_modified", "mtime", "updated", "modified", "created")
 
 
 class Store:
-    """A remote folder of pictures, opened when it is first used with the operator's credentials."""
+    """A remote folder of pictures, opened with the operator's credentials."""
 
-    def __init__(self, root: str, policy: FetchSettings) -> None:
+    def __init__(self, root: str, settings: FetchSettings) -> None:
         self._root = root
-        self._policy = policy
+        self._settings = settings
         try:
-            # A listing that a long-lived worker remembers would hide tomorrow's pictures.
+            # A worker that lives for days must see new pictures, so listings are not cached.
             self._filesystem, path = fsspec.core.url_to_fs(root, use_listings_cache=False)
         except ImportError as fault:
             scheme = root.partition(":")[0]
@@ -37,7 +35,7 @@ class Store:
         self._path = path.rstrip("/")
 
     def check(self) -> None:
-        """UserError where the folder is not there, or may not be listed."""
+        """Raises UserError where the folder does not exist or cannot be reached."""
         try:
             self._call("info", self._path)
         except FileNotFoundError as fault:
@@ -46,7 +44,7 @@ class Store:
             raise UserError(f"{redacted(self._root)}: cannot be reached: {redacted(str(fault))}") from fault
 
     def read(self, relative: str, stamp: str = "") -> Fetched | None:
-        """None where the picture is unchanged since `stamp`."""
+        """The picture, or None where it is unchanged since `stamp`; PictureError says why there is none."""
         name = below(self._path, relative)
         if name is None:
             raise PictureError("picture_outside_root", f"{shown(relative)} lies outside the feed's picture folder")
@@ -63,7 +61,7 @@ class Store:
             raise _not_a_file(relative) from fault
         except PermissionError as fault:
             raise PictureError("picture_unreadable", f"{shown(relative)} may not be read") from fault
-        except TimeoutError as fault:  # fsspec's own is one, too
+        except TimeoutError as fault:  # also fsspec's own FSTimeoutError
             raise PictureError("picture_timeout", f"{shown(relative)} did not come in time") from fault
         except Exception as fault:  # every store has errors of its own
             sentence = f"{shown(relative)} cannot be read: {shown(str(fault))}"
@@ -76,7 +74,7 @@ class Store:
         found = self._stamp(path, info)
         if stamp and stamp == found:
             return None
-        size, most = info.get("size"), self._policy.max_bytes
+        size, most = info.get("size"), self._settings.max_bytes
         if size == 0:
             return Fetched(b"", found)  # stores refuse a range of nothing
         if size is not None and size > most:
@@ -87,20 +85,22 @@ class Store:
         return Fetched(bytes(data), found)
 
     def _stamp(self, path: str, info: dict[str, Any]) -> str:
-        for mark in _CONTENT_MARKS:
-            if info.get(mark):
-                return str(info[mark])
-        for mark in _TIME_MARKS:
-            if value := info.get(mark):
+        for key in _CONTENT_KEYS:
+            if info.get(key):
+                return str(info[key])
+        for key in _TIME_KEYS:
+            if value := info.get(key):
                 time = value.isoformat() if isinstance(value, datetime.datetime) else value
                 return f"{time}-{info.get('size')}"
         return str(self._call("ukey", path))
 
     def _call(self, name: str, path: str, **options: Any) -> Any:
-        """Bounded in time where the file system allows it."""
+        """Calls a method of the file system, with the time limit where the file system has one."""
         filesystem = self._filesystem
         if filesystem.async_impl and hasattr(filesystem, f"_{name}"):
-            return sync(filesystem.loop, getattr(filesystem, f"_{name}"), path, timeout=self._policy.timeout, **options)
+            return sync(
+                filesystem.loop, getattr(filesystem, f"_{name}"), path, timeout=self._settings.timeout, **options
+            )
         return getattr(filesystem, name)(path, **options)
 
 

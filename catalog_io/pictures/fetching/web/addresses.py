@@ -1,4 +1,4 @@
-"""Which machines a feed's rows may make this one connect to: names are looked up, judged and connected to here."""
+"""The address guard: looks up the host of a URL, checks its addresses, and connects to a checked one only."""
 
 import contextlib
 import ipaddress
@@ -15,17 +15,15 @@ import httpcore
 
 from schemas.pictures import PictureError
 
-__all__ = ["AllowedHosts", "CheckedBackend", "Resolver", "look_up", "remaining", "within"]
-
 Resolver = Callable[[str, int], Sequence[str]]
 """All addresses of a host, by preference; OSError where there are none."""
 
 _PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# Public in form, but not to be reached from outside: clouds answer with credentials at some of them.
+# Public in form but reserved; clouds answer with credentials at some of them.
 _SPECIAL = [ipaddress.ip_network(n) for n in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "3fff::/20")]
 _MOST_TRIED = 4
-# Lookups cannot be stopped, only left behind: so many at most, in all threads together.
+# A lookup cannot be stopped. This bounds how many are unfinished, in all threads together.
 _LOOKUPS = threading.BoundedSemaphore(64)
 
 _ends: ContextVar[float] = ContextVar("ends")
@@ -33,7 +31,7 @@ _ends: ContextVar[float] = ContextVar("ends")
 
 @contextlib.contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Everything that this thread does on a CheckedBackend's connections inside has so many seconds in all."""
+    """Sets the deadline of all that this thread does on the connections of a CheckedBackend inside the block."""
     token = _ends.set(time.monotonic() + seconds)
     try:
         yield
@@ -42,7 +40,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def remaining() -> float:
-    """Seconds left of `within`; PictureError where there are none."""
+    """Seconds until the deadline of `within`; PictureError when it is over."""
     left = _ends.get() - time.monotonic()
     if left <= 0:
         raise PictureError("picture_timeout", "the picture did not come in time")
@@ -50,7 +48,7 @@ def remaining() -> float:
 
 
 class AllowedHosts:
-    """Public addresses, and those that the operator has named."""
+    """The rule for addresses: public ones are allowed, and those that the operator has named (`allow_private`)."""
 
     def __init__(self, allow_private: Iterable[str]) -> None:
         self._names: set[str] = set()
@@ -62,7 +60,7 @@ class AllowedHosts:
                 self._names.add(entry.lower().rstrip("."))
 
     def allow(self, host: str, address: str) -> bool:
-        """Whether `host`, which is at `address`, may be connected to."""
+        """Whether a connection to `host` at `address` is allowed."""
         if host.lower().rstrip(".") in self._names:
             return True
         try:
@@ -73,7 +71,7 @@ class AllowedHosts:
 
 
 def _unwrapped(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """The IPv4 address that an IPv6 address stands for, where it does."""
+    """The IPv4 address inside a mapped, 6to4 or NAT64 address; else the address itself."""
     if isinstance(address, ipaddress.IPv6Address):
         if inner := address.ipv4_mapped or address.sixtofour:
             return inner
@@ -91,15 +89,15 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 
 def look_up(host: str, port: int) -> Sequence[str]:
-    """The system's resolver."""
+    """All addresses of the host by the system's resolver, each once."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 class CheckedBackend(httpcore.NetworkBackend):
-    """Connects to public hosts only, at the very address that was judged, so that no second lookup can differ.
+    """Connects to the very address that it has checked, so that no second lookup can differ (DNS rebinding).
 
-    One forbidden address among a host's is enough to refuse it. All time is taken from `within`.
+    One forbidden address among those of a host is enough to refuse it. All time limits come from `within`.
     """
 
     def __init__(self, allowed: AllowedHosts, resolver: Resolver = look_up) -> None:
@@ -115,7 +113,7 @@ class CheckedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """httpcore's hook; `timeout` gives way to what remains of `within`."""
+        """httpcore's hook; the deadline of `within` replaces `timeout`."""
         addresses = self._addresses(host, port)[:_MOST_TRIED]
         for tried, address in enumerate(addresses, start=1):
             left = len(addresses) - tried
@@ -142,6 +140,7 @@ class CheckedBackend(httpcore.NetworkBackend):
 
 
 def _in_time(look: Callable[[], Sequence[str]]) -> Sequence[str]:
+    """The result of a lookup, in a thread that is abandoned at the deadline."""
     too_late = PictureError("picture_timeout", "the host's address did not come in time")
     answers: queue.SimpleQueue[Sequence[str] | Exception] = queue.SimpleQueue()
 
@@ -166,6 +165,8 @@ def _in_time(look: Callable[[], Sequence[str]]) -> Sequence[str]:
 
 
 class _TimedStream(httpcore.NetworkStream):
+    """A stream whose every operation ends at the deadline of `within`."""
+
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
 

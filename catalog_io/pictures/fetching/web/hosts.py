@@ -1,4 +1,4 @@
-"""Hosts that do not answer are left alone for a while: a dead one would cost its timeout for each of its pictures."""
+"""Stops asking hosts that keep failing, since a dead one would cost its timeout for each of its pictures."""
 
 import threading
 import time
@@ -6,14 +6,12 @@ from collections.abc import Callable
 
 from schemas.pictures import PictureError
 
-__all__ = ["HostHealth"]
-
 FAILURES = 8  # in a row
 PAUSE_SECONDS = 600
 
 
 class HostHealth:
-    """Of this process, by host and port. Thread-safe."""
+    """Failures in a row by host and port; after FAILURES, the host is paused for PAUSE_SECONDS. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -22,16 +20,16 @@ class HostHealth:
         self._paused_until: dict[str, float] = {}
 
     def check(self, host: str) -> None:
-        """PictureError while the host is left alone."""
+        """Raises PictureError while the host is paused."""
         with self._lock:
             if self._clock() < self._paused_until.get(host, 0):
                 raise PictureError(
                     "picture_connection_failed",
-                    f"{host} failed {FAILURES} times in a row and is left alone; it is asked again at the next run",
+                    f"{host} failed {FAILURES} times in a row and is not asked any more; the next run asks it again",
                 )
 
     def note(self, host: str, *, answered: bool) -> None:
-        """How a fetch from the host went."""
+        """Records whether the host answered."""
         with self._lock:
             failures = 0 if answered else self._failures.get(host, 0) + 1
             if failures >= FAILURES:
