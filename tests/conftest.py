@@ -9,6 +9,7 @@ from typing import Any
 
 import jaxtyping
 import pytest
+from filelock import FileLock
 
 TENSOR_FILES = [
     *("network.attention", "network.towers", "network.cma_clip", "network.small_convnet", "inputs.preprocessing"),
@@ -17,6 +18,9 @@ TENSOR_FILES = [
 ]
 jaxtyping.install_import_hook([f"models.{name}" for name in TENSOR_FILES], "beartype.beartype")
 
+PARALLEL = "PYTEST_XDIST_WORKER" in os.environ  # pytest -n 2: this process runs some of the files
+if PARALLEL:
+    os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 # Tests start processes. Where nothing keeps compiled Python, each compiles PyTorch anew, longer than its test takes.
@@ -58,6 +62,15 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _temporary_prefect_servers_share_no_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Commands that tests start in two pytest processes would otherwise lock each other's SQLite file."""
+    with pytest.MonkeyPatch.context() as patch:
+        if PARALLEL:
+            patch.setenv("PREFECT_HOME", str(tmp_path_factory.mktemp("prefect")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def picture_workers() -> Iterator[str]:
     """The address of real Dask workers that shrink pictures and tag listings for all tests: starting some takes
@@ -79,8 +92,21 @@ def shared_workers(_no_settings_from_outside: None, monkeypatch: pytest.MonkeyPa
 def trained(tmp_path_factory: pytest.TempPathFactory, picture_workers: str) -> Path:
     """The config of a project whose sample catalogue is ingested, and whose barely trained model is compiled.
 
-    Nothing is tagged yet. Tests copy it (`project_copy`); none changes it.
+    Nothing is tagged yet. Tests copy it (`project_copy`); none changes it. Under `pytest -n 2`, the first process that
+    needs it trains it, and each process has a copy.
     """
+    if not PARALLEL:
+        return _train(tmp_path_factory.mktemp("trained"), picture_workers)
+    shared = tmp_path_factory.getbasetemp().parent / "trained"  # getbasetemp() is this process's own folder
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            built = tmp_path_factory.mktemp("trained")
+            _train(built, picture_workers)
+            shutil.copytree(built, shared)
+    return Path(shutil.copytree(shared, tmp_path_factory.mktemp("copy") / "trained")) / "cma.toml"
+
+
+def _train(folder: Path, picture_workers: str) -> Path:
     from catalog_io.sample.catalogue import make_sample
     from flows.experiments.demo import CONFIG
     from flows.ingestion.ingest import ingest
@@ -88,7 +114,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory, picture_workers: str) -> P
     from flows.modelling.train import train
     from flows.project.project import Project
 
-    folder = tmp_path_factory.mktemp("trained")
     make_sample(folder / "catalogue", listings=LISTINGS, seed=3)
     config = folder / "cma.toml"
     config.write_text(CONFIG.split("epochs")[0] + BARELY_TRAINED, encoding="utf-8")
