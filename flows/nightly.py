@@ -1,4 +1,4 @@
-"""The nightly run: ingest → tag → publish → report, over plain functions."""
+"""The nightly run: ingest, tag, publish, report."""
 
 from dataclasses import asdict, dataclass
 
@@ -11,7 +11,7 @@ from schemas.errors import UserError
 
 
 class NightFailed(UserError):
-    """Some feeds could not be ingested; `night` is what was done with the rest of the catalogue."""
+    """Some feeds could not be ingested. `night` sums up what was done with the others."""
 
     def __init__(self, fault: FeedsFailed, night: "NightlySummary") -> None:
         super().__init__(str(fault))
@@ -26,12 +26,15 @@ class NightlySummary:
 
 
 def nightly(project: Project) -> NightlySummary:
-    """Costs what changed since the last one; `tag` publishes the snapshot that the report is made from."""
+    """Ingests all feeds, tags what changed, publishes the snapshot and writes the report.
+
+    NightFailed at the end, where a feed could not be ingested: the others are tagged all the same.
+    """
     with project.run("nightly") as run:
         failed = None
         try:
             feeds = ingest(project)
-        except FeedsFailed as fault:  # one merchant's broken export is no reason to leave the others untagged
+        except FeedsFailed as fault:  # one merchant's broken export must not stop the others
             failed, feeds = fault, fault.summaries
         compact(project, fewest=FEWEST)
         summary = NightlySummary(feeds, tag(project), report(project))

@@ -14,10 +14,11 @@ if TYPE_CHECKING:  # a summary's type is not loaded to print it
     from flows.ingestion.compact import CompactSummary
     from flows.ingestion.ingest import FeedSummary
 
-_UNKNOWN_SHOWN = 8
+_UNKNOWN_SHOWN = 8  # label words
 
 
 def print_feeds(out: Console, summaries: list[FeedSummary]) -> None:
+    """Prints what became of each feed's rows, pictures, listings and label words."""
     for feed in summaries:
         several = f" = {feed.listings} listings" if feed.listings != feed.accepted else ""
         out.print(
@@ -27,13 +28,13 @@ def print_feeds(out: Console, summaries: list[FeedSummary]) -> None:
         for code, count in feed.reasons.items():
             out.print(f"  rejected: {count} × {code}")
         if feed.pictures_worked:
-            out.print(f"  pictures: {feed.pictures_worked} fetched or looked into, {feed.pictures_new} new ones stored")
+            out.print(f"  pictures: {feed.pictures_worked} fetched or checked, {feed.pictures_new} new ones stored")
         for code, count in feed.picture_faults.items():
             out.print(f"  unusable pictures: {count} × {code}")
         if feed.without_picture:
-            out.print(f"  {feed.without_picture} listings have no usable picture: their titles alone will tag them")
+            out.print(f"  {feed.without_picture} listings have no usable picture and will be tagged from their titles")
         if feed.gone or feed.returned:
-            out.print(f"  {feed.gone} listings are gone from the feed and inactive now; {feed.returned} came back")
+            out.print(f"  {feed.gone} listings are no longer in the feed and now inactive; {feed.returned} came back")
         if feed.unknown_words:
             words = list(feed.unknown_words.items())
             shown = ", ".join(f"{word} ({count})" for word, count in words[:_UNKNOWN_SHOWN])
@@ -44,7 +45,7 @@ def print_feeds(out: Console, summaries: list[FeedSummary]) -> None:
 def print_compacted(out: Console, done: CompactSummary) -> None:
     out.print(
         f"[bold]pictures[/bold]  {done.merged} small shards merged into {done.into}; "
-        f"{done.removed} files removed that nothing had named for a day"
+        f"{done.removed} files removed that were unused for a day"
     )
 
 

@@ -30,13 +30,13 @@ def print_trained(out: Console, done: TrainSummary) -> None:
     if verdict.comparison:
         print_comparison(out, verdict.comparison)
     if verdict.promoted:
-        out.print(f"  it is the champion now: {verdict.reason}; `cma compile` builds its engine")
+        out.print(f"  it is the champion now: {verdict.reason}; run `cma compile` to build its engine")
     else:
         objections = verdict.comparison.objections if verdict.comparison else []
         reason = "for the reasons above" if objections else verdict.reason
         out.print(
             f"  [yellow]{verdict.champion} stays the champion[/yellow]: {reason}\n"
-            f"  to promote it all the same: cma models promote {card.version}"
+            f"  to promote it anyway: cma models promote {card.version}"
         )
 
 
@@ -85,11 +85,11 @@ def print_engines(out: Console, tried: Sequence[EngineCard]) -> None:
 def print_certified(out: Console, done: CertifySummary) -> None:
     out.print(f"[bold]certificates[/bold]  of {done.model_version} on {done.engine}")
     _print_certificates(out, done.certificates, done.feeds)
-    out.print("  the next `cma tag` tags these feeds anew, where their certificates have changed")
+    out.print("  the next `cma tag` tags again the feeds whose certificates have changed")
 
 
 def _print_certificates(out: Console, made: Certificates, feeds: Iterable[str]) -> None:
-    """A line a feed and attribute."""
+    """Prints a line for each feed and attribute: the certified threshold, or why there is none."""
     promise = made.promise
     out.print(
         f"  certified for {promise.target_precision:.0%} precision at {promise.confidence:.0%} confidence, "
@@ -98,7 +98,7 @@ def _print_certificates(out: Console, made: Certificates, feeds: Iterable[str]) 
     for feed in feeds:
         for name, calibration in made.feeds[feed].items():
             found = calibration.certificate
-            worth = f" (worth {found.worth})" if found.worth < found.listings else ""
+            worth = f" (as much evidence as {found.worth} unrelated ones)" if found.worth < found.listings else ""
             labelled = f"{found.listings}{worth}"
             ece = f"ECE {number_text(calibration.ece_before)} → {number_text(calibration.ece_after)}"
             if calibration.certified:
@@ -112,8 +112,10 @@ def _print_certificates(out: Console, made: Certificates, feeds: Iterable[str]) 
 
 def _more_labels(found: Certificate) -> str:
     if found.threshold is not None:
-        return "no value by itself, so set tag.certify to attribute, or label more"
-    return f"some {found.labels_needed} more may do" if found.labels_needed else "more labels alone will not do"
+        return "no single value can be certified: set tag.certify to attribute, or label more"
+    return (
+        f"about {found.labels_needed} more may be enough" if found.labels_needed else "more labels will not be enough"
+    )
 
 
 def _thresholds(calibration: Calibration) -> str:
@@ -126,7 +128,9 @@ def print_evaluation(out: Console, done: Evaluation, *, values: bool = False) ->
     feeds = ", ".join(f"{count} of {feed}" for feed, count in results.feeds.items())
     out.print(f"[bold]model {done.model.version}[/bold]  on {done.engine}; {results.split} split, listings: {feeds}")
     if results.split != "test":
-        out.print(f"  [yellow]the {results.split} split helped to make this model: these figures flatter it[/yellow]")
+        out.print(
+            f"  [yellow]the {results.split} split was used to make this model: these figures are too good[/yellow]"
+        )
     table = new_table("with 95 % intervals", *results.attributes)
     table.add_row("labelled", *(str(found.overall.labelled) for found in results.attributes.values()))
     for metric, heading in METRICS.items():
@@ -183,7 +187,7 @@ def print_models(out: Console, rows: list[ModelRow]) -> None:
             row.parent or "",
             ", ".join(shares),
         )
-    out.print(table if rows else "no models yet: train one with `cma train`")
+    out.print(table if rows else "there are no models yet: train one with `cma train`")
 
 
 def _metric_text(metrics: Mapping[str, float | None], name: str) -> str:

@@ -6,12 +6,13 @@ from rich.table import Column, Table
 
 
 def new_table(*headings: str) -> Table:
-    """Numbers and names stay whole; only the last column gives way to a narrow terminal."""
+    """A table whose last column wraps on a narrow terminal; the others stay whole."""
     columns = [Column(heading, no_wrap=place < len(headings) - 1) for place, heading in enumerate(headings)]
     return Table(*columns)
 
 
 def number_text(value: float | None) -> str:
+    """`0.942`; whole numbers above 1 as `17`; a dash for None and NaN."""
     if value is None:
         return "-"
     return str(int(value)) if float(value).is_integer() and value > 1 else "-" if value != value else f"{value:.3f}"

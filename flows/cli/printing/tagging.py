@@ -20,7 +20,7 @@ def print_tags(out: Console, summary: TagSummary) -> None:
             f"[bold]tags[/bold]  nothing to tag: every listing is tagged by {summary.model_version} ({summary.engine})"
         )
         return
-    kept = f"{summary.from_features} of them from kept features; " if summary.from_features else ""
+    kept = f"{summary.from_features} of them from stored features; " if summary.from_features else ""
     out.print(
         f"[bold]tags[/bold]  {summary.selected} listings selected = {summary.tagged} tagged + "
         f"{summary.rejected} rejected; {summary.accepted_tags} tags accepted, {summary.flags} noise flags\n"
@@ -29,13 +29,15 @@ def print_tags(out: Console, summary: TagSummary) -> None:
     for feed, names in summary.uncertified.items():
         out.print(f"  feed {feed}: {', '.join(names)} not certified, so none of their tags is accepted")
     if summary.provisional_tags:
-        out.print(f"  {summary.provisional_tags} of these would be elsewhere: see the view provisional_tags")
+        out.print(
+            f"  {summary.provisional_tags} of these would be accepted on other feeds: see the view provisional_tags"
+        )
     for drift in summary.drift:
         if drift.drifted:
             out.print(
-                f"  [yellow]feed {drift.feed}: confidences of {drift.attribute} have drifted[/yellow] (KS "
-                f"{drift.statistic:.2f}, p {drift.p_value:.0e}, {drift.listings} listings): label some hundred of its "
-                f"new listings and run `cma certify {drift.feed}`, or train anew"
+                f"  [yellow]feed {drift.feed}: the confidences of {drift.attribute} have drifted[/yellow] (KS "
+                f"{drift.statistic:.2f}, p {drift.p_value:.0e}, {drift.listings} listings): label some hundreds of its "
+                f"new listings and run `cma certify {drift.feed}`, or train again"
             )
 
 
