@@ -16,9 +16,9 @@ from flows.experiments import bench_contender as contender
 from flows.experiments.bench_contender import Setup
 from flows.project.progress import bar
 from flows.project.project import Project, cores
+from models.engines.table import ENGINES, candidates
 from models.experiments.bench import untrained_model
 from models.lifecycle.card import CARD, WEIGHTS
-from models.lifecycle.choice import candidates, device_of
 from models.lifecycle.gate import Gate, compare
 from models.training.presets import preset
 from schemas.errors import UserError
@@ -70,7 +70,7 @@ def bench(project: Project, *, preset_name: str | None = None, listings: int = 5
     best, *others = candidates("auto")
     compiled = [*reversed(others[:-1]), best]  # all but torch
     engines = {kind: kind for kind in ("naive", "torch", *compiled)} | {"worker": best}
-    devices = {kind: device_of(engine) for kind, engine in engines.items()}
+    devices = {kind: ENGINES[engine].device if engine in ENGINES else "cpu" for kind, engine in engines.items()}
     with TemporaryDirectory(prefix="cma-bench-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         parts = write_partitions(frame, project.shards, folder, rows_per_partition=4 * FEWEST)

@@ -17,9 +17,9 @@ from flows.tagging.units import AT_ONCE
 from models.engines.features import encode
 from models.engines.interface import EngineIdentity, InferenceEngine, Predictions
 from models.engines.machine import keep_freed_memory, use_threads
-from models.engines.nvidia.tensorrt.presence import Options
+from models.engines.nvidia.tensorrt.presence import TensorRtSettings
+from models.engines.table import ENGINES, REFERENCE
 from models.experiments.bench import MatrixProduct, NaiveEngine, work_of
-from models.lifecycle.build_engine import build_engine, open_built_engine
 from models.lifecycle.model import Model
 from models.lifecycle.tagger import Tagger
 from schemas.files import write_atomically
@@ -105,10 +105,10 @@ class Contender:
 def _engine(setup: Setup, name: str, model: Model) -> InferenceEngine:
     if name == "naive":
         return NaiveEngine(model.network)
-    if name == "torch":
+    if name == REFERENCE:
         return model.reference_engine()
     built = EngineIdentity(**json.loads(_built(setup, name).read_text(encoding="utf-8")))
-    return open_built_engine(model, built, threads=setup.threads)
+    return ENGINES[name].load().open(model, built, threads=setup.threads)
 
 
 def _built(setup: Setup, backend: str) -> Path:
@@ -125,7 +125,8 @@ def ready() -> None:
 
 def build(setup: Setup, backend: str) -> None:
     """What `cma compile` does, without the gate."""
-    engine = build_engine(Model.open(setup.model), backend, threads=setup.threads, options=Options())
+    model, settings = Model.open(setup.model), TensorRtSettings()
+    engine = ENGINES[backend].load().build(model, threads=setup.threads, tensorrt=settings)
     _built(setup, backend).write_text(json.dumps(engine.identity.to_dict()), encoding="utf-8")
 
 

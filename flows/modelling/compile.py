@@ -6,8 +6,7 @@ from flows.modelling.certify import promise_of
 from flows.modelling.evaluate import evaluate_model
 from flows.modelling.labelled import held_out
 from flows.project.project import Project, cores
-from models.engines.nvidia.tensorrt.presence import Options
-from models.lifecycle.choice import candidates
+from models.engines.table import candidates
 from models.lifecycle.compile import compile_engine
 from models.lifecycle.engine_card import EngineCard
 
@@ -27,7 +26,7 @@ def compile_champion(project: Project) -> list[EngineCard]:
                     **splits,
                     promise=promise_of(project),
                     threads=cores(),
-                    tensorrt=Options(**project.settings.tag.tensorrt.model_dump()),
+                    tensorrt=project.settings.tag.tensorrt,
                 )
             )
             if tried[-1].gate.passed:

@@ -7,11 +7,11 @@ from hashlib import sha256
 from flows.modelling.labelled import labelled_listings
 from flows.project.project import Project, cores
 from flows.reports.model_card import CardFiles, write_model_card
+from models.engines.table import EngineName
 from models.evaluation.evaluate import evaluate_predictions
 from models.evaluation.results import Results
 from models.inputs.listings import Listings
 from models.inputs.splits import Split
-from models.lifecycle.engine_card import EngineName
 from models.lifecycle.model import Model
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy

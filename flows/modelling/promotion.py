@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from flows.modelling.labelled import labelled_listings
 from flows.project.project import Project, cores
 from models.engines.machine import best_device
+from models.engines.table import candidates
 from models.evaluation.comparison import Answers, Comparison, compare
 from models.inputs.examples import Examples
 from models.inputs.listings import Listings
-from models.lifecycle.choice import candidates
 from models.lifecycle.model import Model
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy

@@ -5,7 +5,7 @@ import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -13,6 +13,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from catalog_io.feeds.settings import FeedSettings
 from catalog_io.pictures.fetching.settings import FetchSettings
+from models.engines.nvidia.tensorrt.presence import TensorRtSettings
+from models.engines.table import EngineName
 from schemas.errors import ConfigurationError
 from schemas.secrets import redacted
 
@@ -57,19 +59,6 @@ class ModelSettings(_Section):
     """A loss of accuracy or recall up to this size does not prevent promotion."""
 
 
-class TensorRtSettings(_Section):
-    """The plan that `cma compile` builds for an NVIDIA card: `[tag.tensorrt]`."""
-
-    precision: Literal["bf16", "fp16", "tf32", "float32"] = "bf16"
-    """Precision of matrix products."""
-    lengths: tuple[Annotated[int, Field(ge=2)], ...] = (16, 32)
-    """Title lengths in tokens that batches are padded to, besides the model's own."""
-    batch: int = Field(default=128, ge=1)
-    """Listings in a batch."""
-    version_compatible: bool = False
-    """Whether the plan runs under later TensorRT versions and the lean runtime, somewhat slower."""
-
-
 class TagSettings(_Section):
     """Certification and tagging: `[tag]`."""
 
@@ -79,7 +68,7 @@ class TagSettings(_Section):
     """Confidence of the certificate for it."""
     certify: Literal["attribute", "value"] = "attribute"
     """Whether each attribute has a threshold, or each of its values has its own."""
-    engine: Literal["auto", "tensorrt", "cuda", "openvino", "torch"] = "auto"
+    engine: EngineName = "auto"
     """Engine that runs the network; auto: the first of these that may tag on this machine."""
     tensorrt: TensorRtSettings = TensorRtSettings()
     dask: str = ""

@@ -13,7 +13,7 @@ import polars as pl
 from catalog_io.feature_store import FILE_ROWS, INDEX, FeatureStore, read_features, write_features
 from catalog_io.partitions import write_partitions
 from catalog_io.pictures.shards import PictureShards
-from models.lifecycle.engine_card import EngineName
+from models.engines.table import EngineName
 from schemas.files import write_atomically
 from schemas.frames import ENCODED, LABEL_PREFIX
 

@@ -1,13 +1,44 @@
 """The seam between the tagger and what runs the network. An engine knows tensors only."""
 
 from dataclasses import asdict, dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from models.network.cma_clip import CmaClip
+
+ONNX = "encoder.onnx"  # the exported network, in the folder of engines
+
 Floats = NDArray[np.float32]
+
+
+@runtime_checkable
+class ModelFacts(Protocol):
+    """What engines read of a model's card."""
+
+    @property
+    def weights(self) -> str: ...
+    @property
+    def context_length(self) -> int: ...
+    @property
+    def trims_titles(self) -> bool: ...
+
+
+@runtime_checkable
+class TrainedModel(Protocol):
+    """A model in its folder, as engines are built from it; their files go to `folder / "engines"`."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def card(self) -> ModelFacts: ...
+    @property
+    def network(self) -> "CmaClip": ...
 
 
 class Features(NamedTuple):
@@ -35,6 +66,11 @@ class EngineIdentity:
 
     def to_dict(self) -> dict[str, str]:
         return asdict(self)
+
+
+def reference_identity() -> EngineIdentity:
+    """The identity of PyTorch on the CPU. Loads no PyTorch."""
+    return EngineIdentity("torch", version("torch"), "cpu", "float32")
 
 
 @runtime_checkable

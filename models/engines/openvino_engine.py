@@ -9,7 +9,8 @@ import openvino.properties as properties
 import openvino.properties.hint as hints
 from jaxtyping import Bool, Int64, UInt8
 
-from models.engines.interface import EngineIdentity, Features
+from models.engines.interface import ONNX, EngineIdentity, Features, TrainedModel
+from models.engines.nvidia.tensorrt.presence import TensorRtSettings
 from schemas.errors import UserError
 
 
@@ -39,6 +40,22 @@ class OpenVinoEngine:
         self._free = SimpleQueue[ov.InferRequest]()
         for _ in range(threads):
             self._free.put(self._compiled.create_infer_request())
+
+    @classmethod
+    def identity_here(cls, model: TrainedModel, built: EngineIdentity) -> EngineIdentity:
+        return identity()
+
+    @classmethod
+    def build(cls, model: TrainedModel, *, threads: int, tensorrt: TensorRtSettings) -> "OpenVinoEngine":
+        from models.engines.onnx.export import export_onnx  # PyTorch, which opening an engine does not need
+
+        onnx = model.folder / "engines" / ONNX
+        export_onnx(model.network, onnx)
+        return cls(onnx, threads=threads)
+
+    @classmethod
+    def open(cls, model: TrainedModel, built: EngineIdentity, *, threads: int) -> "OpenVinoEngine":
+        return cls(model.folder / "engines" / ONNX, threads=threads)
 
     def __call__(
         self,

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Int64, UInt8
 
-from models.engines.interface import EngineIdentity, Features
+from models.engines.interface import EngineIdentity, Features, TrainedModel, reference_identity
+from models.engines.nvidia.tensorrt.presence import TensorRtSettings
 from models.network.cma_clip import CmaClip
 
 
@@ -17,6 +18,18 @@ class TorchEngine:
     def __init__(self, network: CmaClip) -> None:
         self._network = network
         self._device = next(network.parameters()).device
+
+    @classmethod
+    def identity_here(cls, model: TrainedModel, built: EngineIdentity) -> EngineIdentity:
+        return reference_identity()
+
+    @classmethod
+    def build(cls, model: TrainedModel, *, threads: int, tensorrt: TensorRtSettings) -> "TorchEngine":
+        return cls(model.network)
+
+    @classmethod
+    def open(cls, model: TrainedModel, built: EngineIdentity, *, threads: int) -> "TorchEngine":
+        return cls(model.network)
 
     @property
     def identity(self) -> EngineIdentity:

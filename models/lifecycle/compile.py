@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from models.engines.interface import InferenceEngine
-from models.engines.nvidia.tensorrt.presence import Options
+from models.engines.nvidia.tensorrt.presence import TensorRtSettings
+from models.engines.table import ENGINES, EngineName
 from models.evaluation.metrics import metrics_of
 from models.inputs.examples import Examples
-from models.lifecycle.build_engine import build_engine
-from models.lifecycle.engine_card import ONNX, EngineCard, EngineName
+from models.lifecycle.engine_card import EngineCard
 from models.lifecycle.gate import compare
 from models.lifecycle.model import Model
 from models.rules.certificates import Certificates, Promise
@@ -26,12 +26,11 @@ def compile_engine(
     test: Examples,
     promise: Promise,
     threads: int,
-    tensorrt: Options | None = None,
+    tensorrt: TensorRtSettings | None = None,
 ) -> EngineCard:
     """Builds, gates and certifies an engine of the model; the card says whether it passed."""
-    reference = engine = model.reference_engine()
-    if backend != "torch":
-        engine = build_engine(model, backend, threads=threads, options=tensorrt or Options())
+    reference = model.reference_engine()
+    engine = ENGINES[backend].load().build(model, threads=threads, tensorrt=tensorrt or TensorRtSettings())
     outputs = {
         split: _labelled(model, engine, examples)
         for split, examples in (("validation", validation), ("calibration", calibration), ("test", test))
@@ -41,7 +40,8 @@ def compile_engine(
         outputs["validation"], outputs["calibration"], model.card.taxonomy.attributes, promise
     )
     metrics = metrics_of(outputs["test"], certificates)
-    onnx = sha256_of(model.folder / "engines" / ONNX) if backend == "openvino" else None
+    source = ENGINES[backend].source
+    onnx = sha256_of(model.folder / "engines" / source) if source else None
     built = EngineCard(backend, engine.identity, model.card.weights, gate, certificates, metrics, onnx)
     model.write_engine_card(built)
     return built

@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,9 +11,6 @@ from models.lifecycle.card import Metrics
 from models.lifecycle.gate import Gate
 from models.rules.certificates import Certificates
 from schemas.files import write_whole
-
-ONNX = "encoder.onnx"
-EngineName = Literal["auto", "tensorrt", "cuda", "openvino", "torch"]
 
 
 @dataclass(frozen=True)

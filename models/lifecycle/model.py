@@ -5,10 +5,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from models.engines.interface import EngineIdentity, InferenceEngine, Predictions
+from models.engines.interface import ONNX, EngineIdentity, InferenceEngine, Predictions, reference_identity
+from models.engines.table import ENGINES, REFERENCE, EngineName, candidates
 from models.lifecycle.card import ModelCard, read_card, write_card
-from models.lifecycle.choice import candidates, identity_here, reference_identity
-from models.lifecycle.engine_card import ONNX, EngineCard, EngineName
+from models.lifecycle.engine_card import EngineCard
 from models.rules.certificates import Certificates
 from schemas.errors import UserError
 from schemas.files import sha256_of
@@ -92,7 +92,7 @@ class Model:
     def reason_against(self, engine: EngineName) -> str | None:
         """Why the engine may not tag on this machine, as the end of a sentence; None: it may. The reference engine,
         `torch`, always may."""
-        if engine == "torch":
+        if engine == REFERENCE:
             return None
         built = self.engine_card(engine)
         if built is None:
@@ -101,7 +101,7 @@ class Model:
             return "was compiled from other weights"
         if not built.gate.passed:
             return f"failed its gate ({built.gate})"
-        here = identity_here(built.identity, self.card)
+        here = ENGINES[engine].load().identity_here(self, built.identity)
         if here != built.identity:
             return f"was compiled and certified as {built.identity}, but this is {here}"
         file = self.folder / "engines" / ONNX
@@ -117,11 +117,10 @@ class Model:
             raise UserError(
                 f"the {engine} engine of model {self.version} {reason}: run `cma compile`, or set tag.engine"
             )
-        if engine == "torch":
+        if engine == REFERENCE:
             return self.reference_engine(), self.certificates(engine)
-        from models.lifecycle.build_engine import open_built_engine
-
-        return open_built_engine(self, self.engine_identity(engine), threads=threads), self.certificates(engine)
+        opened = ENGINES[engine].load().open(self, self.engine_identity(engine), threads=threads)
+        return opened, self.certificates(engine)
 
     def reference_engine(self, device: "torch.device | str" = "cpu") -> InferenceEngine:
         """The network in PyTorch and float32, which compiled engines are compared with. Moves the network there."""
@@ -132,7 +131,7 @@ class Model:
     def engine_identity(self, engine: EngineName) -> EngineIdentity:
         """The identity that a chosen engine was built under."""
         built = self.engine_card(engine)
-        return built.identity if built and engine != "torch" else reference_identity()
+        return built.identity if built and engine != REFERENCE else reference_identity()
 
     def certificates(self, engine: str) -> Certificates:
         """The certificates made on this engine's outputs; until `torch` is compiled, the ones that training made."""

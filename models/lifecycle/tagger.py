@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from models.engines.features import encode, packed
 from models.engines.interface import EngineIdentity, InferenceEngine
+from models.engines.table import EngineName
 from models.inputs.examples import Examples
-from models.lifecycle.engine_card import EngineName
 from models.lifecycle.model import Model
 from models.rules.certificates import Certificates
 from schemas.frames import ENCODED, LABEL_PREFIX

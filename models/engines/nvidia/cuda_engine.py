@@ -7,10 +7,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from models.engines.interface import EngineIdentity
+from models.engines.interface import EngineIdentity, TrainedModel
 from models.engines.machine import card_name
 from models.engines.nvidia.shapes import Shapes
 from models.engines.nvidia.slots import OnCard, Slot
+from models.engines.nvidia.tensorrt.presence import TensorRtSettings
 from models.network.cma_clip import CmaClip
 
 _PRODUCTS = (nn.Linear, nn.Conv2d, nn.MultiheadAttention)
@@ -29,6 +30,18 @@ class CudaEngine(OnCard):
         self._half = _half()
         self._network = in_half(network, self._half).to(DEVICE)
         self._memory = torch.cuda.graph_pool_handle()  # graphs run one after another, so they may share it
+
+    @classmethod
+    def identity_here(cls, model: TrainedModel, built: EngineIdentity) -> EngineIdentity:
+        return identity(Shapes.of(model.card.context_length, trims_titles=model.card.trims_titles))
+
+    @classmethod
+    def build(cls, model: TrainedModel, *, threads: int, tensorrt: TensorRtSettings) -> "CudaEngine":
+        return cls(model.network)
+
+    @classmethod
+    def open(cls, model: TrainedModel, built: EngineIdentity, *, threads: int) -> "CudaEngine":
+        return cls(model.network)
 
     def _made(self, profile: int, rows: int) -> Slot:
         zeros = partial(torch.zeros, device=DEVICE)

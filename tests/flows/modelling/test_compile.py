@@ -13,7 +13,7 @@ from flows.cli.commands import app
 from flows.project.project import Project
 from flows.tagging.tag import tag
 from models.engines.interface import Features, InferenceEngine
-from models.lifecycle import compile as compiling
+from models.engines.openvino_engine import OpenVinoEngine
 
 
 class Faulty:
@@ -46,8 +46,8 @@ def chosen(config: Path) -> tuple[str, str | None]:
 
 
 def test_an_engine_that_fails_its_gate_gives_way(project_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = compiling.build_engine
-    monkeypatch.setattr(compiling, "build_engine", lambda *given, **options: Faulty(real(*given, **options)))
+    real = OpenVinoEngine.build
+    monkeypatch.setattr(OpenVinoEngine, "build", lambda *given, **options: Faulty(real(*given, **options)))
     without_prefect(monkeypatch)
     code, said = cma("compile", "--config", project_copy)
     assert code == 0

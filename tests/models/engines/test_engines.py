@@ -8,14 +8,14 @@ import openvino.properties.hint as hints
 import pytest
 
 from models.engines.features import classify, encode
-from models.engines.interface import Features, InferenceEngine
+from models.engines.interface import ONNX, Features, InferenceEngine
 from models.engines.onnx.export import INPUTS, OUTPUTS
 from models.engines.openvino_engine import OpenVinoEngine, identity
 from models.engines.torch_engine import TorchEngine
 from models.inputs.examples import Examples
 from models.lifecycle.card import CARD, ModelCard, read_card
 from models.lifecycle.compile import certify_feeds, compile_engine
-from models.lifecycle.engine_card import ONNX, EngineCard
+from models.lifecycle.engine_card import EngineCard
 from models.lifecycle.gate import Gate, compare
 from models.lifecycle.model import Model
 from models.network.cma_clip import CmaClip

@@ -1,11 +1,17 @@
 """The GPU engine: a plan of TensorRT's, run in slots that take turns."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
+from models.engines.interface import ONNX, EngineIdentity, TrainedModel
+from models.engines.machine import card_name
+from models.engines.nvidia.shapes import Shapes
 from models.engines.nvidia.slots import OnCard, Slot
-from models.engines.nvidia.tensorrt.library import builds, log, trt
-from models.engines.nvidia.tensorrt.plan import Plan
+from models.engines.nvidia.tensorrt.library import builds, log, trt, version
+from models.engines.nvidia.tensorrt.plan import Plan, here
+from models.engines.nvidia.tensorrt.presence import TensorRtSettings
 from schemas.errors import UserError
 
 TYPES = {
@@ -40,6 +46,42 @@ class TensorRtEngine(OnCard):
             )
         self._engine = engine
         self._memory = torch.empty(max(engine.device_memory_size_v2, 1), dtype=torch.uint8, device="cuda")
+
+    @classmethod
+    def identity_here(cls, model: TrainedModel, built: EngineIdentity) -> EngineIdentity:
+        return here(built, version=version(), device=card_name())
+
+    @classmethod
+    def build(cls, model: TrainedModel, *, threads: int, tensorrt: TensorRtSettings) -> "TensorRtEngine":
+        # Only building needs these; a worker that opens a plan does without.
+        from models.engines.nvidia.tensorrt.build import build
+        from models.engines.onnx.export import export_onnx
+        from models.engines.onnx.half_precision import write_lowered
+
+        onnx, card, precision = model.folder / "engines" / ONNX, model.card, tensorrt.precision
+        export_onnx(model.network, onnx)
+        built = partial(
+            build,
+            write_lowered(onnx, precision) if precision in ("bf16", "fp16") else onnx,
+            Shapes.of(
+                card.context_length, trims_titles=card.trims_titles, lengths=tensorrt.lengths, batch=tensorrt.batch
+            ),
+            model.folder / "engines" / "tensorrt",
+            weights=card.weights,
+            precision=precision,
+            version_compatible=tensorrt.version_compatible,
+            timing=model.folder.parent / ".tensorrt-timing",  # the next model of this shape builds faster
+        )
+        plan = built()
+        try:
+            return cls(plan)
+        except RefusedPlan:  # a plan of an earlier build, which a newer driver refuses
+            plan.discard()
+            return cls(built())
+
+    @classmethod
+    def open(cls, model: TrainedModel, built: EngineIdentity, *, threads: int) -> "TensorRtEngine":
+        return cls(Plan(model.folder / "engines" / "tensorrt", built, model.card.weights))
 
     def _made(self, profile: int, rows: int) -> Slot:
         execution = Execution(self._engine, profile, rows, compute=self._compute, memory=self._memory)

@@ -1,10 +1,12 @@
 """Whether TensorRT can run here, told without loading it."""
 
-from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal
+from typing import Annotated, Literal
 
-from models.engines.nvidia import driver as cuda
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from models.engines.nvidia import driver
 from models.engines.nvidia.shapes import BATCH, LENGTHS
 
 Precision = Literal["bf16", "fp16", "tf32", "float32"]
@@ -22,16 +24,20 @@ def missing() -> str | None:
     if installed() is None:
         return f"TensorRT is not installed: {INSTALL}"
     # Without a driver TensorRT hands out objects that end the process when they are used.
-    if trouble := cuda.missing():
+    if trouble := driver.missing():
         return f"TensorRT is installed, but {trouble}"
     return None
 
 
-@dataclass(frozen=True)
-class Options:
-    """`precision` is that of matrix products; all else is float32, convolutions tf32 unless it says float32."""
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
+class TensorRtSettings:
+    """The plan that `cma compile` builds for an NVIDIA card: `[tag.tensorrt]`."""
 
     precision: Precision = "bf16"
-    lengths: tuple[int, ...] = LENGTHS
-    batch: int = BATCH
+    """Precision of matrix products. All else is float32; convolutions are tf32 unless this is float32."""
+    lengths: tuple[Annotated[int, Field(ge=2)], ...] = LENGTHS
+    """Title lengths in tokens that batches are padded to, besides the model's own."""
+    batch: int = Field(default=BATCH, ge=1)
+    """Listings in a batch."""
     version_compatible: bool = False
+    """Whether the plan runs under later TensorRT versions and the lean runtime, somewhat slower."""

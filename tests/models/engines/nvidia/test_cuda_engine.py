@@ -12,9 +12,9 @@ from models.engines.features import encode
 from models.engines.nvidia.cuda_engine import CudaEngine, in_half
 from models.engines.nvidia.driver import missing
 from models.engines.nvidia.shapes import Shapes
+from models.engines.table import candidates
 from models.engines.torch_engine import TorchEngine
 from models.inputs.examples import Examples
-from models.lifecycle.choice import candidates
 from models.lifecycle.compile import compile_engine
 from models.lifecycle.engine_card import EngineCard
 from models.lifecycle.model import Model

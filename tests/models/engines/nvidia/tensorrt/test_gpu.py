@@ -14,12 +14,12 @@ import pytest
 from models.engines.features import encode
 from models.engines.nvidia.shapes import Shapes
 from models.engines.nvidia.tensorrt.plan import Plan
-from models.engines.nvidia.tensorrt.presence import Options, Precision, installed, missing
+from models.engines.nvidia.tensorrt.presence import Precision, TensorRtSettings, installed, missing
 from models.engines.onnx.export import export_onnx
 from models.engines.onnx.half_precision import write_lowered
+from models.engines.table import candidates
 from models.engines.torch_engine import TorchEngine
 from models.lifecycle.card import ModelCard
-from models.lifecycle.choice import candidates
 from models.lifecycle.compile import compile_engine
 from models.lifecycle.engine_card import EngineCard
 from models.lifecycle.model import Model
@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.timeout(1800),
 ]
 SHAPES = Shapes((4, 8, CONTEXT), 8)
-OPTIONS = Options(precision="float32", lengths=(4, 8), batch=8)
+OPTIONS = TensorRtSettings(precision="float32", lengths=(4, 8), batch=8)
 TOLERANCES: dict[Precision, float] = {"float32": 1e-3, "tf32": 1e-2, "bf16": 0.1, "fp16": 0.02}
 
 
@@ -55,7 +55,7 @@ class Built:
         return Plan(self.folder / "engines" / "tensorrt", self.engine.identity, self.card.weights)
 
 
-def make(folder: Path, card: ModelCard, options: Options = OPTIONS) -> EngineCard:
+def make(folder: Path, card: ModelCard, options: TensorRtSettings = OPTIONS) -> EngineCard:
     splits = dict.fromkeys(("validation", "calibration", "test"), examples(40))
     return compile_engine(Model(folder, card), "tensorrt", **splits, promise=PROMISE, threads=1, tensorrt=options)
 

@@ -15,10 +15,10 @@ from onnx.reference import ReferenceEvaluator
 from models.engines.interface import EngineIdentity, Features
 from models.engines.nvidia.shapes import Shapes
 from models.engines.nvidia.tensorrt.plan import Plan, here
-from models.engines.nvidia.tensorrt.presence import Options, missing
+from models.engines.nvidia.tensorrt.presence import TensorRtSettings, missing
 from models.engines.onnx.export import export_onnx
 from models.engines.onnx.half_precision import lowered
-from models.lifecycle.choice import candidates
+from models.engines.table import candidates
 from models.lifecycle.model import Model
 from models.training.presets import Preset
 from schemas.errors import ConfigurationError, UserError
@@ -134,9 +134,13 @@ def test_without_a_card_tensorrt_is_not_even_loaded(
 
 
 def test_the_project_file_chooses_what_a_plan_is() -> None:
-    from flows.project.settings import TensorRtSettings
+    from flows.project.settings import TagSettings
 
-    assert Options(**TensorRtSettings().model_dump()) == Options()
+    assert TagSettings().tensorrt == TensorRtSettings()
+    chosen = TagSettings(tensorrt={"precision": "fp16", "lengths": [8], "batch": 4, "version_compatible": True})
+    assert chosen.tensorrt == TensorRtSettings("fp16", (8,), 4, True)
+    with pytest.raises(ValueError, match=r"tensorrt\.lengths\.0\s.*greater than or equal to 2"):
+        TagSettings(tensorrt={"lengths": [1]})
 
 
 @pytest.fixture(scope="module")
