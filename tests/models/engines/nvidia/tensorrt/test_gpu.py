@@ -155,7 +155,7 @@ def test_the_same_plan_is_not_built_twice(copied: Built) -> None:
 def test_a_damaged_plan_is_refused_and_built_again(copied: Built) -> None:
     content = copied.plan.path.read_bytes()
     copied.plan.path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(UserError, match=r"is not the plan that was built.*cma compile"):
+    with pytest.raises(UserError, match=r"is not the plan that `cma compile` built.*cma compile"):
         opened(copied)
     copied.plan.write(content[: len(content) // 2], SHAPES)  # as if it had been built like this
     with pytest.raises(UserError, match=r"TensorRT does not accept .*cma compile"):
