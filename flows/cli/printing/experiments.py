@@ -16,12 +16,9 @@ if TYPE_CHECKING:  # a summary's type is not loaded to print it
     from flows.experiments.bench import BenchSummary, Row
     from flows.experiments.demo import DemoScore
 
+# Contenders that are no engine; an engine is printed by its own name.
 _CONTENDERS = {
     "naive": "naive PyTorch: eager, titles padded",
-    "torch": "torch",
-    "openvino": "openvino",
-    "cuda": "cuda",
-    "tensorrt": "tensorrt",
     "worker": "a worker of cma tag, on the best of these",
 }
 
@@ -77,7 +74,7 @@ def print_bench(out: Console, summary: BenchSummary) -> None:
 def _cells(row: Row) -> tuple[str, ...]:
     answers = ("–", "–") if row.gate is None else (f"{row.gate.agreement:.2%}", f"{row.gate.probability_error:.1e}")
     return (
-        f"{_CONTENDERS[row.kind]} ({row.precision})",
+        f"{_CONTENDERS.get(row.kind, row.kind)} ({row.precision})",
         f"{row.rate:.1f}",
         f"{row.of_naive:.2f}",
         f"{row.of_roofline:.0%}",
