@@ -1,6 +1,8 @@
-"""An exponential moving average of the weights: what is validated and kept, where a preset asks for one."""
+"""The optimizer of a stage, its learning rate at each step, and the moving average of the weights."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -8,36 +10,50 @@ from torch import Tensor, nn
 from models.network.cma_clip import CmaClip
 from models.training.presets import Preset, Stage
 
-_RISE = 0.15  # of a one-cycle stage's steps
+_RISE = 0.15  # share of a one-cycle stage's steps in which the rate rises
 
 Weights = dict[str, Tensor]
 
 
 class WeightAverage:
-    """`decay` is reached slowly, so that the random weights of the start are soon forgotten."""
+    """Exponential moving average of a network's weights and of batch normalisation's statistics, as `weights`.
 
-    def __init__(self, network: nn.Module, *, decay: float, weights: Weights | None = None) -> None:
+    Starts from `weights`, or from the network's own if there are none. torch's `AveragedModel` averages either no
+    buffer or every one, CLIP's causal mask included, of which −∞ − (−∞) makes NaN.
+    """
+
+    def __init__(self, network: nn.Module, *, decay: float, weights: Weights) -> None:
         self._decay = decay
-        current = network.state_dict()
-        given = weights or {name: tensor.detach().clone() for name, tensor in current.items()}
-        self.weights = {name: given[name].to(tensor.device) for name, tensor in current.items()}
+        start = weights or {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        self.weights = {name: start[name].to(tensor.device) for name, tensor in network.state_dict().items()}
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """After `step` (from 1) optimizer steps. Counters of batch normalisation are copied."""
-        decay = min(self._decay, step / (step + 9))
-        averaged, current = [], []
-        for name, tensor in network.state_dict().items():
-            if tensor.is_floating_point():
-                averaged.append(self.weights[name])
-                current.append(tensor)
-            else:
-                self.weights[name].copy_(tensor)
-        torch._foreach_lerp_(averaged, current, 1 - decay)
+        """Adds the weights after `step` (from 1) optimizer steps; integers (batch counters) are copied. The decay rises
+        as n / (n + 9), so that the random weights of the start are soon forgotten."""
+        current = network.state_dict()
+        floats = [name for name, tensor in current.items() if tensor.is_floating_point()]
+        for name in current.keys() - floats:
+            self.weights[name].copy_(current[name])
+        averaged, new = ([weights[name] for name in floats] for weights in (self.weights, current))
+        torch._foreach_lerp_(averaged, new, 1 - min(self._decay, step / (step + 9)))
+
+    @contextmanager
+    def applied(self, network: nn.Module) -> Iterator[None]:
+        """The network has the averaged weights inside the block, and its own after it."""
+        own = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        network.load_state_dict(self.weights)
+        yield
+        network.load_state_dict(own)
 
 
-def _schedule(stage: Stage, step: int, steps: int) -> float:
-    """The share of the stage's learning rate at a step: 1, or one cycle (Smith and Topin 2018), cosine up and down."""
+def rate_factor(stage: Stage, step: int, steps: int) -> float:
+    """The share of the stage's learning rate at `step` (from 0) of `steps`: 1, or one cycle from 0.04 to 1 and down to
+    0 along cosines (Smith and Topin 2018).
+
+    A function of the step needs nothing saved to resume. torch's `OneCycleLR` keeps a state, cannot start at a step
+    without one, and puts peak and end a step earlier, so that the last step would have no effect.
+    """
     if stage.schedule == "constant":
         return 1.0
     rise = _RISE * steps
@@ -46,8 +62,12 @@ def _schedule(stage: Stage, step: int, steps: int) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (step - rise) / (steps - rise))
 
 
-def _optimizer(network: CmaClip, preset: Preset, stage: Stage) -> torch.optim.Optimizer:
-    """Groups carry their peak learning rate; with AdamW, norms and biases do not decay."""
+def build_optimizer(network: CmaClip, preset: Preset, stage: Stage) -> torch.optim.Optimizer:
+    """Adam or AdamW over the parameters that move; each group has its peak learning rate as `peak`.
+
+    The title tower and its probes learn at `preset.text_rate` times the stage's rate. With AdamW, norms and biases do
+    not decay.
+    """
     text = stage.learning_rate * preset.text_rate
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():

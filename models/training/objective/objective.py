@@ -1,7 +1,6 @@
 """The loss of one micro-batch in a stage: which terms there are follows from which parts move."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from models.training.objective.losses import classification_loss, contrastive_lo
 from models.training.presets import Preset, Stage
 from models.training.saved.tower_cache import FrozenOutputs
 
-PICTURE, TITLE, BOTH = range(3)  # what a teacher looked at
+PICTURE, TITLE, BOTH = range(3)  # what the teacher's soft targets were computed from
 
 
 class Counts(NamedTuple):
@@ -42,7 +41,7 @@ class Objective:
     stage: Stage
     examples: Examples
     device: torch.device
-    frozen: FrozenOutputs | None  # what parts that cannot move give, computed once
+    frozen: FrozenOutputs | None  # cached outputs of the frozen parts
 
     def counts(self, rows: np.ndarray, chunks: int) -> Counts:
         known = self.examples.labels[rows] >= 0
@@ -57,7 +56,7 @@ class Objective:
         if self.frozen is not None and self.stage.moves_heads_only:
             image_out, title_out = self.frozen.outputs(rows)
             logits = self.network.classify(image_out, title_out, present).logits
-            return self._classification(logits, labels, counts.labelled, self._taught(rows, BOTH))
+            return self._classification(logits, labels, counts.labelled, self._soft_targets(rows, BOTH))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=has_bf16(self.device)):
             return self._loss(rows, present, labels, counts)
 
@@ -68,10 +67,10 @@ class Objective:
         if not stage.moves_towers or stage.moves_both_towers:
             return self._pairs(rows, present, labels, counts)
         if "image_tower" in stage.parts:
-            return self._pictures_alone(rows, present, labels, counts)
+            return self._pictures_only(rows, present, labels, counts)
         title_logits = self._probe_title(self._titles(rows))
-        known = _of(labels, present[:, 1])
-        return self._classification(title_logits, known, counts.titled, self._taught(rows, TITLE))
+        known = _labels_where(labels, present[:, 1])
+        return self._classification(title_logits, known, counts.titled, self._soft_targets(rows, TITLE))
 
     def _pairs(
         self, rows: np.ndarray, present: Bool[Tensor, "B 2"], labels: Int64[Tensor, "B K"], counts: Counts
@@ -86,29 +85,31 @@ class Objective:
             loss = loss + self._fused(rows, image, title, present, labels, counts)
         if "probes" in parts:
             image_logits, title_logits = self._probe_image(image), self._probe_title(title)
-            pictured, titled = _of(labels, present[:, 0]), _of(labels, present[:, 1])
-            loss = loss + self._classification(image_logits, pictured, counts.pictured, self._taught(rows, PICTURE))
-            loss = loss + self._classification(title_logits, titled, counts.titled, self._taught(rows, TITLE))
+            pictured, titled = _labels_where(labels, present[:, 0]), _labels_where(labels, present[:, 1])
+            loss = loss + self._classification(
+                image_logits, pictured, counts.pictured, self._soft_targets(rows, PICTURE)
+            )
+            loss = loss + self._classification(title_logits, titled, counts.titled, self._soft_targets(rows, TITLE))
         if preset.contrastive_weight and self.stage.moves_both_towers:
             both = present.all(dim=1)
             alike = contrastive_loss(image.embedding[both], title.embedding[both], network.backbone.logit_scale.exp())
             loss = loss + preset.contrastive_weight * alike / counts.chunks
         return loss
 
-    def _pictures_alone(
+    def _pictures_only(
         self, rows: np.ndarray, present: Bool[Tensor, "B 2"], labels: Int64[Tensor, "B K"], counts: Counts
     ) -> Float[Tensor, ""]:
-        """Of a share of the micro-batches, pictures are mixed with each other, and their losses likewise."""
-        pictures, known = self._pictures(rows, present), _of(labels, present[:, 0])
+        """The image tower's loss; a share `mixup` of the micro-batches has its pictures and losses mixed in pairs."""
+        pictures, known = self._pictures(rows, present), _labels_where(labels, present[:, 0])
         mixed = float(torch.rand(())) < self.preset.mixup
         partner, keep = mix(len(rows), device=self.device)
         if mixed:
             pictures = keep * pictures + (1 - keep) * pictures[partner]
         logits = self._probe_image(self.network.backbone.images(pictures))
-        taught = self._taught(rows, PICTURE)
-        loss = self._classification(logits, known, counts.pictured, taught)
+        targets = self._soft_targets(rows, PICTURE)
+        loss = self._classification(logits, known, counts.pictured, targets)
         if mixed:
-            other = taught and [task[partner] for task in taught]
+            other = targets and [task[partner] for task in targets]
             loss = keep * loss + (1 - keep) * self._classification(logits, known[partner], counts.pictured, other)
         return loss
 
@@ -138,8 +139,8 @@ class Objective:
         labels: Int64[Tensor, "B K"],
         counts: Counts,
     ) -> Float[Tensor, ""]:
-        """Heads, and whether picture and title belong together, on pairs of which a share is swapped. A listing that
-        shows only a picture of its own is taught what its picture says; and likewise of the title."""
+        """The heads' loss and the matching loss, with a share of the pictures and titles swapped. A listing under
+        another's title has the soft targets of its picture alone; one with another's picture, those of its title."""
         network, preset = self.network, self.preset
         shown = drop_modalities(present, preset.modality_dropout)
         pictures = titles = itself = torch.arange(len(rows), device=self.device)
@@ -151,21 +152,21 @@ class Objective:
         by = torch.where(own.all(dim=1), BOTH, torch.where(own[:, 0], PICTURE, TITLE))
         encoded = network.attend(image, title, shown)
         classified = network.classify(encoded.image_out, encoded.title_out, shown)
-        loss = self._classification(classified.logits, labels, counts.labelled, self._taught(rows, by))
+        loss = self._classification(classified.logits, labels, counts.labelled, self._soft_targets(rows, by))
         if preset.matching_weight:
             matching = matching_loss(classified.match, own.all(dim=1), shown.all(dim=1))
             loss = loss + preset.matching_weight * matching / counts.chunks
         return loss
 
-    def _taught(self, rows: np.ndarray, by: int | Int64[Tensor, " B"]) -> list[Tensor] | None:
-        """What the teacher says of these listings by the picture, by the title or by both; None where there is none."""
+    def _soft_targets(self, rows: np.ndarray, by: int | Int64[Tensor, " B"]) -> list[Tensor] | None:
+        """Per task, the teacher's probabilities (B, C) by PICTURE, TITLE or BOTH; None without distillation."""
         if self.examples.soft_targets is None or not self.preset.distillation:
             return None
-        said = self._tensor(self.examples.soft_targets[rows])[torch.arange(len(rows), device=self.device), by]
-        return list(said.split(list(self.network.classes), dim=1))
+        targets = self._tensor(self.examples.soft_targets[rows])[torch.arange(len(rows), device=self.device), by]
+        return list(targets.split(list(self.network.classes), dim=1))
 
     def _classification(
-        self, logits: list[Tensor], labels: Tensor, counts: Tensor, taught: list[Tensor] | None
+        self, logits: list[Tensor], labels: Tensor, counts: Tensor, soft_targets: list[Tensor] | None
     ) -> Float[Tensor, ""]:
         preset = self.preset
         return classification_loss(
@@ -173,34 +174,22 @@ class Objective:
             labels,
             counts,
             smoothing=preset.label_smoothing,
-            noise_tolerance=preset.noise_tolerance,
-            priors=self._priors if preset.logit_adjustment else None,
-            soft_targets=taught,
+            soft_targets=soft_targets,
             distillation=preset.distillation,
         )
-
-    @cached_property
-    def _priors(self) -> list[Tensor]:
-        shares = []
-        for k, classes in enumerate(self.network.classes):
-            labels = self.examples.labels[:, k]
-            counts = np.bincount(labels[labels >= 0], minlength=classes) + 1.0
-            log_shares = self.preset.logit_adjustment * np.log(counts / counts.sum())
-            shares.append(self._tensor(log_shares.astype(np.float32)))
-        return shares
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
 
 
-def _of(labels: Int64[Tensor, "B K"], has: Bool[Tensor, " B"]) -> Int64[Tensor, "B K"]:
-    """The labels of the listings that have a modality; of the others none."""
+def _labels_where(labels: Int64[Tensor, "B K"], has: Bool[Tensor, " B"]) -> Int64[Tensor, "B K"]:
+    """The labels of the listings that have a modality; −1 for the others."""
     return labels.masked_fill(~has[:, None], -1)
 
 
 def _stand_ins(has_picture: Bool[Tensor, " B"]) -> Int64[Tensor, " B"]:
-    """The row whose picture each row shows: its own, or another's where it has none. It is masked all the same; but
-    batch normalisation sees every picture of a batch, and blank ones would shift its statistics."""
+    """The row whose picture each row shows: its own, or another's where it has none. Attention masks such a picture;
+    but batch normalisation sees every picture of a batch, and blank ones would shift its statistics."""
     rows = torch.arange(len(has_picture), device=has_picture.device)
     if has_picture.any():
         missing = ~has_picture

@@ -60,7 +60,7 @@ class StageFile:
         self._path, self._seconds = path, seconds
         self._next = time.monotonic() + seconds
 
-    def save_now_and_then(self, network: Weights, optimizer: Optimizer, state: StageState) -> None:
+    def save_if_due(self, network: Weights, optimizer: Optimizer, state: StageState) -> None:
         began = time.monotonic()
         if began < self._next:
             return

@@ -202,7 +202,7 @@ def test_an_option_of_the_preset_is_changed_after_the_towers(small: Preset, tmp_
     listings = complete(8, 2)
     full, same, other = (
         taught(name, small, tmp_path)(listings)
-        for name in ("full", f"text_rate={small.text_rate}", "logit_adjustment=1")
+        for name in ("full", f"text_rate={small.text_rate}", "label_smoothing=0.9")
     )
     for k in range(2):
         assert np.array_equal(full.logits[k], same.logits[k])

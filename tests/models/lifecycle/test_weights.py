@@ -38,6 +38,18 @@ def test_a_card_survives_json(preset: Preset, tmp_path: Path) -> None:
     assert read_card(tmp_path) == card
 
 
+def test_a_card_of_before_options_were_removed_is_read_if_they_were_off(preset: Preset, tmp_path: Path) -> None:
+    card = model_folder(tmp_path, preset)
+    stored = json.loads((tmp_path / CARD).read_text())
+    stored["preset"] |= {"noise_tolerance": 0.0, "logit_adjustment": 0.0}
+    (tmp_path / CARD).write_text(json.dumps(stored))
+    assert read_card(tmp_path) == card
+    stored["preset"]["noise_tolerance"] = 0.3
+    (tmp_path / CARD).write_text(json.dumps(stored))
+    with pytest.raises(UserError, match="noise_tolerance"):
+        read_card(tmp_path)
+
+
 def test_the_same_seed_builds_the_same_network(preset: Preset) -> None:
     first, second = (preset.build(TAXONOMY, load_pretrained=False).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)

@@ -205,7 +205,7 @@ def test_algorithm_1_is_the_reference_presets_and_nothing_else() -> None:
     )
     assert reference == as_the_paper
     switched_off = ("augment", "modality_dropout", "token_dropout", "swapped", "mixup", "ema")
-    losses = ("label_smoothing", "noise_tolerance", "logit_adjustment", "contrastive_weight", "matching_weight")
+    losses = ("label_smoothing", "contrastive_weight", "matching_weight")
     of_probes = ("probes_train_towers", "pools_probes")
     assert not any(getattr(reference, name) for name in (*switched_off, *losses, *of_probes))
     assert reference.text_rate == 1.0 and shape.modality_attention

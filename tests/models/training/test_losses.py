@@ -49,23 +49,6 @@ def test_smoothing() -> None:
     assert loss.item() == pytest.approx(-0.9 * log(0.75) - 0.1 * log(0.25))
 
 
-def test_generalised_cross_entropy_pulls_less_on_what_looks_wrong() -> None:
-    """(1 − p^q) / q: between the cross-entropy (q → 0) and the share of wrong probability (q = 1)."""
-    logits, labels = [torch.tensor([[log(3.0), 0.0]], requires_grad=True)], torch.tensor([[1]])
-    assert classification_loss(logits, labels, counts(1), noise_tolerance=1.0).item() == pytest.approx(0.75)
-    half = classification_loss(logits, labels, counts(1), noise_tolerance=0.5)
-    assert half.item() == pytest.approx((1 - 0.25**0.5) / 0.5)
-    (gradient,) = torch.autograd.grad(half, logits)
-    assert gradient[0, 1].item() == pytest.approx(-(0.25**0.5) * 0.75)  # p^q of the cross-entropy's
-
-
-def test_logit_adjustment_asks_for_a_margin_by_rarity() -> None:
-    """With priors ¾ and ¼ even logits already stand for those shares."""
-    priors = [torch.tensor([log(0.75), log(0.25)])]
-    loss = classification_loss([torch.zeros(1, 2)], torch.tensor([[1]]), counts(1), priors=priors)
-    assert loss.item() == pytest.approx(-log(0.25))
-
-
 def test_contrastive_loss_by_hand() -> None:
     both = torch.tensor([[2.0, 0.0], [0.0, 3.0]])
     assert contrastive_loss(both, both, torch.tensor(0.0)).item() == pytest.approx(log(2))

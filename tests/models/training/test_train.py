@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,8 +19,9 @@ from models.network.cma_clip import CmaClip
 from models.training.objective import objective
 from models.training.objective.objective import _stand_ins
 from models.training.presets import PRESETS, Preset
-from models.training.stage import mean_accuracy, pairs_told_apart
 from models.training.train import History, Progress, train
+from models.training.validation import matching_accuracy, mean_accuracy
+from schemas.errors import UserError
 from tests.models.tiny import TAXONOMY, examples, tiny_network, tiny_preset, unlabelled
 
 State = dict[str, Tensor]
@@ -224,15 +226,15 @@ def test_mean_accuracy_skips_tasks_without_labels() -> None:
     assert mean_accuracy(logits, np.full((4, 3), -1)) == 0.0
 
 
-def test_pairs_told_apart_by_hand() -> None:
+def test_matching_accuracy_by_hand() -> None:
     """Of three listings with both, the second's picture is liker to the third's title than to its own."""
     image, title = np.eye(2)[[0, 1, 1]] * 5, np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]])
     present = np.array([[True, True]] * 3)
     features = Features(*np.zeros((2, 3, 2), np.float32), image.astype(np.float32), title.astype(np.float32))
-    assert pairs_told_apart(features, present) == pytest.approx(5 / 6)
+    assert matching_accuracy(features, present) == pytest.approx(5 / 6)
     present[1] = [True, False]
-    assert pairs_told_apart(features, present) == 1.0
-    assert pairs_told_apart(features, present & False) == 0.0
+    assert matching_accuracy(features, present) == 1.0
+    assert matching_accuracy(features, present & False) == 0.0
 
 
 def test_the_reference_preset_is_the_papers() -> None:
@@ -245,6 +247,22 @@ def test_the_reference_preset_is_the_papers() -> None:
     assert (reference.optimizer, reference.weight_decay, reference.batch) == ("adam", 1e-4, 1024)
     assert (reference.architecture.attention_layers, reference.architecture.attention_heads) == (12, 8)
     assert Preset.from_dict(reference.to_dict()) == reference
+    assert [stage.epochs for stage in reference.stages] == [20, 20, 20]
+
+
+@pytest.mark.parametrize("name", ["food-101", "fashion-gen"])
+def test_the_public_data_sets_train_without_tuning(name: str) -> None:
+    stages = [(stage.name, stage.epochs, stage.learning_rate) for stage in PRESETS[name].stages]
+    assert stages == [("warm-up", 100, 1e-5), ("end-to-end", 300, 1e-5)]
+
+
+def test_a_preset_with_removed_options_is_read_if_they_were_off() -> None:
+    stored = json.loads(json.dumps(PRESETS["small"].to_dict()))
+    assert Preset.from_dict({**stored, "noise_tolerance": 0.0, "logit_adjustment": 0.0}) == PRESETS["small"]
+    with pytest.raises(UserError, match="logit_adjustment"):
+        Preset.from_dict({**stored, "logit_adjustment": 0.5})
+    with pytest.raises(ValueError, match="never_an_option"):
+        Preset.from_dict({**stored, "never_an_option": 0.0})
 
 
 def test_a_missing_picture_shows_anothers_while_it_is_masked() -> None:
