@@ -96,7 +96,7 @@ def rows(*signs: int) -> Tensor:
 
 
 @torch.no_grad()
-def test_equation_1_every_patch_and_token_attends_to_all_that_is_no_padding() -> None:
+def test_equations_1_and_2_every_patch_and_token_attends_to_all_that_is_no_padding() -> None:
     (layer,) = signs_attention().layers
     assert isinstance(layer, EncoderLayer)
     sequence = rows(1, -1, 1, -1)
@@ -110,7 +110,7 @@ def test_equation_1_every_patch_and_token_attends_to_all_that_is_no_padding() ->
 
 
 @torch.no_grad()
-def test_equation_2_image_and_title_leave_at_class_and_end_of_text() -> None:
+def test_image_and_title_leave_at_class_and_end_of_text() -> None:
     """Of image (+, −) and title (+, +, −, padding +), with the end at the third token; the last norm leaves signs."""
     image, title = rows(1, -1), rows(1, 1, -1, 1)
     valid = torch.tensor([[True, True, True, True, True, False]])
@@ -131,23 +131,23 @@ def keyless(image_out: list[float], title_out: list[float]) -> tuple[list[float]
     return context[0].tolist(), weight.item()
 
 
-def test_equation_3_the_images_energy_is_its_product_with_w() -> None:
+def test_equation_4_the_images_energy_is_its_product_with_w() -> None:
     _, weight = keyless([3.0, -1.0], [0.0, 0.0])
     assert log(weight / (1 - weight)) == pytest.approx(1 * 3 + 2 * -1, rel=1e-5)
 
 
-def test_equation_4_the_titles_energy_is_its_product_with_the_same_w() -> None:
+def test_equation_5_the_titles_energy_is_its_product_with_the_same_w() -> None:
     _, weight = keyless([0.0, 0.0], [3.0, -1.0])
     assert log((1 - weight) / weight) == pytest.approx(1 * 3 + 2 * -1, rel=1e-5)
     assert [name for name, _ in ModalityWiseAttention(width=2).named_parameters()] == ["w"]
 
 
-def test_equation_5_lambda_is_the_images_share_of_the_softmax() -> None:
+def test_equation_6_lambda_is_the_images_share_of_the_softmax() -> None:
     _, weight = keyless([1.0, 1.0], [4.0, -1.0])
     assert weight == pytest.approx(exp(3) / (exp(3) + exp(2)), rel=1e-5)
 
 
-def test_equation_6_the_context_is_the_weighted_sum() -> None:
+def test_equation_3_the_context_is_the_weighted_sum() -> None:
     context, _ = keyless([1.0, 1.0], [4.0, -1.0])  # λ = 0.7310586
     assert context == pytest.approx([0.7310586 * 1 + 0.2689414 * 4, 0.7310586 * 1 - 0.2689414 * 1], rel=1e-5)
 
