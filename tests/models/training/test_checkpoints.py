@@ -165,5 +165,5 @@ def test_no_room_for_the_cache_is_said(preset: Preset, tmp_path: Path, monkeypat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.posix_fallocate", full)
-    with pytest.raises(UserError, match=r"no room .*No space left on device.*model\.cache_gb"):
+    with pytest.raises(UserError, match=r"no space for .*No space left on device.*model\.cache_gb"):
         run(preset, tmp_path)
