@@ -47,14 +47,12 @@ TAG = pl.Struct(
 
 FLAG = pl.Struct(
     {
-        "kind": pl.String(),  # one of FLAG_KINDS
+        "kind": pl.String(),  # the name of a noise kind of the model
         "attribute": pl.String(),  # null for a flag of the whole listing
         "score": pl.Float32(),  # in [0, 1]
         "detail": pl.String(),
     }
 )
-
-FLAG_KINDS = ("mismatch", "modality_conflict", "label_conflict")
 
 # `error` says why a listing could not be tagged; its `tags` and `flags` are then empty.
 TAGGED = pl.Schema(

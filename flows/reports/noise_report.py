@@ -12,22 +12,16 @@ from jinja2 import Environment, StrictUndefined
 from catalog_io.catalog.snapshot import query
 from flows.project.project import Project
 from models.lifecycle.card import ModelCard, read_card
+from models.rules.noise.kinds import KINDS
 from schemas.files import replacing
 
 SHOWN = 60  # listings of a kind that the page shows; the CSV has all
-_TITLES = {
-    "mismatch": (
-        "Picture and title do not belong together",
-        "the picture is of another product, or the title is",
-    ),
-    "modality_conflict": ("Picture and title name different values", "each is sure of its own value"),
-    "label_conflict": (
-        "The label contradicts the tag",
-        "the model is sure that the merchant's label is wrong",
-    ),
+# Title and explanation of each kind of flag: the model's, and the one that ingestion finds without a model.
+_TEXTS = {name: (kind.title, kind.explanation) for name, kind in KINDS.items()} | {
     "unusable_picture": (
         "A picture cannot be used",
-        "it is missing, damaged or no picture; shown is what the listing has instead: another one, or an earlier one",
+        "It is missing, damaged or not a picture. Shown is what the listing has instead: another picture, or an "
+        "earlier one.",
     ),
 }
 _FLAGGED = """
@@ -90,7 +84,7 @@ def _page(project: Project, flagged: pl.DataFrame, rejected: pl.DataFrame, card:
             "threshold": card.noise.thresholds.get(kind) if card else None,
             "rows": shown.filter(pl.col("kind") == kind).to_dicts(),
         }
-        for kind, (heading, why) in _TITLES.items()
+        for kind, (heading, why) in _TEXTS.items()
     ]
     reasons = rejected.explode("codes").group_by("codes").len().sort("len", descending=True)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

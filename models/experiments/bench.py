@@ -23,9 +23,9 @@ from models.lifecycle.weights import save_weights
 from models.network.attention import SequenceWiseAttention
 from models.network.cma_clip import CmaClip
 from models.rules.certificates import Calibration, Certificate, Certificates, Promise
-from models.rules.noise import NoiseRules
+from models.rules.noise.kinds import KINDS
+from models.rules.noise.rules import NoiseRules
 from models.training.presets import Preset
-from schemas.frames import FLAG_KINDS
 from schemas.taxonomy import Taxonomy
 
 _SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices that are multiplied
@@ -150,7 +150,7 @@ def untrained_model(folder: Path, preset: Preset, taxonomy: Taxonomy) -> ModelCa
             title_temperatures=[1.0] * len(classes),
             priors=[[1 / count] * count for count in classes.values()],
             mismatch=[0.0] * (3 + 2 * len(classes)),
-            thresholds=dict.fromkeys(FLAG_KINDS, 2.0),  # no score is so high
+            thresholds=dict.fromkeys(KINDS, 2.0),  # no score is so high
             quality={},
         ),
         feeds=[],

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, ConfigDict, PlainSerializer, TypeAdapter
 
 from models.rules.certificates import Certificates
-from models.rules.noise import NoiseRules
+from models.rules.noise.rules import NoiseRules
 from models.training.presets import Preset, without_removed_options
 from schemas.errors import UserError
 from schemas.files import write_whole

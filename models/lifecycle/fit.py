@@ -21,8 +21,8 @@ from models.lifecycle.weights import save_weights
 from models.network.cma_clip import CmaClip
 from models.rules.certificates import Certificates, Promise
 from models.rules.certify import Labelled, certificates_of
-from models.rules.fit_noise import fit_noise_rules
-from models.rules.noise import NoiseRules
+from models.rules.noise.fit import fit_noise_rules
+from models.rules.noise.rules import NoiseRules
 from models.training.launch import train_together
 from models.training.presets import Preset
 from models.training.teacher.soft_targets import taught

@@ -1,22 +1,22 @@
-"""What becomes of features: heads, certificates and rules for noise turn them into tags and flags."""
+"""Tags and noise flags of listings, from their stored features: what a model runs after its engine."""
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from models.engines.features import classify, unpacked
-from models.engines.interface import Predictions
 from models.network.cma_clip import CmaClip
 from models.rules.certificates import Certificates, Feeds
-from models.rules.noise import NoiseRules, conflict_score, label_conflict_score
-from schemas.frames import TAGGED
+from models.rules.noise.flags import flags_of
+from models.rules.noise.rules import NoiseRules
+from schemas.frames import LABEL_PREFIX, TAGGED
 from schemas.taxonomy import Attribute, Taxonomy
 
 Floats = NDArray[np.floating]
 
 
 class TagRules:
-    """All of a model that runs after its engine. No picture is needed, nor an engine."""
+    """The heads, certificates and noise rules of a model. They need neither pictures nor an engine."""
 
     def __init__(self, network: CmaClip, taxonomy: Taxonomy, noise: NoiseRules, certificates: Certificates) -> None:
         self._network = network
@@ -35,7 +35,6 @@ class TagRules:
         if listings.is_empty():
             return _without_tags(keys)
         present = listings.select("has_picture", "has_title").to_numpy()
-        both = np.logical_and(*present.T)
         predictions = classify(self._network, unpacked(listings["features"]), present)
         feeds = listings["feed"].to_numpy()
         probabilities = [
@@ -44,11 +43,23 @@ class TagRules:
         ]
         tagged = keys.filter(readable).with_columns(
             tags=self._tags(probabilities, predictions.image_weight, feeds),
-            flags=self._flags(probabilities, predictions, listings, both),
+            flags=flags_of(
+                self._noise.inputs(predictions, probabilities, self._labels(listings)),
+                self._noise,
+                self._taxonomy.attributes,
+                has_both=np.logical_and(*present.T),
+            ),
         )
         together = pl.concat([tagged.select(TAGGED.names()).cast(TAGGED), _without_tags(keys.filter(~readable))])
         order = np.argsort(np.concatenate([np.flatnonzero(readable), np.flatnonzero(~readable)]))
         return together[order]
+
+    def _labels(self, listings: pl.DataFrame) -> NDArray[np.integer]:
+        """(N, K) the merchant's labels as classes, −1 for none."""
+        codes = [
+            attribute.codes(listings[f"{LABEL_PREFIX}{attribute.name}"]) for attribute in self._taxonomy.attributes
+        ]
+        return np.stack([code.to_numpy() for code in codes], axis=1)
 
     def _certificate_of(self, feeds: pl.Series) -> pl.Series:
         ids = {feed: self._certificates.id(feed) for feed in feeds.unique()}
@@ -73,53 +84,10 @@ class TagRules:
             )
         return pl.DataFrame(structs).select(pl.concat_list(pl.all())).to_series()
 
-    def _flags(
-        self, probabilities: list[Floats], predictions: Predictions, listings: pl.DataFrame, both: NDArray[np.bool_]
-    ) -> pl.Series:
-        """Every score at or above its kind's threshold."""
-        rules, attributes = self._noise, self._taxonomy.attributes
-        alone = rules.alone(predictions)
-        found: list[pl.Series] = []
-        conflicts, says = [], []
-        for k, attribute in enumerate(attributes):
-            image, title = alone.image[k], alone.title[k]
-            conflicts.append(conflict_score(image, title) * both)
-            said = _say("picture says {}, title says {}", _names(attribute, image), _names(attribute, title))
-            says.append(said)
-            found.append(_flag("modality_conflict", attribute.name, conflicts[-1], said))
-            label = listings[f"label_{attribute.name}"]
-            score = label_conflict_score(probabilities[k], attribute.codes(label).to_numpy())
-            said = _say("labelled {}, tagged {}", label.fill_null("-"), _names(attribute, probabilities[k]))
-            found.append(_flag("label_conflict", attribute.name, score, said))
-        worst = np.stack(conflicts).argmax(axis=0)
-        said = pl.Series(
-            [f"{attributes[k].name}: {says[k][row]}" if conflicts[k][row] else "" for row, k in enumerate(worst)],
-            dtype=pl.String,
-        )
-        found.append(_flag("mismatch", None, rules.mismatch_score(alone) * both, said))
-        flags = pl.DataFrame(found).select(pl.concat_list(pl.all()).alias("flags"))
-        threshold = pl.element().struct.field("kind").replace_strict(rules.thresholds, return_dtype=pl.Float64)
-        return flags.select(
-            pl.col("flags").list.filter(pl.element().struct.field("score") >= threshold.clip(lower_bound=1e-6))
-        ).to_series()
-
 
 def _without_tags(keys: pl.DataFrame) -> pl.DataFrame:
     nothing = {name: pl.lit([], dtype=TAGGED[name]) for name in ("tags", "flags")}
     return keys.with_columns(**nothing).select(TAGGED.names()).cast(TAGGED)
-
-
-def _flag(kind: str, attribute: str | None, score: Floats, detail: pl.Series) -> pl.Series:
-    """One struct a listing; named so that the columns of one frame differ."""
-    return (
-        pl.DataFrame({"score": np.asarray(score, dtype=np.float32), "detail": detail})
-        .select(pl.lit(kind).alias("kind"), pl.lit(attribute, pl.String).alias("attribute"), "score", "detail")
-        .to_struct(f"{kind} {attribute}")
-    )
-
-
-def _say(form: str, *values: pl.Series) -> pl.Series:
-    return pl.select(pl.format(form, *(pl.lit(value) for value in values))).to_series()
 
 
 def _names(attribute: Attribute, scores: Floats) -> pl.Series:

@@ -15,7 +15,7 @@ from models.lifecycle.weights import save_weights
 from models.network.build import Architecture
 from models.network.cma_clip import CmaClip
 from models.rules.certificates import Calibration, Certificate, Certificates, Promise
-from models.rules.noise import NoiseRules
+from models.rules.noise.rules import NoiseRules
 from models.training.presets import PRESETS, Preset
 from schemas.taxonomy import Taxonomy
 

@@ -4,13 +4,9 @@ from flows.reports.card_sections.parts import Section, Table
 from models.evaluation.results import Results
 from models.lifecycle.card import ModelCard
 from models.rules.certificates import Certificates
+from models.rules.noise.kinds import KINDS
 
 _FEW = 20  # labelled test listings of a value, below which its metrics say little
-_KINDS = {
-    "mismatch": "picture and title do not belong together",
-    "modality_conflict": "picture and title name different values",
-    "label_conflict": "the label contradicts the tag",
-}
 _QUALITIES = ("auroc", "average_precision", "precision", "recall")
 
 
@@ -21,7 +17,7 @@ def noise(card: ModelCard) -> Section:
         return Section(heading, text=["Not measured."])
     shares = {f"{quality['assumed_share']:.0%}" for quality in measured.values()}
     rows = [
-        (_KINDS.get(kind, kind), f"{card.noise.thresholds[kind]:.2f}", *(f"{quality[key]:.2f}" for key in _QUALITIES))
+        (_title(kind), f"{card.noise.thresholds[kind]:.2f}", *(f"{quality[key]:.2f}" for key in _QUALITIES))
         for kind, quality in measured.items()
     ]
     return Section(
@@ -35,6 +31,11 @@ def noise(card: ModelCard) -> Section:
             Table(("evidence", "flags from", "AUROC", "average precision", "precision of flags", "faults found"), rows)
         ],
     )
+
+
+def _title(kind: str) -> str:
+    """A kind's title within a sentence; its name, where this version does not know it."""
+    return KINDS[kind].title[0].lower() + KINDS[kind].title[1:] if kind in KINDS else kind
 
 
 def limits(certificates: Certificates, results: Results) -> Section:

@@ -13,8 +13,8 @@ from models.lifecycle.card import read_card
 from models.lifecycle.fit import fit
 from models.lifecycle.weights import load_network
 from models.rules.certificates import Promise
+from models.rules.noise.kinds import KINDS
 from schemas.errors import ConfigurationError, UserError
-from schemas.frames import FLAG_KINDS
 from tests.models.tiny import TAXONOMY, clip_folder, jpeg, tiny_preset
 
 COLORS = ((220, 20, 20), (20, 220, 20), (20, 20, 220))
@@ -91,7 +91,7 @@ def test_a_model_is_fitted_whole(backbone: str, tmp_path: Path) -> None:
     assert own.certified and own.certificate.listings == 50 and len(own.confidences) == 50
     assert own == card.certificates.pooled["color"]
     assert card.metrics["color"]["coverage"] > 0.5 and card.metrics["color"]["ece"] < 0.2
-    assert set(card.noise.thresholds) == set(FLAG_KINDS)
+    assert set(card.noise.thresholds) == set(KINDS)
     assert card.version.endswith(card.weights[:8])
 
 

@@ -11,8 +11,9 @@ from models.engines.interface import Features
 from models.engines.torch_engine import TorchEngine
 from models.lifecycle.model import Model
 from models.lifecycle.tagger import Tagger
+from models.rules.noise.kinds import KINDS
 from models.training.presets import Preset
-from schemas.frames import FLAG_KINDS, TAGGED, work_schema
+from schemas.frames import TAGGED, work_schema
 from tests.models.tiny import TAXONOMY, jpeg, model_folder
 
 SCHEMA = work_schema(TAXONOMY.names)
@@ -96,7 +97,7 @@ def test_a_missing_modality_has_no_weight(tagged: pl.DataFrame) -> None:
 def test_flags(tagged: pl.DataFrame) -> None:
     """All thresholds are 0 here, so every score above nothing is a flag."""
     flags = {row["listing_id"]: row["flags"] for row in tagged.iter_rows(named=True)}
-    assert {flag["kind"] for listing in flags.values() for flag in listing} <= set(FLAG_KINDS)
+    assert {flag["kind"] for listing in flags.values() for flag in listing} <= set(KINDS)
     (mismatch,) = [flag for flag in flags["whole"] if flag["kind"] == "mismatch"]
     assert mismatch["attribute"] is None and mismatch["score"] == pytest.approx(0.26894, abs=1e-4)  # σ(−1 + 0 · …)
     for single in ("title only", "picture only", "no title"):

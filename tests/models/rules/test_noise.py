@@ -3,12 +3,15 @@ import json
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from scipy.special import softmax
 
 from models.engines.interface import Predictions
-from models.rules.fit_noise import fit_noise_rules
-from models.rules.noise import NoiseRules, conflict_score, label_conflict_score
-from schemas.frames import FLAG_KINDS
+from models.rules.noise.fit import fit_noise_rules
+from models.rules.noise.kinds import KINDS
+from models.rules.noise.label_conflict import label_conflict_score
+from models.rules.noise.modality_conflict import conflict_score
+from models.rules.noise.rules import NoiseRules
 
 CLASSES = (4, 3)
 
@@ -45,6 +48,13 @@ def predictions(pictures: NDArray[np.int64], titles: NDArray[np.int64], random: 
     )
 
 
+def mismatch_scores(rules: NoiseRules, of: Predictions) -> NDArray[np.floating]:
+    inputs = rules.inputs(of, of.logits, np.full((len(of.similarity), len(CLASSES)), -1))
+    ((attribute, scores),) = KINDS["mismatch"].scores(inputs, rules)
+    assert attribute is None
+    return scores
+
+
 @pytest.fixture(scope="module")
 def fitted() -> tuple[NoiseRules, Predictions, Predictions]:
     random = np.random.default_rng(0)
@@ -58,13 +68,13 @@ def fitted() -> tuple[NoiseRules, Predictions, Predictions]:
 
 def test_swapped_pairs_and_wrong_labels_are_found(fitted: tuple[NoiseRules, Predictions, Predictions]) -> None:
     rules, original, swapped = fitted
-    assert set(rules.quality) == set(rules.thresholds) == set(FLAG_KINDS)
+    assert set(rules.quality) == set(rules.thresholds) == set(KINDS)
     assert rules.quality["mismatch"]["auroc"] > 0.9
     assert rules.quality["modality_conflict"]["auroc"] > 0.6
     assert rules.quality["label_conflict"]["auroc"] > 0.9
     for quality in rules.quality.values():
         assert quality["average_precision"] > 2 * quality["assumed_share"]
-    scores = rules.mismatch_score(rules.alone(original)), rules.mismatch_score(rules.alone(swapped))
+    scores = mismatch_scores(rules, original), mismatch_scores(rules, swapped)
     assert scores[0].mean() < 0.3 < 0.7 < scores[1].mean()
     flagged = [(score >= rules.thresholds["mismatch"]).mean() for score in scores]
     assert flagged[0] < 0.03 < 0.3 < flagged[1]
@@ -77,11 +87,10 @@ def test_priors_are_smoothed_shares_of_the_labels(fitted: tuple[NoiseRules, Pred
 
 def test_rules_survive_json(fitted: tuple[NoiseRules, Predictions, Predictions]) -> None:
     rules, original, _ = fitted
-    again = NoiseRules.from_dict(json.loads(json.dumps(rules.to_dict())))
+    adapter = TypeAdapter(NoiseRules)
+    again = adapter.validate_json(json.dumps(adapter.dump_python(rules)))
     assert again == rules
-    np.testing.assert_array_equal(
-        again.mismatch_score(again.alone(original)), rules.mismatch_score(rules.alone(original))
-    )
+    np.testing.assert_array_equal(mismatch_scores(again, original), mismatch_scores(rules, original))
 
 
 def test_pure_chance_promises_nothing() -> None:
