@@ -1,4 +1,5 @@
-"""The paper's two attentions: over all patches and tokens (eq. 1–2), and over the two modalities (eq. 3–6)."""
+"""The paper's two attentions: over all patches and tokens, equations (1) and (2); and over the two modalities, (3) to
+(6)."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -29,9 +30,9 @@ class EncoderLayer(nn.Module):
         sequence: Float[Tensor, "B S D"],
         valid: Bool[Tensor, "B S"],
     ) -> Float[Tensor, "B Q D"]:
-        query = self._split(self.query(self.attention_norm(rows)))
+        query = self._split(self.query(self.attention_norm(rows)))  # (1)
         key, value = (self._split(part) for part in self.key_value(self.attention_norm(sequence)).chunk(2, dim=-1))
-        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=valid[:, None, None, :])
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=valid[:, None, None, :])  # (2)
         rows = rows + self.output(attended.transpose(1, 2).flatten(2))
         return rows + self.mlp(rows)
 
@@ -94,9 +95,9 @@ class ModalityWiseAttention(nn.Module):
         present: Bool[Tensor, "B 2"],
     ) -> tuple[Float[Tensor, "B D"], Float[Tensor, " B"]]:
         modalities = torch.stack([image_out, title_out], dim=1)
-        energy = (modalities * self.w).sum(-1)
-        weight = energy.masked_fill(~present, float("-inf")).softmax(dim=1)  # a missing modality weighs exactly 0
-        return (weight[..., None] * modalities).sum(dim=1), weight[:, 0]
+        energy = (modalities * self.w).sum(-1)  # (4), (5)
+        weight = energy.masked_fill(~present, float("-inf")).softmax(dim=1)  # (6); a missing modality weighs exactly 0
+        return (weight[..., None] * modalities).sum(dim=1), weight[:, 0]  # (3)
 
 
 class Concatenation(nn.Module):

@@ -78,7 +78,10 @@ def test_plans_of_other_identities_and_weights_are_others(tmp_path: Path, other:
     [
         (lambda plan: plan.path.unlink(), r"\.plan is missing: build it with `cma compile`"),
         (lambda plan: plan.discard(), r"\.json is missing"),
-        (lambda plan: plan.path.write_bytes(b"a pla"), r"\.plan is not the plan that `cma compile` built: build"),
+        (
+            lambda plan: plan.path.write_bytes(b"a pla"),
+            r"\.plan is not the plan that `cma compile` built: .* `cma compile`",
+        ),
         (lambda plan: plan.path.with_suffix(".json").write_text("{"), r"\.json is damaged"),
         (lambda plan: plan.path.with_suffix(".json").write_text("[]"), r"\.json is damaged"),
     ],
