@@ -19,7 +19,7 @@ from models.network.cma_clip import CmaClip
 from models.training.presets import Preset, Stage
 from models.training.saved.checkpoints import load
 from models.training.teacher.classical import ClassicalBaseline
-from models.training.teacher.soft_targets import taught
+from models.training.teacher.soft_targets import with_soft_targets
 from models.training.train import Progress, train
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
@@ -205,7 +205,7 @@ def _taught(lesson: Lesson, towers: Path) -> Lesson:
     """All variants have the same teacher, who is asked once."""
     classes = [len(attribute.value_names) for attribute in lesson.taxonomy.attributes]
     file = towers / "soft_targets.safetensors"
-    return replace(lesson, train=taught(lesson.train, classes, lesson.preset, file, lesson.progress))
+    return replace(lesson, train=with_soft_targets(lesson.train, classes, lesson.preset, file, lesson.progress))
 
 
 def _without_weights(logits: Callable[[Examples], list[Float[np.ndarray, "N C"]]]) -> Model:

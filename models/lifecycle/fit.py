@@ -25,7 +25,7 @@ from models.rules.noise.fit import fit_noise_rules
 from models.rules.noise.rules import NoiseRules
 from models.training.launch import train_together
 from models.training.presets import Preset
-from models.training.teacher.soft_targets import taught
+from models.training.teacher.soft_targets import with_soft_targets
 from models.training.train import Progress, train
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
@@ -61,7 +61,7 @@ def fit(
     }
     device = best_device()
     soft_targets = folder / "soft_targets.safetensors"
-    parts["train"] = taught(parts["train"], network.classes, preset, soft_targets, progress)
+    parts["train"] = with_soft_targets(parts["train"], network.classes, preset, soft_targets, progress)
     learned = network, preset, parts["train"], parts["validation"]
     if (processes := processes or torch.cuda.device_count() or 1) > 1:
         train_together(*learned, taxonomy, folder=folder, processes=processes, cache_bytes=cache_bytes)

@@ -49,24 +49,24 @@ def soft_targets(
     return np.concatenate(said, axis=2).swapaxes(0, 1).astype(np.float32)
 
 
-def taught(
+def with_soft_targets(
     examples: Examples,
     classes: list[int],
     preset: Preset,
     file: Path,
     progress: Callable[[Progress], None] | None = None,
 ) -> Examples:
-    """The examples with soft targets, where a preset distils; what `file` keeps is not computed again."""
+    """The examples with soft targets if the preset distils. Read from `file`, or computed and saved there."""
     if not preset.distillation:
         return examples
 
-    def tell(step: int, steps: int) -> None:
+    def report(step: int, steps: int) -> None:
         if progress:
             progress(Progress("teacher", step, steps))
 
-    if kept := load(file):
-        return replace(examples, soft_targets=kept[0]["soft_targets"].numpy())
-    said = soft_targets(examples, classes, seed=preset.seed, progress=tell)
+    if saved := load(file):
+        return replace(examples, soft_targets=saved[0]["soft_targets"].numpy())
+    said = soft_targets(examples, classes, seed=preset.seed, progress=report)
     file.parent.mkdir(parents=True, exist_ok=True)
     save(file, {"soft_targets": torch.from_numpy(said)}, {})
     return replace(examples, soft_targets=said)
