@@ -11,7 +11,7 @@ from zlib import crc32
 import polars as pl
 
 from schemas.errors import UserError
-from schemas.files import write_atomically
+from schemas.files import write_parquet
 from schemas.frames import KEPT
 
 FILE_ROWS = 16_384  # of a file when many small ones are merged: that much is in memory at once
@@ -47,7 +47,7 @@ class FeatureStore:
         small = [path for path in sorted(self.folder.glob("*.parquet")) if rows.get(path.name, 0) < FILE_ROWS / 2]
         if len(small) >= FEWEST:
             for table in _merged(small, used["input_hash"]):
-                write_atomically(self.folder / f"{uuid.uuid4().hex}.parquet", table)
+                write_parquet(self.folder / f"{uuid.uuid4().hex}.parquet", table)
             for path in small:
                 path.unlink(missing_ok=True)
         if self.folder.exists():
@@ -73,7 +73,7 @@ def write_features(path: Path, encoded: pl.DataFrame) -> None:
     """Of the listings of an ENCODED frame that have some."""
     kept = encoded.filter(pl.col("features").is_not_null()).unique("input_hash")
     if kept.height:
-        write_atomically(path, kept.with_columns(crc32=_sums(kept)).select(KEPT.names()))
+        write_parquet(path, kept.with_columns(crc32=_sums(kept)).select(KEPT.names()))
 
 
 def _sums(rows: pl.DataFrame) -> pl.Series:

@@ -6,10 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from catalog_io.pictures.shards import PictureShards
-from schemas.files import write_atomically
+from schemas.files import write_parquet
 from schemas.frames import LABEL_PREFIX, WORK
-
-__all__ = ["write_atomically", "write_partitions"]
 
 # Pictures of so many listings are in memory at once (about 20 kB each).
 POOL_ROWS = 4096
@@ -40,6 +38,6 @@ def write_partitions(
         work = pool.with_columns(pictures).select(*WORK.names(), *labels)
         work = work.sort(pl.col("title").str.len_chars(), "feed", "listing_id")
         for part in work.iter_slices(rows_per_partition):
-            paths.append(write_atomically(folder / f"part-{len(paths):05d}.parquet", part))
+            paths.append(write_parquet(folder / f"part-{len(paths):05d}.parquet", part))
             progress(part.height)
     return paths

@@ -1,27 +1,28 @@
-"""Files that are either whole or not there, whatever kills the writer."""
+"""Writes files whole or not at all: a reader, or a restart after a kill, finds the old content or the new one."""
 
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
 from hashlib import file_digest
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
-if TYPE_CHECKING:
-    pass
-
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; what was written there replaces `path` on leaving without error.
+def replacing(path: Path, *, sole_writer: bool = False) -> Iterator[Path]:
+    """Yields a temporary path in the same folder; what the caller writes there replaces `path` when the block ends.
 
-    Data and folder entry are on the disk before this returns. After an error `path` is as it was.
+    File and folder entry are on the disk (fsync) before this returns. After an error, `path` is unchanged.
+    `sole_writer`: no other process writes `path` now, so temporary files left by killed ones are removed first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Two processes may write the same part at once: each has its own temporary file, the last one stands.
+    if sole_writer:
+        for leftover in path.parent.glob(f".{escape(path.name)}.*.tmp*"):
+            leftover.unlink(missing_ok=True)
+    # Two processes may write the same file at once: each has its own temporary file, and the last one wins.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield temporary
@@ -32,8 +33,15 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, table: pl.DataFrame, *, row_group_rows: int | None = None) -> Path:
-    """Writes Parquet. Uncompressed where it carries pictures: JPEG does not get smaller."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes text (UTF-8) or bytes with `replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def write_parquet(path: Path, table: pl.DataFrame, *, row_group_rows: int | None = None) -> Path:
+    """Writes a Parquet file with `replacing`, and returns its path. Tables with a column of bytes are not compressed:
+    JPEG and bfloat16 do not get smaller."""
     has_bytes = any(dtype == pl.Binary for dtype in table.dtypes)
     with replacing(path) as temporary:
         table.write_parquet(
@@ -42,21 +50,15 @@ def write_atomically(path: Path, table: pl.DataFrame, *, row_group_rows: int | N
     return path
 
 
+def sha256_of(path: Path) -> str:
+    """The file's SHA-256 in hex."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Whoever reads at the same time, or after a kill, finds the old content or the new one."""
-    whole = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    whole.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(whole, path)
-
-
-def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()

@@ -20,10 +20,8 @@ def publish(home: Path, *, lock_timeout: float = 60.0) -> Path:
     with database.exclusive():
         if not database.path.exists():
             raise UserError(f"{database.path}: there is no catalogue to publish; run `cma ingest` first")
-        for leftover in snapshot.parent.glob(f".{SNAPSHOT}.*.tmp*"):  # of a run that was killed
-            leftover.unlink()
-        # `replacing` inside the lock: of two runs, the one that copied last also replaces last.
-        with replacing(snapshot) as temporary, duckdb.connect() as connection:
+        # `replacing` inside the lock: of two runs, the one that copies last also replaces last.
+        with replacing(snapshot, sole_writer=True) as temporary, duckdb.connect() as connection:
             connection.execute(f"attach {_quoted(database.path)} as work")
             connection.execute(f"attach {_quoted(temporary)} as snapshot")
             connection.execute("copy from database work to snapshot")

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from schemas.errors import UserError
-from schemas.files import write_atomically
+from schemas.files import write_parquet
 
 # Hashes are sorted, so a reader of some pictures skips the row groups of the others.
 ROW_GROUP_ROWS = 256
@@ -51,7 +51,7 @@ class PictureShards:
         table = pl.concat(frames).sort("image_hash")
         name = f"shard-{uuid.uuid4().hex}.parquet"
         if table.height:
-            write_atomically(self.folder / name, table, row_group_rows=ROW_GROUP_ROWS)
+            write_parquet(self.folder / name, table, row_group_rows=ROW_GROUP_ROWS)
         return table.with_columns(bytes=pl.col("jpeg").bin.size().cast(pl.Int64), shard=pl.lit(name)).drop("jpeg")
 
     def all_of(self, shard: str) -> pl.DataFrame:

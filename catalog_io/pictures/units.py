@@ -11,7 +11,7 @@ import polars as pl
 
 from catalog_io.pictures.fetching.settings import FetchSettings
 from catalog_io.pictures.work import PICTURE_DONE, PICTURE_WORK, process_pictures
-from schemas.files import write_atomically
+from schemas.files import write_parquet
 
 UNIT_ROWS = 256  # pictures, which take some seconds
 UNIT_BYTES = 64_000_000  # of embedded pictures in a unit
@@ -34,7 +34,7 @@ def write_unit(work: pl.DataFrame, folder: Path, picture_size: int) -> Path:
     for key, stamp in work.select("key", "stamp").iter_rows():
         name.update(f"\0{key}\0{stamp}".encode())
     path = folder / f"{name.hexdigest()}.work.parquet"
-    return path if path.exists() else write_atomically(path, work.select(PICTURE_WORK.names()).cast(PICTURE_WORK))
+    return path if path.exists() else write_parquet(path, work.select(PICTURE_WORK.names()).cast(PICTURE_WORK))
 
 
 def done_path(unit: Path) -> Path:
@@ -48,7 +48,7 @@ def process_unit(unit: Path, root: str, fetch: FetchSettings, picture_size: int)
     remote = "://" in root or work["uri"].str.contains("//", literal=True).any()
     threads = CONNECTIONS if remote else 1
     done = process_pictures(work, root, fetch, short_side=picture_size, threads=threads)
-    write_atomically(done_path(unit), done)
+    write_parquet(done_path(unit), done)
     return work.height
 
 
@@ -66,4 +66,4 @@ def give_up(unit: Path) -> None:
         code=pl.lit("picture_kills_worker"), sentence=pl.lit("worker processes died of this picture repeatedly")
     )
     missing = [pl.lit(None, dtype).alias(name) for name, dtype in PICTURE_DONE.items() if name not in given_up.columns]
-    write_atomically(done_path(unit), given_up.with_columns(missing).select(PICTURE_DONE.names()).cast(PICTURE_DONE))
+    write_parquet(done_path(unit), given_up.with_columns(missing).select(PICTURE_DONE.names()).cast(PICTURE_DONE))

@@ -7,7 +7,6 @@ files. Both depend on the seed alone.
 import csv
 import io
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from PIL import Image
 from catalog_io.sample.studio import photograph
 from catalog_io.sample.titles import BRANDS, make_labels, make_title, word_for
 from schemas.errors import UserError
+from schemas.files import replacing
 from schemas.taxonomy import Taxonomy
 
 FAULTS = ("wrong_picture", "unrelated_title", "wrong_label", "broken_file")
@@ -183,9 +183,7 @@ def break_picture(data: bytes, breakage: str) -> bytes | None:
 
 
 def _write_csv(path: Path, header: list[str], rows: Iterable[list[str]]) -> None:
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
-    os.replace(temporary, path)

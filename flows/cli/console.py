@@ -20,11 +20,10 @@ JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write all re
 
 def write_json(path: Path | None, results: object) -> None:
     """Writes the results that --json asks for, and prints the path; None: nothing was asked for."""
-    from schemas.files import replacing
+    from schemas.files import write_whole
 
     if path:
-        with replacing(path) as file:
-            file.write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
+        write_whole(path, json.dumps(results, indent=1, ensure_ascii=False))
         out.print(f"  {path}")
 
 

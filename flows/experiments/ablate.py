@@ -21,7 +21,7 @@ from models.experiments.swapped_listings import CONDITIONS, SHARE
 from models.experiments.variants import FUSED, OPTIONS, VARIANTS, held_against, variant_of
 from models.training.presets import preset
 from schemas.errors import ConfigurationError
-from schemas.files import replacing
+from schemas.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,7 @@ def ablate(
             **_compare(outcomes, splits, project.taxonomy.names, project.settings.tag.target_precision),
         }
         for name, text in (("ablation.json", json.dumps(results, indent=1)), ("ablation.md", markdown(results))):
-            with replacing(place / name) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+            write_whole(place / name, text)
         run.summary.update(folder=str(place), seeds=seeds, variants=", ".join(chosen))
     return AblationSummary(place, results)
 

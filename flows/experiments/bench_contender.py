@@ -22,7 +22,7 @@ from models.engines.table import ENGINES, REFERENCE
 from models.experiments.bench import MatrixProduct, NaiveEngine, work_of
 from models.lifecycle.model import Model
 from models.lifecycle.tagger import Tagger
-from schemas.files import write_atomically
+from schemas.files import write_parquet
 
 _BATCH = 64
 _SECONDS = 2.0  # that a turn takes at least
@@ -91,7 +91,7 @@ class Contender:
     def _tag(self, part: Path) -> int:
         encoded = self._tagger.encode(pl.read_parquet(part))
         write_features(part.with_suffix(".features"), encoded)
-        write_atomically(part.with_suffix(".tags"), self._tagger.tag_encoded(encoded))
+        write_parquet(part.with_suffix(".tags"), self._tagger.tag_encoded(encoded))
         return encoded.height
 
     def predictions(self) -> Predictions:

@@ -14,7 +14,7 @@ from flows.reports.card_sections import sections
 from models.evaluation.results import Results
 from models.lifecycle.card import ModelCard
 from models.rules.certificates import Certificates
-from schemas.files import replacing
+from schemas.files import write_whole
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
 
@@ -40,9 +40,9 @@ def write_model_card(
     }
     files = CardFiles(folder / "model-card.html", folder / "model-card.md")
     for plot in (plot for section in content for plot in section.plots):
-        _write(folder / "model-card" / f"{plot.name}.svg", plot.svg)
-    _write(files.text, _render("model_card.md", autoescape=False, **values))
-    _write(files.page, _render("model_card.html", autoescape=True, **values))
+        write_whole(folder / "model-card" / f"{plot.name}.svg", plot.svg)
+    write_whole(files.text, _render("model_card.md", autoescape=False, **values))
+    write_whole(files.page, _render("model_card.html", autoescape=True, **values))
     return files
 
 
@@ -66,8 +66,3 @@ def _escape_markdown(text: str) -> str:
 def _data_uri(svg: str) -> str:
     """As a picture of its own, an SVG's ids and styles cannot touch the page or another plot."""
     return f"data:image/svg+xml;base64,{b64encode(svg.encode()).decode()}"
-
-
-def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

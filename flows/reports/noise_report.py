@@ -13,7 +13,7 @@ from catalog_io.catalog.snapshot import query
 from flows.project.project import Project
 from models.lifecycle.card import ModelCard, read_card
 from models.rules.noise.kinds import KINDS
-from schemas.files import replacing
+from schemas.files import replacing, write_whole
 
 SHOWN = 60  # listings of a kind that the page shows; the CSV has all
 # Title and explanation of each kind of flag: the model's, and the one that ingestion finds without a model.
@@ -59,8 +59,7 @@ def report(project: Project) -> ReportSummary:
         )
         champion = project.catalog.champion()
         card = read_card(project.home / champion.path) if champion else None
-        with replacing(summary.page) as page:
-            page.write_text(_page(project, flagged, rejected, card), encoding="utf-8")
+        write_whole(summary.page, _page(project, flagged, rejected, card))
         with replacing(summary.table) as table:
             flagged.drop("image_hash", "shard").write_csv(table)
         run.summary.update(page=str(summary.page), flags=summary.flags, rejected=summary.rejected)

@@ -14,7 +14,7 @@ from catalog_io.feature_store import FILE_ROWS, INDEX, FeatureStore, read_featur
 from catalog_io.partitions import write_partitions
 from catalog_io.pictures.shards import PictureShards
 from models.engines.table import EngineName
-from schemas.files import write_atomically
+from schemas.files import write_parquet
 from schemas.frames import ENCODED, LABEL_PREFIX
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _known(untagged: pl.DataFrame, store: FeatureStore | None, folder: Path) -> 
         shutil.rmtree(folder)
         folder.mkdir()
     found = store.index() if store else pl.DataFrame(schema=INDEX)
-    return pl.read_parquet(write_atomically(path, found.join(untagged, on="input_hash", how="semi")))
+    return pl.read_parquet(write_parquet(path, found.join(untagged, on="input_hash", how="semi")))
 
 
 def _units_of_known(listings: pl.DataFrame, store: FeatureStore, folder: Path) -> Iterator[Unit]:
@@ -90,7 +90,7 @@ def _units_of_known(listings: pl.DataFrame, store: FeatureStore, folder: Path) -
     )
     for number, (file, part) in enumerate(parts):
         name = f"known-{number:05d}.parquet"
-        path = write_atomically(folder / "in" / name, part)
+        path = write_parquet(folder / "in" / name, part)
         yield Unit(path, part.height, folder / "out" / name, known=store.folder / file)
 
 
@@ -109,7 +109,7 @@ def tag_unit(unit: Unit, champion: Champion, threads: int) -> int:
         if unit.keep:
             write_features(unit.keep, encoded)
         tagged = tagger.tag_encoded(encoded)
-    write_atomically(unit.out, tagged)
+    write_parquet(unit.out, tagged)
     return tagged.height
 
 

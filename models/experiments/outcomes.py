@@ -2,7 +2,6 @@
 marker."""
 
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from models.inputs.listings import Listings
 from models.inputs.preprocessing import Processor
 from models.rules.calibration import fit_temperature
 from schemas.errors import UserError
+from schemas.files import replacing
 
 FEWEST = 50  # listings with picture and title that a split needs
 
@@ -79,9 +79,8 @@ class Outcome:
         tensors = {f"{condition}/image_weight": weight for condition, weight in self.image_weight.items()}
         for condition, tasks in self.probabilities.items():
             tensors |= {f"{condition}/{k}": np.ascontiguousarray(task) for k, task in enumerate(tasks)}
-        part = path.with_suffix(".tmp")
-        save_file(tensors, part, metadata={"seconds": json.dumps(self.seconds)})
-        os.replace(part, path)
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, metadata={"seconds": json.dumps(self.seconds)})
 
     @classmethod
     def read(cls, path: Path) -> "Outcome | None":

@@ -7,11 +7,11 @@ import polars as pl
 import pytest
 
 from catalog_io import partitions
-from catalog_io.partitions import write_atomically, write_partitions
+from catalog_io.partitions import write_partitions
 from catalog_io.pictures import shards as picture_shards
 from catalog_io.pictures.shards import PICTURES, PictureShards
 from schemas.errors import UserError
-from schemas.files import replacing
+from schemas.files import replacing, write_parquet
 from schemas.frames import work_schema
 
 
@@ -111,7 +111,7 @@ def test_a_lost_shard_is_named(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
-    path = write_atomically(tmp_path / "new folder" / "a.parquet", pl.DataFrame({"a": [1]}))
+    path = write_parquet(tmp_path / "new folder" / "a.parquet", pl.DataFrame({"a": [1]}))
     with pytest.raises(RuntimeError), replacing(path) as temporary:
         temporary.write_bytes(b"half")
         raise RuntimeError
@@ -120,7 +120,7 @@ def test_an_error_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
 
 
 def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
-    path = write_atomically(tmp_path / "a.parquet", pl.DataFrame({"a": [1]}))
+    path = write_parquet(tmp_path / "a.parquet", pl.DataFrame({"a": [1]}))
     code = """
 import os, pathlib, sys
 from schemas.files import replacing
@@ -138,5 +138,5 @@ def test_data_and_folder_reach_the_disk_before_the_name(tmp_path: Path, monkeypa
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda fd: (calls.append("sync"), fsync(fd))[1])
     monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("replace"), replace(a, b))[1])
-    write_atomically(tmp_path / "a.parquet", pl.DataFrame({"a": [1]}))
+    write_parquet(tmp_path / "a.parquet", pl.DataFrame({"a": [1]}))
     assert calls == ["sync", "replace", "sync"]

@@ -1,9 +1,7 @@
 """The network as one ONNX file, dynamic in batch and title length; every compiled engine starts from it."""
 
-import os
 import warnings
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from jaxtyping import Bool, Int, UInt8
@@ -11,6 +9,7 @@ from torch import Tensor, nn
 
 from models.engines.onnx.fold_normalisation import folded_normalisation
 from models.network.cma_clip import CmaClip, Encoded
+from schemas.files import replacing
 
 INPUTS = ("pictures", "tokens", "present")
 OUTPUTS = Encoded._fields
@@ -40,14 +39,12 @@ def export_onnx(network: CmaClip, path: Path) -> None:
     )
     batch = torch.export.Dim("batch", min=1)
     length = torch.export.Dim("length", min=2, max=network.backbone.context_length)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with (
-        TemporaryDirectory(dir=path.parent) as folder,
+        replacing(path) as temporary,
         warnings.catch_warnings(),
         folded_normalisation(network.backbone),
     ):
         warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
-        whole = Path(folder) / path.name
         program = torch.onnx.export(
             _Encoder(network),
             example,
@@ -60,8 +57,7 @@ def export_onnx(network: CmaClip, path: Path) -> None:
         )
         assert program is not None
         _count_listings_by_titles(program)
-        program.save(whole, external_data=False)
-        os.replace(whole, path)
+        program.save(temporary, external_data=False)
 
 
 def _count_listings_by_titles(program: torch.onnx.ONNXProgram) -> None:

@@ -1,7 +1,6 @@
 """A training that was killed goes on where it was last saved: weights, averages and optimizer state, in one file."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from models.training.optimizer import Weights
+from schemas.files import replacing
 
 
 @dataclass
@@ -32,9 +32,8 @@ class StageState:
 def save(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
     """Tensors and a JSON note, replaced as a whole."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    part = path.with_suffix(".tmp")
-    save_file(whole, part, metadata={"note": json.dumps(note)})
-    os.replace(part, path)
+    with replacing(path, sole_writer=True) as temporary:
+        save_file(whole, temporary, metadata={"note": json.dumps(note)})
 
 
 def load(path: Path) -> tuple[Weights, dict[str, Any]] | None:

@@ -20,6 +20,7 @@ from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
 from models.network.towers import ImageSequence, TitleSequence
 from schemas.errors import UserError
+from schemas.files import write_whole
 
 _CHUNK = 64  # listings
 
@@ -113,9 +114,8 @@ class FrozenOutputs:
         return 0
 
     def _note(self, key: str, first: Outputs, rows: int) -> None:
-        part = self._folder / "done.tmp"
-        part.write_text(json.dumps({"is": self._description(key, first), "rows": rows}), encoding="utf-8")
-        os.replace(part, self._folder / "done.json")
+        note = {"is": self._description(key, first), "rows": rows}
+        write_whole(self._folder / "done.json", json.dumps(note))
 
     def _description(self, key: str, first: Outputs) -> dict[str, object]:
         shapes = {name: [str(part.dtype), *part.shape[1:]] for name, part in first.items()}
