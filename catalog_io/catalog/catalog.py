@@ -8,9 +8,7 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from catalog_io.catalog import models as registry
-from catalog_io.catalog import store_feed as ingested
-from catalog_io.catalog import store_tags as tagged
+from catalog_io.catalog import drift, models, snapshot, store_feed, store_tags
 from catalog_io.catalog.database import Database, fetch, registered
 from catalog_io.catalog.models import ModelRow, Promotion, Registration
 from catalog_io.catalog.store_feed import Stored
@@ -41,7 +39,7 @@ class Catalog:
                     connection.execute(sa.text(statement))
             for statement in view_statements(taxonomy.names):
                 connection.execute(sa.text(statement))
-            ingested.map_words(connection, taxonomy)
+            store_feed.map_words(connection, taxonomy)
 
     # ---- ingest
 
@@ -94,7 +92,7 @@ class Catalog:
             **{"picture_size": picture_size, "full": full},
         }
         with self._database.transaction() as connection:
-            return ingested.store(
+            return store_feed.store(
                 connection, staging, done, images, taxonomy=taxonomy, most_gone=most_gone, values=values
             )
 
@@ -194,7 +192,24 @@ class Catalog:
             "tagged_at": utc(tagged_at),
         }
         with self._database.transaction() as connection:
-            return tagged.store(connection, files, values)
+            return store_tags.store(connection, files, values)
+
+    def newest_confidences(self, feed: str, *, model_version: str, engine: str, certificate: str) -> pl.DataFrame:
+        """product_id, split, labelled, run_id, attribute, confidence: tags of at most 20,000 of the feed's active
+        listings, those tagged last first."""
+        values = {"feed": feed, "model_version": model_version, "engine": engine, "certificate": certificate}
+        with self._database.transaction() as connection:
+            return drift.newest_confidences(connection, values)
+
+    def store_drift(self, rows: pl.DataFrame) -> None:
+        """Adds rows to the table `drift`."""
+        with self._database.transaction() as connection:
+            drift.store(connection, rows)
+
+    def publish(self) -> Path:
+        """Copies the catalogue to `<home>/catalog.duckdb`, the analysts' snapshot, and returns its path. A reader that
+        has the old snapshot open keeps reading it. UserError where there is no catalogue yet."""
+        return snapshot.publish(self._database)
 
     def counts(self) -> dict[str, int]:
         """Rows by table."""
@@ -208,29 +223,29 @@ class Catalog:
     def register_model(self, model: Registration) -> None:
         """Adds or replaces a model. The first of a catalogue is its champion at once."""
         with self._database.transaction() as connection:
-            registry.register(connection, model, now())
+            models.register(connection, model, now())
 
     def record_comparison(self, version: str, comparison: Mapping[str, Any] | None, refused: str | None) -> None:
         """What a comparison with the champion found, and why the model was not promoted by itself (None: it may be)."""
         with self._database.transaction() as connection:
-            registry.record_comparison(connection, version, comparison, refused)
+            models.record_comparison(connection, version, comparison, refused)
 
     def promote(self, version: str, *, instead_of: str | None, reason: str) -> None:
         """Makes this model the champion in one step; UserError, and nothing changes, where there is no such model, or
         the champion is not `instead_of` any more."""
         with self._database.transaction() as connection:
-            registry.promote(connection, version, instead_of, reason, now())
+            models.promote(connection, version, instead_of, reason, now())
 
     def roll_back(self, champion: str) -> None:
         """Withdraws the promotion of the champion in one step: the one before it is the champion again. UserError, and
         nothing changes, where it is not the champion any more, or nothing was before it."""
         with self._database.transaction() as connection:
-            registry.roll_back(connection, champion, now())
+            models.roll_back(connection, champion, now())
 
     def models(self) -> list[ModelRow]:
         """All registered models, the newest first."""
         with self._database.transaction() as connection:
-            return registry.models(connection)
+            return models.models(connection)
 
     def champion(self) -> ModelRow | None:
         return next((model for model in self.models() if model.champion), None)
@@ -238,16 +253,16 @@ class Catalog:
     def promotions(self) -> list[Promotion]:
         """All that were ever made, the first first."""
         with self._database.transaction() as connection:
-            return registry.promotions(connection)
+            return models.promotions(connection)
 
     def start_run(self, run_id: str, flow: str) -> None:
         with self._database.transaction() as connection:
-            registry.start_run(connection, run_id, flow, now())
+            models.start_run(connection, run_id, flow, now())
 
     def finish_run(self, run_id: str, state: str, summary: Mapping[str, Any]) -> None:
         """UserError where the run was never started."""
         with self._database.transaction() as connection:
-            registry.finish_run(connection, run_id, state, summary, now())
+            models.finish_run(connection, run_id, state, summary, now())
 
     def runs(self) -> pl.DataFrame:
         """run_id, flow, started_at, finished_at, state, summary (JSON text), the newest first."""
@@ -259,7 +274,7 @@ class Catalog:
     ) -> None:
         """Keeps what a model scored on these listings, in place of what was kept of the same before."""
         with self._database.transaction() as connection:
-            registry.store_evaluation(
+            models.store_evaluation(
                 connection,
                 model_version=model_version,
                 engine=engine,

@@ -1,11 +1,11 @@
-"""Whether a feed has drifted away from its certificates: the newest confidences out, what was found in."""
+"""SQL of drift: reads a feed's newest confidences, stores how far they are from those of its certificates."""
 
-from pathlib import Path
+from collections.abc import Mapping
 
 import polars as pl
 import sqlalchemy as sa
 
-from catalog_io.catalog.database import Database, fetch, registered
+from catalog_io.catalog.database import fetch, registered
 
 _NEWEST = 20_000  # listings of a feed that are compared at most
 
@@ -22,16 +22,12 @@ _CONFIDENCES = f"""
 """
 
 
-def newest_confidences(
-    home: Path, *, feed: str, model_version: str, engine: str, certificate: str, lock_timeout: float = 60.0
-) -> pl.DataFrame:
-    """product_id, split, labelled, run_id, attribute, confidence: of the feed's listings, those tagged last first."""
-    values = {"feed": feed, "model_version": model_version, "engine": engine, "certificate": certificate}
-    with Database(home, lock_timeout).transaction() as connection:
-        return fetch(connection, _CONFIDENCES, values)
+def newest_confidences(connection: sa.Connection, values: Mapping[str, str]) -> pl.DataFrame:
+    """See `Catalog.newest_confidences`. `values`: feed, model_version, engine, certificate."""
+    return fetch(connection, _CONFIDENCES, values)
 
 
-def store_drift(home: Path, found: pl.DataFrame, *, lock_timeout: float = 60.0) -> None:
-    """Adds rows of the table `drift`."""
-    with Database(home, lock_timeout).transaction() as connection, registered(connection, found=found):
+def store(connection: sa.Connection, rows: pl.DataFrame) -> None:
+    """Adds rows to the table `drift`."""
+    with registered(connection, found=rows):
         connection.execute(sa.text("insert into drift by name select * from found"))

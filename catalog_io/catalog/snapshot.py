@@ -13,10 +13,9 @@ from schemas.files import replacing
 SNAPSHOT = "catalog.duckdb"
 
 
-def publish(home: Path, *, lock_timeout: float = 60.0) -> Path:
-    """Copies the catalogue to `<home>/catalog.duckdb`. Who has the old snapshot open keeps reading that."""
-    database = Database(Path(home), lock_timeout)
-    snapshot = Path(home) / SNAPSHOT
+def publish(database: Database) -> Path:
+    """See `Catalog.publish`."""
+    snapshot = database.path.with_name(SNAPSHOT)
     with database.exclusive():
         if not database.path.exists():
             raise UserError(f"{database.path}: there is no catalogue to publish; run `cma ingest` first")

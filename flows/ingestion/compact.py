@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from catalog_io.catalog.compaction import compact as merge
-from catalog_io.catalog.snapshot import SNAPSHOT, publish
+from catalog_io.catalog.snapshot import SNAPSHOT
 from flows.project.project import Project
 
 FEWEST = 16  # small shards from which a nightly merge is worth its time
@@ -23,6 +23,6 @@ def compact(project: Project, *, fewest: int = 2) -> CompactSummary:
     with project.run("compact-pictures") as run:
         done = merge(project.catalog, project.shards, fewest=fewest)
         if done.merged and (project.home / SNAPSHOT).exists():
-            publish(project.home)  # the snapshot must name the new shards
+            project.catalog.publish()  # the snapshot must name the new shards
         run.summary.update(done._asdict())
     return CompactSummary(*done)

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import polars as pl
 
-from catalog_io.catalog.drift import newest_confidences, store_drift
 from flows.project.project import Project
 from models.inputs.splits import split_of
 from models.lifecycle.model import Model
@@ -35,15 +34,15 @@ def watch(
     if found:
         rows = pl.DataFrame([asdict(drift) for drift in found])
         keys = {"model_version": model.version, "engine": engine, "run_id": run_id}
-        store_drift(project.home, rows.with_columns(**{name: pl.lit(value) for name, value in keys.items()}))
+        project.catalog.store_drift(rows.with_columns(**{name: pl.lit(value) for name, value in keys.items()}))
     return found
 
 
 def _drift_of(
     project: Project, model: Model, certificates: Certificates, feed: str, engine: str, run_id: str
 ) -> Iterator[FeedDrift]:
-    newest = newest_confidences(
-        project.home, feed=feed, model_version=model.version, engine=engine, certificate=certificates.id(feed)
+    newest = project.catalog.newest_confidences(
+        feed, model_version=model.version, engine=engine, certificate=certificates.id(feed)
     )
     if feed in model.card.feeds:  # on its training listings the model is more confident than on new ones
         splits = [given or split_of(feed, product) for product, given in newest["product_id", "split"].iter_rows()]

@@ -12,7 +12,6 @@ from hashlib import blake2b
 import numpy as np
 import polars as pl
 
-from catalog_io.catalog.snapshot import publish
 from catalog_io.catalog.store_tags import Collected
 from catalog_io.feature_store import FeatureStore
 from flows.project.cluster import dask_client
@@ -73,7 +72,7 @@ def tag(project: Project) -> TagSummary:
             summary.uncertified = _uncertified(certificates, feeds)
             certified = [feed for feed in feeds if feed in certificates.feeds]
             summary.drift = watch(project, model, certificates, certified, engine=engine, run_id=run.run_id)
-        summary.snapshot = str(publish(project.home))
+        summary.snapshot = str(project.catalog.publish())
         run.summary.update(asdict(summary))
     return summary
 

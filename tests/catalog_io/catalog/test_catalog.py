@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 
 from catalog_io.catalog.catalog import Catalog, Stored
-from catalog_io.catalog.drift import newest_confidences, store_drift
 from catalog_io.catalog.store_tags import Collected
 from catalog_io.staging.staging import Staging
 from schemas.errors import UserError
@@ -379,7 +378,7 @@ def test_the_newest_confidences_of_a_feed_come_first(catalog: Catalog, tmp_path:
     catalog.store_tagged([part(tmp_path, "2.parquet", "b")], model_version="m1", engine="torch", **later)
     collect(catalog, part(tmp_path, "3.parquet", "d", certificate="c2"))
     wanted = {"feed": "hm", "model_version": "m1", "engine": "torch"}
-    found = newest_confidences(catalog.home, **wanted, certificate="c1")
+    found = catalog.newest_confidences(**wanted, certificate="c1")
     assert found.columns == ["product_id", "split", "labelled", "run_id", "attribute", "confidence"]
     assert found["product_id"].to_list()[:2] == ["pb", "pb"] and set(found["product_id"][2:]) == {"pa", "pc"}
     assert set(found["run_id"][:2]) == {"r3"} and found["labelled"].all()
@@ -387,7 +386,7 @@ def test_the_newest_confidences_of_a_feed_come_first(catalog: Catalog, tmp_path:
         ("color", pytest.approx(0.97)),
         ("style", 0.5),
     ]
-    assert newest_confidences(catalog.home, **wanted, certificate="c3").height == 0
+    assert catalog.newest_confidences(**wanted, certificate="c3").height == 0
 
 
 def test_drift_is_kept_by_run(catalog: Catalog) -> None:
@@ -395,8 +394,8 @@ def test_drift_is_kept_by_run(catalog: Catalog) -> None:
         **{"feed": "hm", "attribute": "color", "listings": 300, "statistic": 0.25, "p_value": 0.0, "drifted": True},
         **{"model_version": "m1", "engine": "torch", "run_id": "r1"},
     }
-    store_drift(catalog.home, pl.DataFrame([row]))
-    store_drift(catalog.home, pl.DataFrame([row | {"run_id": "r2"}]))
+    catalog.store_drift(pl.DataFrame([row]))
+    catalog.store_drift(pl.DataFrame([row | {"run_id": "r2"}]))
     assert rows(catalog, "select run_id, feed, attribute, listings, statistic, drifted from drift order by all") == [
         ("r1", "hm", "color", 300, 0.25, True),
         ("r2", "hm", "color", 300, 0.25, True),

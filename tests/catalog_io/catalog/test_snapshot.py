@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from catalog_io.catalog.catalog import Catalog
-from catalog_io.catalog.snapshot import publish, query
+from catalog_io.catalog.snapshot import query
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
@@ -26,19 +26,19 @@ def runs(home: Path) -> list[str]:
 
 def test_a_reader_keeps_its_snapshot_while_a_new_one_is_published(catalog: Catalog) -> None:
     catalog.start_run("r1", "ingest")
-    path = publish(catalog.home)
+    path = catalog.publish()
     assert path == catalog.home / "catalog.duckdb"
     with duckdb.connect(str(path), read_only=True) as reader:
         assert reader.execute("select run_id from runs").fetchall() == [("r1",)]
         catalog.start_run("r2", "tag")  # the reader does not block the writer …
-        publish(catalog.home)
+        catalog.publish()
         assert reader.execute("select run_id from runs").fetchall() == [("r1",)]  # … and sees no half of a run
         assert runs(catalog.home) == ["r1", "r2"]  # also in the process of an old reader
     assert sorted(os.listdir(catalog.home)) == ["catalog.duckdb", "catalog.lock", "work.duckdb"]
 
 
 def test_views_and_arrays_are_published(catalog: Catalog) -> None:
-    publish(catalog.home)
+    catalog.publish()
     assert query(catalog.home, "from tagged_listings").columns == [
         "feed",
         "listing_id",
@@ -50,25 +50,25 @@ def test_views_and_arrays_are_published(catalog: Catalog) -> None:
 
 
 def test_a_killed_publication_leaves_the_old_snapshot_and_its_rest_is_removed(catalog: Catalog) -> None:
-    publish(catalog.home)
+    catalog.publish()
     catalog.start_run("r1", "ingest")
     code = """
 import os, pathlib, sys
-from catalog_io.catalog.snapshot import publish
+from catalog_io.catalog.catalog import Catalog
 os.replace = lambda *_: os.kill(os.getpid(), 9)  # dies between copying and replacing
-publish(pathlib.Path(sys.argv[1]))
+Catalog(pathlib.Path(sys.argv[1])).publish()
 """
     assert subprocess.run([sys.executable, "-c", code, str(catalog.home)], check=False).returncode == -9
     assert len(list(catalog.home.glob(".catalog.duckdb.*.tmp"))) == 1
     assert runs(catalog.home) == []
-    publish(catalog.home)
+    catalog.publish()
     assert runs(catalog.home) == ["r1"]
     assert not list(catalog.home.glob(".catalog.duckdb.*"))
 
 
 def test_nothing_to_publish_or_published(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run `cma ingest` first"):
-        publish(tmp_path)
+        Catalog(tmp_path).publish()
     with pytest.raises(UserError, match="run `cma tag` first"):
         query(tmp_path, "select 1")
 
@@ -91,12 +91,12 @@ def test_nothing_to_publish_or_published(tmp_path: Path) -> None:
     ],
 )
 def test_a_query_reads_the_snapshot_and_nothing_else(catalog: Catalog, sql: str) -> None:
-    publish(catalog.home)
+    catalog.publish()
     with pytest.raises(UserError):
         query(catalog.home, sql)
 
 
 def test_a_failing_query_says_what_duckdb_says(catalog: Catalog) -> None:
-    publish(catalog.home)
+    catalog.publish()
     with pytest.raises(UserError, match="nowhere does not exist"):
         query(catalog.home, "select color from nowhere")

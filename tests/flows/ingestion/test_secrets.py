@@ -7,7 +7,6 @@ import duckdb
 import polars as pl
 import pytest
 
-from catalog_io.catalog.snapshot import publish
 from flows.ingestion.ingest import ingest
 from flows.project.project import Project
 from flows.reports.noise_report import report
@@ -77,7 +76,7 @@ def test_no_secret_of_a_feed_is_kept_anywhere(
         with pytest.raises(UserError) as raised:
             ingest(Project.open(config))
         messages.append(str(raised.value))
-    publish(project.home)
+    project.catalog.publish()
     page = report(project).page
     with duckdb.connect(str(project.home / "catalog.duckdb"), read_only=True) as connection:
         names = connection.execute("select table_name from information_schema.tables").fetchall()

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from catalog_io.catalog.snapshot import publish, query
+from catalog_io.catalog.snapshot import query
 from flows.cli.printing.modelling import print_evaluation
 from flows.modelling.evaluate import Evaluation, evaluate_model
 from flows.project.project import Project
@@ -71,7 +71,7 @@ def test_evaluations_are_stored_once_and_published(evaluated: tuple[Project, Eva
     assert again.data_hash == done.data_hash
     assert again.results.to_dict() == done.results.to_dict()  # the bootstrap is seeded
     evaluate_model(project, split="calibration")
-    publish(project.home)
+    project.catalog.publish()
     rows = query(project.home, "select * from evaluations where engine like 'openvino%' order by split")
     assert rows["split"].to_list() == ["calibration", "test"]
     assert rows["data_hash"].n_unique() == 2

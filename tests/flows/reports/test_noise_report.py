@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from catalog_io.catalog.snapshot import publish, query
+from catalog_io.catalog.snapshot import query
 from flows.project.project import Project
 from flows.reports.noise_report import report
 from schemas.frames import TAGGED
@@ -37,7 +37,7 @@ def page(project_copy: Path) -> Path:
     from datetime import UTC, datetime
 
     project.catalog.store_tagged([part], model_version="m", engine="torch", run_id="r", tagged_at=datetime.now(UTC))
-    publish(project.home)
+    project.catalog.publish()
     return report(project).page
 
 
