@@ -136,7 +136,8 @@ _REMEMBER_SOURCES = f"""
         reason = case when d.image_hash is not null or (d.code is null and s.code in ({_TRANSIENT})) then null
             else coalesce(d.sentence, s.reason) end,
         checked_at = :now
-    when not matched then insert values (:feed, d.key, d.stamp, :picture_size, d.image_hash, d.code, d.sentence, :now)
+    when not matched then insert (feed, key, stamp, picture_size, image_hash, code, reason, checked_at)
+        values (:feed, d.key, d.stamp, :picture_size, d.image_hash, d.code, d.sentence, :now)
 """
 
 _PREPARE = (
@@ -179,7 +180,8 @@ _MARK_GONE = f"""
 """
 
 _STORE_IMAGES = """
-    insert into images select image_hash, width, height, bytes, perceptual_hash, shard from new_images
+    insert into images (image_hash, width, height, bytes, perceptual_hash, shard)
+    select image_hash, width, height, bytes, perceptual_hash, shard from new_images
     where image_hash not in (select image_hash from images)
 """
 _STORE = (
@@ -187,16 +189,20 @@ _STORE = (
        when matched then update set product_id = n.product_id, title = n.title, image_hash = n.image_hash,
            input_hash = n.input_hash, row_hash = n.row_hash, inactive_since = null, run_id = :run_id,
            updated_at = :now, split = n.split
-       when not matched then insert values (:feed, n.listing_id, n.product_id, n.title, n.image_hash,
+       when not matched then insert (feed, listing_id, product_id, title, image_hash,
+           input_hash, row_hash, inactive_since, run_id, updated_at, split)
+           values (:feed, n.listing_id, n.product_id, n.title, n.image_hash,
            n.input_hash, n.row_hash, null, :run_id, :now, n.split)""",
     "delete from listing_images where feed = :feed and listing_id in (select listing_id from changed)",
-    """insert into listing_images select :feed, listing_id, position, uri, image_hash, code, reason
+    """insert into listing_images (feed, listing_id, position, uri, image_hash, code, reason)
+       select :feed, listing_id, position, uri, image_hash, code, reason
        from resolved where listing_id in (select listing_id from changed)""",
     """delete from labels where feed = :feed and source = 'merchant'
            and listing_id in (select listing_id from changed)""",
 )
 _STORE_LABELS = """
-    insert into labels select :feed, listing_id, '{attribute}', 'merchant', word, value
+    insert into labels (feed, listing_id, attribute, source, word, value)
+    select :feed, listing_id, '{attribute}', 'merchant', word, value
     from changed join meant on word = {column}
 """
 
@@ -208,7 +214,7 @@ _STORE_REJECTIONS = (
         from rejections where feed = :feed and stage = 'ingest' group by all""",
     f"""delete from rejections where feed = :feed and stage = 'ingest'
         and (:full or coalesce(listing_id, '') = '' or {_HERE})""",
-    f"""insert into rejections
+    f"""insert into rejections (feed, row_number, listing_id, stage, codes, reason, raw, run_id, first_seen, last_seen)
         select :feed, row_number, listing_id, 'ingest', codes, array_to_string(reasons, '; '), raw, :run_id,
             coalesce(first_seen, :now), :now
         from (select *, {_SAME_ROW} as row from new_rejections) left join seen_before using (row, codes)""",

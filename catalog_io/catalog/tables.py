@@ -6,7 +6,10 @@ one writer at a time (`database.Database`), and every inserting statement keeps 
 
 from typing import Any
 
+import polars as pl
 import sqlalchemy as sa
+
+from schemas.frames import TAG
 
 METADATA = sa.MetaData()
 
@@ -21,6 +24,7 @@ REAL: sa.REAL[float] = sa.REAL()
 FLAG = sa.Boolean()
 TIME = sa.DateTime()
 TEXTS = sa.ARRAY(sa.Text)
+_COLUMN_TYPES: dict[Any, sa.types.TypeEngine[Any]] = {pl.String(): TEXT, pl.Float32(): REAL, pl.Boolean(): FLAG}
 
 LISTINGS = _table(
     "listings",
@@ -93,13 +97,7 @@ TAGS = _table(
     "tags",
     feed=TEXT,
     listing_id=TEXT,
-    attribute=TEXT,
-    value=TEXT,
-    confidence=REAL,
-    accepted=FLAG,  # clears the threshold certified on its feed
-    certified=FLAG,  # anything is certified for the attribute on its feed
-    provisional=FLAG,  # would be accepted elsewhere; its feed has too few labels to say
-    image_weight=REAL,
+    **{field.name: _COLUMN_TYPES[field.dtype] for field in TAG.fields},  # a field of TAG is a column here
     model_version=TEXT,
     engine=TEXT,
     certificate=TEXT,  # id of what the feed's tags are accepted by
