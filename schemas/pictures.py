@@ -1,9 +1,38 @@
-"""What can be wrong with a picture: one code and one sentence each."""
+"""All faults that a picture can have, as stable codes; and the error that carries one."""
+
+from typing import Literal
 
 from schemas.secrets import redacted
 
-# Faults of the moment: worth another try at the next run, though nothing has changed.
-TRANSIENT = frozenset(
+# A code's sentence for the report is written where the fault is found, because it names sizes, hosts or statuses.
+PictureFault = Literal[
+    # Its reference cannot be followed.
+    "picture_not_found",
+    "picture_not_a_file",
+    "picture_outside_root",  # of the feed's picture folder
+    "picture_scheme_not_allowed",
+    "picture_address_not_allowed",  # the host is in a private network
+    "picture_too_many_redirects",
+    "picture_http_status",  # 4xx
+    "picture_too_many_bytes",
+    # TRANSIENT
+    "picture_timeout",
+    "picture_connection_failed",
+    "picture_host_unknown",
+    "picture_server_error",  # 5xx, or 429: too many requests
+    # Its bytes cannot be used.
+    "picture_empty",
+    "picture_unreadable",
+    "picture_truncated",
+    "picture_format_not_allowed",
+    "picture_too_large",
+    "picture_too_small",
+    "picture_extreme_shape",
+    "picture_kills_worker",  # a worker process died on it, again and again
+]
+
+# Faults that may pass: the next run tries again, though nothing has changed.
+TRANSIENT: frozenset[PictureFault] = frozenset(
     {"picture_timeout", "picture_connection_failed", "picture_host_unknown", "picture_server_error"},
 )
 
@@ -11,11 +40,11 @@ TRANSIENT = frozenset(
 class PictureError(Exception):
     """A picture that cannot be used: a stable `code`, and a `sentence` for the report, without secrets."""
 
-    def __init__(self, code: str, sentence: str) -> None:
+    def __init__(self, code: PictureFault, sentence: str) -> None:
         sentence = redacted(sentence)
         super().__init__(f"{code}: {sentence}")
-        self.code = code
+        self.code: PictureFault = code
         self.sentence = sentence
 
-    def __reduce__(self) -> tuple[type["PictureError"], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type["PictureError"], tuple[PictureFault, str]]:
         return PictureError, (self.code, self.sentence)
