@@ -14,7 +14,7 @@ from flows.experiments.ablation_runs import Recipe, read_splits, train_missing
 from flows.experiments.ablation_tables import markdown
 from flows.project.progress import console
 from flows.project.project import Project
-from models.evaluation.intervals import weighted_area_under_risk_coverage, weighted_recall_at_precision
+from models.evaluation.metrics import area_under_risk_coverage, recall_at_precision
 from models.experiments.outcomes import Outcome, Splits, late_fusion
 from models.experiments.scores import Measure, behind, image_weights, scores
 from models.experiments.swapped_listings import CONDITIONS, SHARE
@@ -131,8 +131,8 @@ def _compare(
 ) -> dict[str, Any]:
     variants: dict[str, dict[str, Any]] = {}
     measures: dict[str, Measure] = {
-        "recall": partial(weighted_recall_at_precision, target=target),
-        "AURC": weighted_area_under_risk_coverage,
+        "recall": partial(recall_at_precision, target=target),
+        "AURC": area_under_risk_coverage,
     }
     for name, of_seed in outcomes.items():
         variant = variant_of(name)

@@ -10,7 +10,7 @@ from catalog_io.catalog.snapshot import query
 from catalog_io.sample.catalogue import SampleCatalogue, make_sample
 from flows.project.progress import bar
 from flows.project.project import Project
-from models.evaluation.metrics import recall_at_precision
+from models.evaluation.metrics import each_once, recall_at_precision
 from models.inputs.splits import splits_of
 
 FEED = "sample"
@@ -105,10 +105,11 @@ def score_demo(project: Project, sample: SampleCatalogue) -> DemoScore:
 def _score_attribute(tags: pl.DataFrame, target: float) -> AttributeScore:
     right = (tags["value"] == tags["truth"]).to_numpy()
     accepted = tags["accepted"].to_numpy()
+    recall = recall_at_precision(tags["confidence"].to_numpy(), right, each_once(len(right)), target)
     return AttributeScore(
         listings=tags.height,
         accuracy=float(right.mean()),
-        recall_at_precision=recall_at_precision(tags["confidence"].to_numpy(), right, target),
+        recall_at_precision=float(recall[0]),
         precision=float(right[accepted].mean()) if accepted.any() else float("nan"),
         coverage=float(np.mean(accepted)),
     )

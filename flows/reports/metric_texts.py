@@ -8,21 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from models.evaluation.results import Estimate
 
-# The metrics of a `Subset`, in the order that they are shown in.
-METRICS = {
-    "accuracy": "accuracy",
-    "top2_accuracy": "top-2 accuracy",
-    "macro_f1": "macro-F1",
-    "recall_oracle": "R@{target:.0%}",
-    "recall": "recall of accepted",
-    "precision": "precision of accepted",
-    "coverage": "coverage",
-    "ece_raw": "ECE raw",
-    "ece": "ECE calibrated",
-    "brier": "Brier score",
-    "aurc": "AURC",
-    "image_weight": "mean image weight λ",
-}
+
+def metric_titles(target: float) -> dict[str, str]:
+    """The metrics of a `Subset` in the order that they are shown in, and their titles at a target precision."""
+    from models.evaluation.metrics import METRICS  # SciPy, which `cma --help` does not need
+
+    return {name: metric.title.format(target=target) for name, metric in METRICS.items()}
 
 
 def with_interval(estimate: Estimate, digits: int = 3) -> str:

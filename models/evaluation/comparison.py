@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Shaped
-from scipy.stats import binom
+from scipy.stats import binomtest
 
-from models.evaluation.intervals import product_weights, weighted_recall_at_precision
-from models.evaluation.metrics import recall_at_precision
+from models.evaluation.intervals import product_weights
+from models.evaluation.metrics import each_once, recall_at_precision
 
 RESAMPLES = 2000
 
@@ -137,7 +137,8 @@ def compare(
 
 def p_worse(only_champion: int, only_candidate: int) -> float:
     """McNemar's exact test, one-sided: were both as good, each of these listings would be either's with equal odds."""
-    return float(binom.sf(only_champion - 1, only_champion + only_candidate, 0.5))
+    different = only_champion + only_candidate
+    return float(binomtest(only_champion, different, alternative="greater").pvalue) if different else 1.0
 
 
 def _compare_attribute(champion: Answers, candidate: Answers, target: float) -> AttributeComparison:
@@ -147,12 +148,17 @@ def _compare_attribute(champion: Answers, candidate: Answers, target: float) -> 
         listings=len(champion.right),
         champion_accuracy=float(champion.right.mean()),
         candidate_accuracy=float(candidate.right.mean()),
-        champion_recall=recall_at_precision(champion.confidence, champion.right, target),
-        candidate_recall=recall_at_precision(candidate.confidence, candidate.right, target),
+        champion_recall=_recall(champion, target),
+        candidate_recall=_recall(candidate, target),
         only_champion=only_champion,
         only_candidate=only_candidate,
         p_worse=p_worse(only_champion, only_candidate),
     )
+
+
+def _recall(answers: Answers, target: float) -> float:
+    once = each_once(len(answers.right))
+    return float(recall_at_precision(answers.confidence, answers.right, once, target)[0])
 
 
 def _of(answers: Answers, rows: Bool[np.ndarray, " N"]) -> Answers:
@@ -166,7 +172,6 @@ def _gains(
     with np.errstate(invalid="ignore"):
         accuracy = weights @ (candidate.right.astype(float) - champion.right) / weights.sum(axis=1)
     recalls = [
-        weighted_recall_at_precision(answers.confidence, answers.right, weights, target)
-        for answers in (champion, candidate)
+        recall_at_precision(answers.confidence, answers.right, weights, target) for answers in (champion, candidate)
     ]
     return np.asarray(accuracy), recalls[1] - recalls[0]

@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import softmax
 from sklearn.metrics import confusion_matrix
 
 from models.engines.interface import Predictions
-from models.evaluation.intervals import Outcomes, clopper_pearson, interval, resampled, weighted_metrics
+from models.evaluation.intervals import clopper_pearson, interval, resampled
+from models.evaluation.metrics import Outcomes, each_once, f1_of_values, measure
 from models.evaluation.results import AttributeResults, Bin, CurvePoint, Estimate, Results, Subset, ValueMetrics
 from models.inputs.examples import Examples
-from models.rules.calibration import BINS, confidence_bins
+from models.rules.calibration import BINS, among_bins
 from models.rules.certificates import Certificates
+from models.rules.certify import Labelled
 from schemas.taxonomy import Taxonomy
 
 FEWEST = 50  # labelled listings that a feed or a kind of listing needs for metrics of its own
@@ -29,25 +30,14 @@ def evaluate_predictions(
 ) -> Results:
     """Of the listings of one split, as an engine predicts them and its certificates accept them."""
     target_precision = certificates.promise.target_precision
+    labelled = Labelled.of(predictions, examples)
     attributes = {}
     for k, attribute in enumerate(taxonomy.attributes):
-        known = examples.labels[:, k] >= 0
-        if not known.any():
-            continue
-        probabilities = certificates.probabilities(attribute.name, predictions.logits[k], examples.feeds)
-        outcomes = Outcomes(
-            labels=examples.labels[:, k],
-            raw_probabilities=softmax(predictions.logits[k], axis=1),
-            probabilities=probabilities,
-            accepted=certificates.accepted(attribute.name, probabilities, examples.feeds),
-            image_weight=predictions.image_weight[:, k],
-            present=examples.present,
-            feeds=examples.feeds,
-            products=examples.products,
-        )
-        attributes[attribute.name] = evaluate_attribute(
-            outcomes.take(known), attribute.value_names, target_precision=target_precision
-        )
+        outcomes = Outcomes.of(predictions, labelled, certificates, attribute.name, k, examples.present)
+        if len(outcomes.labels):
+            attributes[attribute.name] = evaluate_attribute(
+                outcomes, attribute.value_names, target_precision=target_precision
+            )
     feeds, counts = np.unique(examples.feeds, return_counts=True)
     return Results(split, dict(zip(feeds.tolist(), counts.tolist(), strict=True)), target_precision, attributes)
 
@@ -75,8 +65,8 @@ def evaluate_attribute(outcomes: Outcomes, values: Sequence[str], *, target_prec
 
 def _subset(outcomes: Outcomes, target_precision: float) -> tuple[Subset, list[Estimate]]:
     """All metrics with their intervals, and the F1 of every value."""
-    once = np.ones((1, len(outcomes.labels)))
-    found, found_f1 = weighted_metrics(outcomes, once, target_precision)
+    once = each_once(len(outcomes.labels))
+    found, found_f1 = measure(outcomes, once, target_precision), f1_of_values(outcomes, once)
     drawn, drawn_f1 = resampled(outcomes, target_precision)
     metrics = {name: _estimate(found[name], drawn[name]) for name in found}
     subset = Subset(len(outcomes.labels), len(np.unique(outcomes.products)), metrics)
@@ -117,7 +107,7 @@ def _value_metrics(outcomes: Outcomes, place: int, value: str, f1: Estimate) -> 
 
 def _reliability(confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " N"]) -> list[Bin]:
     """The bins of the expected calibration error that have listings."""
-    place = confidence_bins(confidence, BINS)
+    place = among_bins(confidence).argmax(axis=1)
     return [
         Bin(
             low=index / BINS,

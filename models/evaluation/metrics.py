@@ -1,101 +1,200 @@
-"""How good a tagger is on labelled listings: the paper's recall at a target precision, and what else is asked."""
+"""Every metric of tags on labelled listings, each implemented once: its title, and how it is measured.
 
-from dataclasses import asdict, dataclass
+A metric is measured under R weightings of N listings at once, since the bootstrap (`intervals.py`) needs a thousand.
+The metric of the listings themselves is the one in which each weighs 1. NaN stands for what does not exist, such as the
+precision of accepted tags where none is accepted.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import numpy as np
-from sklearn.metrics import f1_score
+from jaxtyping import Bool, Float, Int, Shaped
+from scipy.special import softmax
 
-from models.rules.calibration import Bools, Floats, Ints, expected_calibration_error
+from models.engines.interface import Predictions
+from models.rules.calibration import expected_calibration_error
 from models.rules.certificates import Certificates
 from models.rules.certify import Labelled
 
+Weights = Float[np.ndarray, "R N"]
+Values = Float[np.ndarray, " R"]
+
 
 @dataclass(frozen=True)
-class AttributeMetrics:
-    """All shares are of the labelled listings, in [0, 1]; `recall` is right accepted tags over labelled listings."""
+class Outcomes:
+    """The tags of N labelled listings for one attribute of C values, beside the labels.
 
-    labelled: int
-    accuracy: float
-    macro_f1: float
-    recall_oracle: float  # at the best threshold that these very listings allow
-    recall: float  # at the deployed threshold
-    precision: float  # of accepted tags
-    coverage: float
-    ece: float
-    top2_accuracy: float  # the label is among the two likeliest values: labels are ambiguous
-    brier: float  # squared distance of the probabilities from the label, summed over values: 0 to 2
-    aurc: float  # area under the risk–coverage curve: the lower, the better the sure ones are told from the unsure
+    `raw_probabilities` are those before temperature scaling, `accepted` the tags that are relied on, `image_weight` is
+    the paper's λ (equation 6), `present` says which of picture and title a listing has. The bootstrap draws `products`.
+    """
 
-    def to_dict(self) -> dict[str, float]:
-        return asdict(self)
+    labels: Int[np.ndarray, " N"]
+    raw_probabilities: Float[np.ndarray, "N C"]
+    probabilities: Float[np.ndarray, "N C"]
+    accepted: Bool[np.ndarray, " N"]
+    image_weight: Float[np.ndarray, " N"]
+    present: Bool[np.ndarray, "N 2"]
+    feeds: Shaped[np.ndarray, " N"]
+    products: Shaped[np.ndarray, " N"]
+
+    @classmethod
+    def of(
+        cls,
+        predictions: Predictions,
+        labelled: Labelled,
+        certificates: Certificates,
+        attribute: str,
+        k: int,
+        present: Bool[np.ndarray, "N 2"] | None = None,
+    ) -> "Outcomes":
+        """The listings that are labelled with an attribute, the k-th task, as its certificates accept them."""
+        logits = predictions.logits[k]
+        probabilities = certificates.probabilities(attribute, logits, labelled.feeds)
+        every = cls(
+            labels=labelled.labels[:, k],
+            raw_probabilities=softmax(logits, axis=1),
+            probabilities=probabilities,
+            accepted=certificates.accepted(attribute, probabilities, labelled.feeds),
+            image_weight=predictions.image_weight[:, k],
+            present=np.ones((len(logits), 2), dtype=bool) if present is None else present,
+            feeds=labelled.feeds,
+            products=labelled.products,
+        )
+        return every.take(every.labels >= 0)
+
+    def take(self, rows: np.ndarray) -> "Outcomes":
+        """The listings at these positions, or where this mask is true."""
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @property
+    def predicted(self) -> Int[np.ndarray, " N"]:
+        return np.asarray(self.probabilities.argmax(axis=1))
+
+    @property
+    def confidence(self) -> Float[np.ndarray, " N"]:
+        return np.asarray(self.probabilities.max(axis=1))
+
+    @property
+    def right(self) -> Bool[np.ndarray, " N"]:
+        return self.predicted == self.labels
 
 
-def evaluate(probabilities: Floats, labels: Ints, *, accepted: Bools, target_precision: float) -> AttributeMetrics:
-    """`probabilities` (N, C) calibrated, `labels` (N,) with −1 for none, `accepted` (N,) what is relied on."""
-    known = labels >= 0
-    probabilities, labels, accepted = probabilities[known], labels[known], accepted[known]
-    if not len(labels):
-        return AttributeMetrics(0, *[float("nan")] * 10)
-    predicted, confidence = probabilities.argmax(1), probabilities.max(1)
-    right = predicted == labels
-    return AttributeMetrics(
-        labelled=len(labels),
-        accuracy=float(right.mean()),
-        macro_f1=float(f1_score(labels, predicted, average="macro", zero_division=0)),
-        recall_oracle=recall_at_precision(confidence, right, target_precision),
-        recall=float((right & accepted).mean()),
-        precision=float(right[accepted].mean()) if accepted.any() else float("nan"),
-        coverage=float(accepted.mean()),
-        ece=expected_calibration_error(confidence, right),
-        top2_accuracy=float(among_two_likeliest(probabilities, labels).mean()),
-        brier=float(brier_scores(probabilities, labels).mean()),
-        aurc=area_under_risk_coverage(confidence, right),
-    )
+def each_once(listings: int) -> Weights:
+    """(1, N) weights of 1: the metric of the listings themselves."""
+    return np.ones((1, listings))
 
 
-def recall_at_precision(confidence: Floats, right: Bools, target: float) -> float:
-    """The largest share of right accepted predictions over all thresholds whose precision reaches the target."""
-    hits, accepted = at_each_threshold(confidence, right, np.ones(len(right)))
-    reaches = hits / accepted >= target
-    return float(hits[reaches].max() / len(right)) if reaches.any() else 0.0
+def mean(values: Shaped[np.ndarray, " N"], weights: Weights) -> Values:
+    """The weighted mean; NaN where no listing weighs anything."""
+    return share(weights @ values, weights.sum(axis=1))
 
 
-def area_under_risk_coverage(confidence: Floats, right: Bools) -> float:
-    """Of Geifman et al. (2019): the mean, over predictions, of the share of wrong ones among those at least as sure."""
-    hits, accepted = at_each_threshold(confidence, right, np.ones(len(right)))
-    return float(np.diff(accepted, prepend=0) @ (1 - hits / accepted) / len(right))
+def share(part: Shaped[np.ndarray, "..."], whole: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """part / whole; NaN for a share of nothing."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(part / whole)
 
 
-def at_each_threshold(confidence: Floats, right: Bools, weights: Floats) -> tuple[Floats, Floats]:
-    """(…, T) and (…, T): right predictions, and all, that reach each confidence there is, from the highest down;
-    prediction n counts `weights[…, n]` times. A threshold cannot cut through a tie."""
+def recall_at_precision(
+    confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " N"], weights: Weights, target: float
+) -> Values:
+    """The paper's metric: the largest share of right accepted tags over all thresholds whose precision reaches the
+    target."""
+    hits, accepted = at_each_threshold(confidence, right, weights)
+    reached = np.where(share(hits, accepted) >= target, hits, 0.0)
+    return share(reached.max(axis=1, initial=0.0), weights.sum(axis=1))
+
+
+def area_under_risk_coverage(
+    confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " N"], weights: Weights
+) -> Values:
+    """AURC of Geifman et al. (2019): the mean, over tags, of the share of wrong ones among those at least as sure."""
+    hits, accepted = at_each_threshold(confidence, right, weights)
+    risk = 1 - share(hits, accepted)  # NaN before the first listing that weighs anything
+    return share(np.nansum(np.diff(accepted, axis=1, prepend=0) * risk, axis=1), weights.sum(axis=1))
+
+
+def at_each_threshold(
+    confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " N"], weights: Weights
+) -> tuple[Float[np.ndarray, "R T"], Float[np.ndarray, "R T"]]:
+    """The weight of right tags, and of all, that reach each of the T confidences there are, from the highest down. A
+    threshold cannot cut through a tie."""
     order = np.argsort(-confidence, kind="stable")
     last_of_tie = np.diff(confidence[order], append=np.nan) != 0
-    hits, accepted = (np.cumsum(counts[..., order], axis=-1)[..., last_of_tie] for counts in (weights * right, weights))
+    hits, accepted = (np.cumsum(counts[:, order], axis=1)[:, last_of_tie] for counts in (weights * right, weights))
     return hits, accepted
 
 
-def among_two_likeliest(probabilities: Floats, labels: Ints) -> Bools:
-    """(N,) whether the label is one of the two values with the highest probabilities."""
-    likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :2]
-    return np.asarray((likeliest == labels[:, None]).any(axis=1))
+def f1_of_values(outcomes: Outcomes, weights: Weights) -> Float[np.ndarray, "R C"]:
+    """The F1 of each value; NaN for a value that is neither labelled nor predicted."""
+    values = np.arange(outcomes.probabilities.shape[1])
+    labelled, predicted = outcomes.labels[:, None] == values, outcomes.predicted[:, None] == values
+    return share(2 * (weights @ (labelled & predicted)), weights @ labelled + weights @ predicted)
 
 
-def brier_scores(probabilities: Floats, labels: Ints) -> Floats:
-    """(N,) Σ_c (p_c − y_c)², the multi-class score of Brier (1950)."""
-    of_label = probabilities[np.arange(len(labels)), labels]
-    return np.asarray((probabilities**2).sum(axis=1) - 2 * of_label + 1)
+def _macro_f1(outcomes: Outcomes, weights: Weights) -> Values:
+    f1 = f1_of_values(outcomes, weights)
+    return share(np.nansum(f1, axis=1), (~np.isnan(f1)).sum(axis=1))
 
 
-def metrics_of(test: Labelled, certificates: Certificates) -> dict[str, dict[str, float]]:
-    """Per attribute, `AttributeMetrics` as a dictionary."""
-    metrics = {}
-    for k, name in enumerate(certificates.pooled):
-        probabilities = certificates.probabilities(name, test.predictions.logits[k], test.feeds)
-        metrics[name] = evaluate(
-            probabilities,
-            test.labels[:, k],
-            accepted=certificates.accepted(name, probabilities, test.feeds),
-            target_precision=certificates.promise.target_precision,
-        ).to_dict()
-    return metrics
+def _calibration_error(probabilities: Float[np.ndarray, "N C"], outcomes: Outcomes, weights: Weights) -> Values:
+    right = probabilities.argmax(axis=1) == outcomes.labels
+    return expected_calibration_error(probabilities.max(axis=1), right, weights)
+
+
+def _among_two_likeliest(outcomes: Outcomes) -> Bool[np.ndarray, " N"]:
+    likeliest = np.argsort(-outcomes.probabilities, axis=1, kind="stable")[:, :2]
+    return np.asarray((likeliest == outcomes.labels[:, None]).any(axis=1))
+
+
+def _brier_scores(outcomes: Outcomes) -> Float[np.ndarray, " N"]:
+    """Σ_c (p_c − y_c)², the multi-class score of Brier (1950): 0 to 2."""
+    of_label = outcomes.probabilities[np.arange(len(outcomes.labels)), outcomes.labels]
+    return np.asarray((outcomes.probabilities**2).sum(axis=1) - 2 * of_label + 1)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric as people read its name (`{target}` is the target precision), and as it is measured."""
+
+    title: str
+    measure: Callable[[Outcomes, Weights, float], Values]
+
+
+METRICS = {
+    "accuracy": Metric("accuracy", lambda o, w, _: mean(o.right, w)),
+    "top2_accuracy": Metric("top-2 accuracy", lambda o, w, _: mean(_among_two_likeliest(o), w)),
+    "macro_f1": Metric("macro-F1", lambda o, w, _: _macro_f1(o, w)),
+    "recall_oracle": Metric("R@{target:.0%}", lambda o, w, t: recall_at_precision(o.confidence, o.right, w, t)),
+    "recall": Metric("recall of accepted", lambda o, w, _: mean(o.accepted & o.right, w)),
+    "precision": Metric("precision of accepted", lambda o, w, _: share(w @ (o.accepted & o.right), w @ o.accepted)),
+    "coverage": Metric("coverage", lambda o, w, _: mean(o.accepted, w)),
+    "ece_raw": Metric("ECE raw", lambda o, w, _: _calibration_error(o.raw_probabilities, o, w)),
+    "ece": Metric("ECE calibrated", lambda o, w, _: _calibration_error(o.probabilities, o, w)),
+    "brier": Metric("Brier score", lambda o, w, _: mean(_brier_scores(o), w)),
+    "aurc": Metric("AURC", lambda o, w, _: area_under_risk_coverage(o.confidence, o.right, w)),
+    "image_weight": Metric("mean image weight λ", lambda o, w, _: mean(o.image_weight, w)),
+}
+
+
+def measure(outcomes: Outcomes, weights: Weights, target_precision: float) -> dict[str, Values]:
+    """Every metric of `METRICS` under each of the R weightings."""
+    return {name: metric.measure(outcomes, weights, target_precision) for name, metric in METRICS.items()}
+
+
+def evaluate(outcomes: Outcomes, target_precision: float) -> dict[str, float]:
+    """Every metric of `METRICS` on the listings themselves, and `labelled`, how many they are."""
+    count = len(outcomes.labels)
+    found = measure(outcomes, each_once(count), target_precision)
+    return {"labelled": count, **{name: float(values[0]) for name, values in found.items()}}
+
+
+def evaluate_attributes(test: Labelled, certificates: Certificates) -> dict[str, dict[str, float]]:
+    """What `evaluate` finds, by attribute."""
+    return {
+        name: evaluate(
+            Outcomes.of(test.predictions, test, certificates, name, k), certificates.promise.target_precision
+        )
+        for k, name in enumerate(certificates.pooled)
+    }

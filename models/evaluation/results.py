@@ -16,8 +16,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Subset:
-    """Of some listings that are labelled with one attribute: the metrics of `AttributeMetrics`, `ece_raw` (ECE before
-    temperature scaling) and `image_weight` (mean λ), with intervals by bootstrap over their products."""
+    """Every metric of `metrics.METRICS` on some labelled listings, with intervals by bootstrap over their products."""
 
     labelled: int
     products: int

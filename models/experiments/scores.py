@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from models.evaluation.intervals import interval, product_weights
+from models.evaluation.metrics import Outcomes as Tags
 from models.evaluation.metrics import evaluate
 from models.experiments.outcomes import Outcome
 from models.experiments.swapped_listings import CONDITIONS, Condition, shown
@@ -93,12 +94,18 @@ def _metrics(
     found = {}
     for k, name in enumerate(attributes):
         if (test.labels[:, k] >= 0).any():
-            metrics = evaluate(
-                outcome.probabilities[condition][k],
-                test.labels[:, k],
+            probabilities = outcome.probabilities[condition][k]
+            tags = Tags(
+                labels=test.labels[:, k],
+                raw_probabilities=probabilities,
+                probabilities=probabilities,
                 accepted=np.zeros(len(test), dtype=bool),
-                target_precision=target_precision,
-            ).to_dict()
+                image_weight=outcome.image_weight[condition][:, k],
+                present=test.present,
+                feeds=test.feeds,
+                products=test.products,
+            )
+            metrics = evaluate(tags.take(tags.labels >= 0), target_precision)
             found[name] = {metric: metrics[metric] for metric in METRICS}
     found[MEAN] = {metric: float(np.mean([of[metric] for of in found.values()])) for metric in METRICS}
     return found

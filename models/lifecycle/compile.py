@@ -6,7 +6,7 @@ from dataclasses import replace
 from models.engines.interface import InferenceEngine
 from models.engines.nvidia.tensorrt.presence import TensorRtSettings
 from models.engines.table import ENGINES, EngineName
-from models.evaluation.metrics import metrics_of
+from models.evaluation.metrics import evaluate_attributes
 from models.inputs.examples import Examples
 from models.lifecycle.engine_card import EngineCard
 from models.lifecycle.gate import compare
@@ -39,7 +39,7 @@ def compile_engine(
     certificates = certificates_of(
         outputs["validation"], outputs["calibration"], model.card.taxonomy.attributes, promise
     )
-    metrics = metrics_of(outputs["test"], certificates)
+    metrics = evaluate_attributes(outputs["test"], certificates)
     source = ENGINES[backend].source
     onnx = sha256_of(model.folder / "engines" / source) if source else None
     built = EngineCard(backend, engine.identity, model.card.weights, gate, certificates, metrics, onnx)

@@ -12,7 +12,7 @@ from models.engines.features import classify, encode
 from models.engines.interface import Predictions
 from models.engines.machine import best_device, keep_freed_memory
 from models.engines.torch_engine import TorchEngine
-from models.evaluation.metrics import metrics_of
+from models.evaluation.metrics import evaluate_attributes
 from models.inputs.examples import Examples
 from models.inputs.listings import Listings
 from models.inputs.preprocessing import Processor
@@ -87,7 +87,7 @@ def fit(
         feeds=sorted({*parts["train"].feeds.tolist(), *parts["validation"].feeds.tolist()}),
         listings={split: len(examples) for split, examples in parts.items()},
         history=history.accuracy,
-        metrics=metrics_of(labelled["test"], certificates),
+        metrics=evaluate_attributes(labelled["test"], certificates),
     )
     write_card(card, folder)
     soft_targets.unlink(missing_ok=True)

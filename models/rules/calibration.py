@@ -26,12 +26,17 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
 
 
-def expected_calibration_error(confidence: Floats, right: Bools, bins: int = BINS) -> float:
-    """Mean distance between confidence and accuracy over equally wide bins, weighted by their listings."""
-    gap = np.bincount(confidence_bins(confidence, bins), weights=confidence - right, minlength=bins)
-    return float(np.abs(gap).sum() / len(right))
+def expected_calibration_error(confidence: Floats, right: Bools, weights: Floats, bins: int = BINS) -> Floats:
+    """The mean distance between confidence and accuracy over equally wide bins of [0, 1], weighted by their listings.
+
+    Of N listings under R weightings (R, N): (R,), NaN where no listing weighs anything.
+    """
+    gaps = weights @ (among_bins(confidence, bins) * (confidence - right)[:, None])
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(gaps).sum(axis=1) / weights.sum(axis=1))
 
 
-def confidence_bins(confidence: Floats, bins: int) -> Ints:
-    """(N,) which of so many equally wide bins of [0, 1] each confidence falls into."""
-    return np.minimum((confidence * bins).astype(int), bins - 1)
+def among_bins(confidence: Floats, bins: int = BINS) -> Bools:
+    """(N, bins) true in the one of the equally wide bins of [0, 1] that each confidence falls into."""
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    return np.asarray(place[:, None] == np.arange(bins))

@@ -115,8 +115,8 @@ def calibrate(
     )
     return Calibration(
         temperature=temperature,
-        ece_before=expected_calibration_error(raw, right) if len(right) else None,
-        ece_after=expected_calibration_error(confidence, right) if len(right) else None,
+        ece_before=_calibration_error(raw, right),
+        ece_after=_calibration_error(confidence, right),
         certificate=certificate,
         values=by_value,
         thresholds=thresholds,
@@ -161,3 +161,9 @@ def _quantiles(confidence: Floats) -> list[float]:
     if len(confidence) <= _QUANTILES:
         return [float(value) for value in np.sort(confidence)]
     return [float(value) for value in np.quantile(confidence, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)]
+
+
+def _calibration_error(confidence: Floats, right: Bools) -> float | None:
+    if not len(right):
+        return None
+    return float(expected_calibration_error(confidence, right, np.ones((1, len(right))))[0])

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from flows.cli.printing.tables import new_table, number_text
-from flows.reports.metric_texts import METRICS, with_interval
+from flows.reports.metric_texts import metric_titles, with_interval
 
 if TYPE_CHECKING:  # a summary's type is not loaded to print it
     from catalog_io.catalog.models import ModelRow
@@ -133,9 +133,9 @@ def print_evaluation(out: Console, done: Evaluation, *, values: bool = False) ->
         )
     table = new_table("with 95 % intervals", *results.attributes)
     table.add_row("labelled", *(str(found.overall.labelled) for found in results.attributes.values()))
-    for metric, heading in METRICS.items():
+    for metric, heading in metric_titles(results.target_precision).items():
         estimates = (found.overall.metrics[metric] for found in results.attributes.values())
-        table.add_row(heading.format(target=results.target_precision), *map(with_interval, estimates))
+        table.add_row(heading, *map(with_interval, estimates))
     out.print(table)
     for name, found in results.attributes.items() if values else ():
         table = new_table(name, "labelled", "tagged", "precision", "recall", "F1", "accepted", "precision of these")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flows.reports import plots
 from flows.reports.card_sections.parts import Plot, Section, Table
-from flows.reports.metric_texts import METRICS, with_interval
+from flows.reports.metric_texts import metric_titles, with_interval
 from models.evaluation.results import AttributeResults, Results, Subset, ValueMetrics
 
 
@@ -78,9 +78,9 @@ def _metrics(subsets: Mapping[str, Subset], target_precision: float, caption: st
         ("labelled listings", *(str(part.labelled) for part in subsets.values())),
         ("their products", *(str(part.products) for part in subsets.values())),
     ]
-    for metric, heading in METRICS.items():
+    for metric, heading in metric_titles(target_precision).items():
         estimates = (part.metrics[metric] for part in subsets.values())
-        rows.append((heading.format(target=target_precision), *map(with_interval, estimates)))
+        rows.append((heading, *map(with_interval, estimates)))
     return Table(("", *subsets), rows, caption)
 
 

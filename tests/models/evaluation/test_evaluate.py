@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from models.evaluation.evaluate import evaluate_attribute
-from models.evaluation.intervals import RESAMPLES, Outcomes, clopper_pearson, interval, resampled, weighted_metrics
-from models.evaluation.metrics import evaluate
+from models.evaluation.intervals import RESAMPLES, clopper_pearson, interval, resampled
+from models.evaluation.metrics import Outcomes, evaluate, measure
 from models.evaluation.results import Results
 
 
@@ -36,21 +36,17 @@ def outcomes(count: int, *, classes: int = 4, listings_a_product: int = 1, seed:
     )
 
 
-def the_metrics(of: Outcomes, target: float = 0.9) -> dict[str, float]:
-    found = evaluate(of.probabilities, of.labels, accepted=of.accepted, target_precision=target).to_dict()
-    return {name: value for name, value in found.items() if name != "labelled"}
-
-
 @settings(deadline=None, max_examples=60)
 @given(st.integers(2, 30), st.integers(0, 10_000), st.sampled_from([0.5, 2 / 3, 0.9]), st.data())
 def test_a_weight_counts_a_listing_so_many_times(count: int, seed: int, target: float, data: st.DataObject) -> None:
-    """The weighted metrics are those of `metrics` on listings that are written out as often as they weigh."""
+    """A weighted metric is that of listings which are written out as often as they weigh."""
     whole = outcomes(count, seed=seed)
     times = np.array(data.draw(st.lists(st.integers(0, 3), min_size=count, max_size=count).filter(any)))
-    weighted, _ = weighted_metrics(whole, times[None].astype(float), target)
-    written_out = the_metrics(whole.take(np.repeat(np.arange(count), times)), target)
-    for name, value in written_out.items():
-        assert weighted[name][0] == pytest.approx(value, abs=1e-12, nan_ok=True), name
+    weighted = measure(whole, times[None].astype(float), target)
+    written_out = evaluate(whole.take(np.repeat(np.arange(count), times)), target)
+    for name, values in weighted.items():
+        value = written_out[name]
+        assert values[0] == pytest.approx(value, abs=1e-12, nan_ok=True), name
 
 
 def test_the_interval_of_a_share_is_the_binomials() -> None:
@@ -89,7 +85,7 @@ def test_recall_at_precision_is_found_anew_in_each_resample() -> None:
     weights = np.ones((3, 10))
     weights[1] = [1, 1, 1, 1, 1, 1, 1, 1, 0, 2]  # 8 right, then 2 wrong: the threshold moves up
     weights[2] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 10]
-    metrics, _ = weighted_metrics(whole, weights, 0.9)
+    metrics = measure(whole, weights, 0.9)
     np.testing.assert_allclose(metrics["recall_oracle"], [0.9, 0.8, 0.0])
     np.testing.assert_allclose(metrics["recall"], [0.9, 0.8, 0.0])
 

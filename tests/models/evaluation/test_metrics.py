@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import f1_score
 
-from models.evaluation.metrics import area_under_risk_coverage, evaluate, recall_at_precision
+from models.evaluation import metrics
+from models.evaluation.metrics import Outcomes, each_once, evaluate
 from models.rules.calibration import expected_calibration_error
+
+
+def recall_at_precision(confidence: np.ndarray, right: np.ndarray, target: float) -> float:
+    return float(metrics.recall_at_precision(confidence, right, each_once(len(right)), target)[0])
+
+
+def area_under_risk_coverage(confidence: np.ndarray, right: np.ndarray) -> float:
+    return float(metrics.area_under_risk_coverage(confidence, right, each_once(len(right)))[0])
 
 
 @pytest.mark.parametrize(
@@ -20,7 +30,10 @@ def test_recall_at_precision_by_hand(target: float, recall: float) -> None:
 
 def test_a_threshold_cannot_cut_through_a_tie() -> None:
     assert recall_at_precision(np.array([0.9, 0.9]), np.array([True, False]), 0.9) == 0.0
-    assert recall_at_precision(np.array([]), np.array([], dtype=bool), 0.9) == 0.0
+
+
+def test_a_recall_of_no_listings_does_not_exist() -> None:
+    assert isnan(recall_at_precision(np.array([]), np.array([], dtype=bool), 0.9))
 
 
 @settings(deadline=None)
@@ -48,26 +61,44 @@ def test_area_under_risk_coverage_by_hand() -> None:
 def test_expected_calibration_error_by_hand() -> None:
     # two bins: {0.6, 0.8} of which one is right, gap 0.2; {0.3} wrong, gap 0.3
     confidence, right = np.array([0.6, 0.8, 0.3]), np.array([True, False, False])
-    assert expected_calibration_error(confidence, right, bins=2) == pytest.approx((2 * 0.2 + 0.3) / 3)
-    assert expected_calibration_error(np.array([1.0, 1.0]), np.array([True, True])) == 0.0
+    assert expected_calibration_error(confidence, right, each_once(3), bins=2)[0] == pytest.approx((2 * 0.2 + 0.3) / 3)
+    assert expected_calibration_error(np.array([1.0, 1.0]), np.array([True, True]), each_once(2))[0] == 0.0
 
 
 PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
 
 
-def test_evaluate_by_hand() -> None:
-    metrics = evaluate(
-        PROBABILITIES, np.array([0, 1, 1, -1]), accepted=PROBABILITIES.max(1) >= 0.8, target_precision=0.9
+def outcomes_of(labels: list[int], accepted: np.ndarray) -> Outcomes:
+    known = np.array(labels) >= 0
+    every = Outcomes(
+        labels=np.array(labels),
+        raw_probabilities=PROBABILITIES,
+        probabilities=PROBABILITIES,
+        accepted=accepted,
+        image_weight=np.full(4, 0.5),
+        present=np.ones((4, 2), dtype=bool),
+        feeds=np.array(["shop"] * 4),
+        products=np.arange(4),
     )
-    assert (metrics.labelled, metrics.precision) == (3, 1.0)
-    assert metrics.accuracy == metrics.recall == metrics.recall_oracle == metrics.coverage == pytest.approx(2 / 3)
-    assert metrics.macro_f1 == pytest.approx(2 / 3)
-    assert metrics.to_dict()["labelled"] == 3
+    return every.take(known)
+
+
+def test_evaluate_by_hand() -> None:
+    found = evaluate(outcomes_of([0, 1, 1, -1], PROBABILITIES.max(1) >= 0.8), 0.9)
+    assert (found["labelled"], found["precision"]) == (3, 1.0)
+    two_thirds = [found[name] for name in ("accuracy", "recall", "recall_oracle", "coverage", "macro_f1")]
+    assert two_thirds == [pytest.approx(2 / 3)] * 5
 
 
 def test_evaluate_where_nothing_is_accepted_or_labelled() -> None:
-    nothing = evaluate(PROBABILITIES, np.array([0, 1, 1, 0]), accepted=np.zeros(4, bool), target_precision=0.9)
-    assert (nothing.coverage, nothing.recall) == (0.0, 0.0) and isnan(nothing.precision)
-    assert nothing.recall_oracle == 0.75
-    unknown = evaluate(PROBABILITIES, np.full(4, -1), accepted=np.ones(4, bool), target_precision=0.9)
-    assert unknown.labelled == 0 and isnan(unknown.accuracy) and isnan(unknown.recall)
+    nothing = evaluate(outcomes_of([0, 1, 1, 0], np.zeros(4, bool)), 0.9)
+    assert (nothing["coverage"], nothing["recall"]) == (0.0, 0.0) and isnan(nothing["precision"])
+    assert nothing["recall_oracle"] == 0.75
+    unknown = evaluate(outcomes_of([-1] * 4, np.ones(4, bool)), 0.9)
+    assert unknown["labelled"] == 0 and isnan(unknown["accuracy"]) and isnan(unknown["recall"])
+
+
+def test_macro_f1_is_scikit_learns() -> None:
+    outcomes = outcomes_of([0, 1, 1, 0], np.zeros(4, bool))
+    expected = f1_score(outcomes.labels, outcomes.predicted, average="macro")
+    assert evaluate(outcomes, 0.9)["macro_f1"] == pytest.approx(expected, abs=1e-12)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from models.evaluation.intervals import weighted_area_under_risk_coverage, weighted_recall_at_precision
+from models.evaluation.metrics import area_under_risk_coverage, recall_at_precision
 from models.experiments.outcomes import Outcome, Splits, ask, late_fusion, run_variant
 from models.experiments.scores import MEAN, behind, image_weights, scores
 from models.experiments.swapped_listings import CONDITIONS, shown, swapped_rows
@@ -321,7 +321,7 @@ def test_the_full_network_is_compared_in_pairs() -> None:
     test = complete(200, 5)
     test = replace(test, labels=np.abs(test.labels))
     better, worse = (outcome(answers(test, right)) for right in (0.9, 0.6))
-    recall = partial(weighted_recall_at_precision, target=0.9)
+    recall = partial(recall_at_precision, target=0.9)
     same = behind({0: better, 1: better}, {0: better, 1: better}, test, "clean", recall)
     assert same == {"mean": 0.0, "low": 0.0, "high": 0.0}
     ahead = behind({0: better}, {0: worse}, test, "clean", recall)
@@ -330,7 +330,7 @@ def test_the_full_network_is_compared_in_pairs() -> None:
     expected = scores({0: better}, test, ["color", "pattern"], 0.9)["clean"][MEAN]["recall_oracle"]["mean"]
     expected -= scores({0: worse}, test, ["color", "pattern"], 0.9)["clean"][MEAN]["recall_oracle"]["mean"]
     assert ahead["mean"] == pytest.approx(expected)
-    surer = behind({0: better}, {0: worse}, test, "clean", weighted_area_under_risk_coverage)
+    surer = behind({0: better}, {0: worse}, test, "clean", area_under_risk_coverage)
     assert surer["low"] < surer["mean"] < surer["high"] < 0
 
 
