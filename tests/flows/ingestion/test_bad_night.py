@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from catalog_io.catalog.snapshot import query
-from flows.cli import printing
+from flows.cli.printing.tagging import print_night
 from flows.nightly import nightly
 from flows.project.project import Project
 from tests.catalog_io.feeds.malformed.pictures import BYTES, lay_out
@@ -31,7 +31,7 @@ def test_a_night_with_a_bad_feed(project_copy: Path, capfd: pytest.CaptureFixtur
     with project_copy.open("a", encoding="utf-8") as file:
         file.write("\n" + feed_section("bad", {"source": "bad/listings.csv", "images": "bad"}))
     printed = Console(highlight=False, soft_wrap=True, width=160, file=io.StringIO(), record=True)
-    printing.nightly(printed, nightly(Project.open(project_copy)))
+    print_night(printed, nightly(Project.open(project_copy)))
     said = printed.export_text()
     assert "Traceback" not in said + "".join(capfd.readouterr())
     listed, rejected = len(good) + len(title_only), len(bad) + 1

@@ -225,7 +225,7 @@ def test_the_command_prints_intervals_and_where_the_card_is(evaluated: tuple[Pro
     accuracy = done.results.attributes["style"].overall.metrics["accuracy"]
     assert f"{accuracy.value:.3f} ({accuracy.low:.3f}–{accuracy.high:.3f})" in said
     assert len(shown(done, values=True).splitlines()) > len(said.splitlines()) + 40
-    assert "flatter" in shown(replace(done, results=replace(done.results, split="validation")))
+    assert "these figures are too good" in shown(replace(done, results=replace(done.results, split="validation")))
     assert "[red]" in shown(replace(done, results=marked_up(done.results)), values=True)
 
 
