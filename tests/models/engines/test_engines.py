@@ -1,10 +1,9 @@
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import openvino as ov
-import openvino.properties.hint as hints
 import pytest
 
 from models.engines.features import classify, encode
@@ -12,8 +11,7 @@ from models.engines.interface import ONNX, Features, InferenceEngine
 from models.engines.onnx.export import INPUTS, OUTPUTS
 from models.engines.openvino_engine import OpenVinoEngine, identity
 from models.engines.torch_engine import TorchEngine
-from models.inputs.examples import Examples
-from models.lifecycle.card import CARD, ModelCard, read_card
+from models.lifecycle.card import CARD, read_card
 from models.lifecycle.compile import certify_feeds, compile_engine
 from models.lifecycle.engine_card import EngineCard
 from models.lifecycle.gate import Gate, compare
@@ -22,28 +20,8 @@ from models.network.cma_clip import CmaClip
 from models.rules.certificates import Certificates, Promise
 from models.training.presets import Preset
 from schemas.errors import ConfigurationError, UserError
-from tests.models.tiny import CONTEXT, certificates, examples, model_folder, tiny_preset, titles
-
-PROMISE = Promise()
-
-
-@dataclass(frozen=True)
-class Compiled:
-    folder: Path
-    card: ModelCard
-    built: EngineCard
-
-    @property
-    def onnx(self) -> Path:
-        return self.folder / "engines" / ONNX
-
-    @property
-    def model(self) -> Model:
-        return Model(self.folder, self.card)
-
-    @property
-    def network(self) -> CmaClip:
-        return self.model.network
+from tests.models.engines.compiled_models import PROMISE, Compiled, batch, close, in_float32
+from tests.models.tiny import CONTEXT, certificates, examples, model_folder, tiny_preset
 
 
 @pytest.fixture(scope="module")
@@ -64,25 +42,6 @@ def fresh(preset: Preset, tmp_path: Path) -> Compiled:
     card = model_folder(tmp_path, preset, threshold=0.75)
     passed = Gate(40, 1.0, 0.0)
     return Compiled(tmp_path, card, EngineCard("openvino", identity(), card.weights, passed, certificates(0.5), {}))
-
-
-def batch(listings: int, length: int) -> Examples:
-    """The first without picture, the second without title, and titles up to exactly `length`."""
-    given = examples(listings, seed=listings)
-    tokens = titles(*[[7] * min(row + 1, length - 2) for row in range(listings)], length=length).numpy()
-    tokens[-1] = titles([9] * (length - 2), length=length)[0].numpy()
-    return replace(given, tokens=tokens)
-
-
-def close(one: Features, other: Features, tolerance: float) -> None:
-    for name, a, b in zip(Features._fields, one, other, strict=True):
-        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance, err_msg=name)
-
-
-def in_float32(onnx: Path, given: Examples) -> Features:
-    settings = {hints.inference_precision: ov.Type.f32}
-    results = ov.Core().compile_model(onnx, "CPU", settings)([given.pictures, given.tokens, given.present])
-    return Features(*(np.array(results[name]) for name in OUTPUTS))
 
 
 def test_the_onnx_file_is_the_network(compiled: Compiled) -> None:

@@ -11,8 +11,8 @@ from models.engines.onnx.export import export_onnx
 from models.engines.onnx.fold_normalisation import folded_normalisation
 from models.engines.torch_engine import TorchEngine
 from models.network.towers import build_backbone
-from tests.models.engines.test_engines import batch, close, in_float32
-from tests.models.network.test_towers import noise, timm_folder
+from tests.models.engines.compiled_models import batch, close, in_float32
+from tests.models.network.tower_folders import noise, timm_folder
 from tests.models.tiny import CONTEXT, clip_folder, tiny_network, tiny_preset
 
 

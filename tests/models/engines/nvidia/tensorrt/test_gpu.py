@@ -24,7 +24,7 @@ from models.lifecycle.compile import compile_engine
 from models.lifecycle.engine_card import EngineCard
 from models.lifecycle.model import Model
 from schemas.errors import UserError
-from tests.models.engines.test_engines import PROMISE, batch, close
+from tests.models.engines.compiled_models import PROMISE, batch, close
 from tests.models.tiny import CONTEXT, clip_folder, examples, model_folder, tiny_network, tiny_preset
 
 if TYPE_CHECKING:

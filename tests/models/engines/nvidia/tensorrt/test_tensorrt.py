@@ -22,8 +22,8 @@ from models.engines.table import candidates
 from models.lifecycle.model import Model
 from models.training.presets import Preset
 from schemas.errors import ConfigurationError, UserError
-from tests.models.engines.test_engines import batch, close, in_float32
-from tests.models.network.test_towers import timm_folder
+from tests.models.engines.compiled_models import batch, close, in_float32
+from tests.models.network.tower_folders import timm_folder
 from tests.models.tiny import clip_folder, model_folder, tiny_network, tiny_preset
 
 SHAPES = Shapes((16, 32, 77), 64)
