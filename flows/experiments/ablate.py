@@ -18,7 +18,7 @@ from models.evaluation.metrics import area_under_risk_coverage, recall_at_precis
 from models.experiments.outcomes import Outcome, Splits, late_fusion
 from models.experiments.scores import Measure, behind, image_weights, scores
 from models.experiments.swapped_listings import CONDITIONS, SHARE
-from models.experiments.variants import FUSED, OPTIONS, VARIANTS, held_against, variant_of
+from models.experiments.variants import FUSED, OPTIONS, VARIANTS, counterpart_of, variant_of
 from models.training.presets import preset
 from schemas.errors import ConfigurationError
 from schemas.files import write_whole
@@ -143,7 +143,7 @@ def _compare(
             "behind_full": {},
             "image_weight": image_weights(of_seed, splits.test, attributes) if variant.weighs_modalities else {},
         }
-        full = outcomes.get(held_against(name))
+        full = outcomes.get(counterpart_of(name))
         if full and name != "full":
             variants[name]["behind_full"] = {
                 metric: {of: behind(full, of_seed, splits.test, of, measure) for of in CONDITIONS}

@@ -15,7 +15,8 @@ from flows.project.progress import bar
 from flows.project.project import Project, cores
 from models.engines.machine import best_device, keep_freed_memory, use_threads
 from models.experiments.outcomes import Outcome, Splits, run_variant
-from models.experiments.variants import Lesson, make_towers, variant_of
+from models.experiments.train_variant import TrainingInputs, make_towers
+from models.experiments.variants import variant_of
 from models.inputs.preprocessing import Processor
 from models.training.presets import Preset
 from models.training.train import Progress
@@ -89,22 +90,22 @@ def _towers(recipe: Recipe, names: Sequence[str], seed: int, told: "Queue[str]")
     """For these variants, where one of them has any."""
     if all(variant_of(name).kind == "classical" for name in names):
         return
-    lesson, _ = _lesson(recipe, seed, _teller(told, f"towers, seed {seed}"))
-    make_towers(lesson, _towers_of(recipe, seed))
+    inputs, _ = _inputs(recipe, seed, _teller(told, f"towers, seed {seed}"))
+    make_towers(inputs, _towers_of(recipe, seed))
 
 
 def _variant(recipe: Recipe, name: str, seed: int, told: "Queue[str]") -> None:
     """The outcome's file appears when it is whole; the checkpoints, from which a killed training goes on, go then."""
-    lesson, splits = _lesson(recipe, seed, _teller(told, f"{name}, seed {seed}"))
+    inputs, splits = _inputs(recipe, seed, _teller(told, f"{name}, seed {seed}"))
     checkpoints = recipe.folder / f"{name}-{seed}"
-    outcome = run_variant(name, lesson, splits.test, towers=_towers_of(recipe, seed), folder=checkpoints)
+    outcome = run_variant(name, inputs, splits.test, towers=_towers_of(recipe, seed), folder=checkpoints)
     outcome.write(recipe.outcome(name, seed))
     shutil.rmtree(checkpoints, ignore_errors=True)
 
 
-def _lesson(recipe: Recipe, seed: int, progress: Callable[[Progress], None]) -> tuple[Lesson, Splits]:
+def _inputs(recipe: Recipe, seed: int, progress: Callable[[Progress], None]) -> tuple[TrainingInputs, Splits]:
     project, splits = _material(recipe)
-    lesson = Lesson(
+    inputs = TrainingInputs(
         preset=replace(recipe.preset, seed=seed),
         taxonomy=project.taxonomy,
         train=splits.train,
@@ -112,7 +113,7 @@ def _lesson(recipe: Recipe, seed: int, progress: Callable[[Progress], None]) -> 
         device=best_device(),
         progress=progress,
     )
-    return lesson, splits
+    return inputs, splits
 
 
 @cache

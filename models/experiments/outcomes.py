@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from scipy.special import softmax
 
-from models.experiments.swapped_listings import CONDITIONS, Condition, shown
-from models.experiments.variants import Lesson, Model, teach, with_both
+from models.experiments.swapped_listings import CONDITIONS, Condition, under_condition
+from models.experiments.train_variant import Predictor, TrainingInputs, train_variant, with_both
 from models.inputs.examples import Examples
 from models.inputs.listings import Listings
 from models.inputs.preprocessing import Processor
@@ -99,20 +99,20 @@ class Outcome:
             return None
 
 
-def run_variant(name: str, lesson: Lesson, test: Examples, *, towers: Path, folder: Path) -> Outcome:
+def run_variant(name: str, inputs: TrainingInputs, test: Examples, *, towers: Path, folder: Path) -> Outcome:
     """Trains a variant, and asks it about the test listings as they are and with titles or pictures swapped."""
     began = time.monotonic()
-    model = teach(name, lesson, towers=towers, folder=folder)
+    model = train_variant(name, inputs, towers=towers, folder=folder)
     seconds = time.monotonic() - began
-    return ask(model, lesson.validation, test, seed=lesson.preset.seed, seconds=seconds)
+    return ask(model, inputs.validation, test, seed=inputs.preset.seed, seconds=seconds)
 
 
-def ask(model: Model, validation: Examples, test: Examples, *, seed: int, seconds: float) -> Outcome:
+def ask(model: Predictor, validation: Examples, test: Examples, *, seed: int, seconds: float) -> Outcome:
     """Temperatures are fitted on the validation listings that have both picture and title, as the test's have."""
     comparable = with_both(validation)
     logits = model(comparable).logits
     temperatures = [fit_temperature(task, comparable.labels[:, k]) for k, task in enumerate(logits)]
-    answers = {condition: model(shown(test, condition, seed=seed).examples) for condition in CONDITIONS}
+    answers = {condition: model(under_condition(test, condition, seed=seed).examples) for condition in CONDITIONS}
     probabilities = {
         condition: [
             softmax(task / temperature, axis=1).astype(np.float32)

@@ -10,7 +10,7 @@ from models.evaluation.intervals import interval, product_weights
 from models.evaluation.metrics import Outcomes as Tags
 from models.evaluation.metrics import evaluate
 from models.experiments.outcomes import Outcome
-from models.experiments.swapped_listings import CONDITIONS, Condition, shown
+from models.experiments.swapped_listings import CONDITIONS, Condition, under_condition
 from models.inputs.examples import Examples
 
 METRICS = ("accuracy", "macro_f1", "recall_oracle", "aurc")
@@ -80,7 +80,7 @@ def image_weights(
         for condition in CONDITIONS:
             means = []
             for seed, outcome in outcomes.items():
-                swapped = shown(test, condition, seed=seed).swapped
+                swapped = under_condition(test, condition, seed=seed).swapped
                 chosen = (test.feeds == feed) & (swapped if condition != "clean" else True)
                 means.append(outcome.image_weight[condition][chosen].mean(axis=0))
             for k, name in enumerate(attributes):

@@ -14,21 +14,23 @@ CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 SHARE = 0.3
 
 
-class Shown(NamedTuple):
+class SwappedListings(NamedTuple):
     """Listings as a test shows them, and which of them are not as they were. Labels stay."""
 
     examples: Examples
     swapped: Bool[np.ndarray, " N"]
 
 
-def shown(examples: Examples, condition: Condition, *, share: float = SHARE, seed: int = 0) -> Shown:
+def under_condition(
+    examples: Examples, condition: Condition, *, share: float = SHARE, seed: int = 0
+) -> SwappedListings:
     """Of listings that have both picture and title; the same listings are swapped under both conditions of a seed."""
     if condition == "clean":
-        return Shown(examples, np.zeros(len(examples), dtype=bool))
+        return SwappedListings(examples, np.zeros(len(examples), dtype=bool))
     rows = swapped_rows(examples.products, examples.feeds, share=share, seed=seed)
     part = "tokens" if condition == "swapped titles" else "pictures"
     swapped = replace(examples, **{part: getattr(examples, part)[rows]})
-    return Shown(swapped, rows != np.arange(len(rows)))
+    return SwappedListings(swapped, rows != np.arange(len(rows)))
 
 
 def swapped_rows(

@@ -8,12 +8,9 @@ import pytest
 from models.evaluation.metrics import area_under_risk_coverage, recall_at_precision
 from models.experiments.outcomes import Outcome, Splits, ask, late_fusion
 from models.experiments.scores import MEAN, behind, image_weights, scores
-from models.experiments.swapped_listings import CONDITIONS, shown
-from models.experiments.variants import (
-    VARIANTS,
-    Answers,
-    masked,
-)
+from models.experiments.swapped_listings import CONDITIONS, under_condition
+from models.experiments.train_variant import Answers, masked
+from models.experiments.variants import VARIANTS
 from models.inputs.examples import Examples
 from models.inputs.listings import Listings
 from models.inputs.preprocessing import Processor
@@ -123,7 +120,7 @@ def test_the_full_network_is_compared_in_pairs() -> None:
 
 def test_image_weights_by_feed_and_of_swapped_listings() -> None:
     test = replace(complete(40, 6), feeds=np.array(["a", "b"] * 20))
-    swapped = shown(test, "swapped pictures", seed=0).swapped
+    swapped = under_condition(test, "swapped pictures", seed=0).swapped
     clean = np.where(test.feeds == "a", 0.25, 0.75)[:, None].repeat(2, axis=1)
     weight = {
         "clean": clean,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.experiments.swapped_listings import CONDITIONS, shown, swapped_rows
+from models.experiments.swapped_listings import CONDITIONS, swapped_rows, under_condition
 from schemas.errors import UserError
 from tests.models.experiments.outcomes_of_variants import complete
 
@@ -41,7 +41,7 @@ def test_one_product_cannot_be_swapped_with_itself() -> None:
 
 def test_swapped_listings_are_shown_under_anothers_title_or_picture() -> None:
     whole = complete(20, 0)
-    (clean, none), (titles, moved), (pictures, also_moved) = (shown(whole, of, seed=1) for of in CONDITIONS)
+    (clean, none), (titles, moved), (pictures, also_moved) = (under_condition(whole, of, seed=1) for of in CONDITIONS)
     assert clean is whole and not none.any()
     assert moved.sum() == 6 and (moved == also_moved).all()
     assert (titles.tokens == whole.tokens).all(axis=1).tolist() == (~moved).tolist()
@@ -49,4 +49,4 @@ def test_swapped_listings_are_shown_under_anothers_title_or_picture() -> None:
     assert titles.pictures is whole.pictures and titles.labels is whole.labels
     assert (pictures.pictures == whole.pictures).all(axis=(1, 2, 3)).tolist() == (~moved).tolist()
     assert pictures.tokens is whole.tokens and pictures.labels is whole.labels
-    assert (shown(whole, "swapped titles", seed=2).swapped != moved).any()
+    assert (under_condition(whole, "swapped titles", seed=2).swapped != moved).any()

@@ -11,17 +11,15 @@ from safetensors.torch import load_file, save_file
 
 from models.experiments.outcomes import Outcome, run_variant
 from models.experiments.swapped_listings import CONDITIONS
-from models.experiments.variants import (
-    VARIANTS,
-    Lesson,
-    Model,
+from models.experiments.train_variant import (
+    Predictor,
+    TrainingInputs,
     contrastive_preset,
-    held_against,
     make_towers,
-    teach,
     tower_stages,
-    variant_of,
+    train_variant,
 )
+from models.experiments.variants import VARIANTS, counterpart_of, variant_of
 from models.training.presets import Preset, Stage
 from schemas.errors import UserError
 from tests.models.experiments.outcomes_of_variants import complete
@@ -50,8 +48,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Preset:
     return replace(preset, stages=(towers, *later))
 
 
-def lesson(preset: Preset) -> Lesson:
-    return Lesson(
+def inputs(preset: Preset) -> TrainingInputs:
+    return TrainingInputs(
         preset=preset,
         taxonomy=TAXONOMY,
         train=examples(24),
@@ -60,14 +58,14 @@ def lesson(preset: Preset) -> Lesson:
     )
 
 
-def taught(name: str, preset: Preset, folder: Path) -> Model:
-    make_towers(lesson(preset), folder / "towers")
-    return teach(name, lesson(preset), towers=folder / "towers", folder=folder / name)
+def trained(name: str, preset: Preset, folder: Path) -> Predictor:
+    make_towers(inputs(preset), folder / "towers")
+    return train_variant(name, inputs(preset), towers=folder / "towers", folder=folder / name)
 
 
 @pytest.mark.parametrize(("name", "ignored"), [("title-only", "pictures"), ("picture-only", "tokens")])
 def test_a_variant_never_looks_at_what_it_is_not_shown(name: str, ignored: str, small: Preset, tmp_path: Path) -> None:
-    model = taught(name, small, tmp_path)
+    model = trained(name, small, tmp_path)
     whole, other = complete(8, 2), complete(8, 3)
     before = model(whole)
     after = model(replace(whole, **{ignored: getattr(other, ignored)}))
@@ -86,7 +84,7 @@ def test_every_variant_starts_from_the_same_towers(name: str, small: Preset, tmp
         replace(stage, epochs=int(stage.name in ("towers", "tuning")), learning_rate=0.01 * (stage.name == "towers"))
         for stage in small.stages
     )
-    taught(name, replace(small, stages=stages), tmp_path)
+    trained(name, replace(small, stages=stages), tmp_path)
     towers = load_file(tmp_path / "towers" / "towers.safetensors")
     kept = load_file(tmp_path / name / "tuning.safetensors")
     of_towers = [key for key in towers if key.startswith(("backbone.", "image_probes.", "title_probes."))]
@@ -97,14 +95,14 @@ def test_towers_are_made_once_and_only_where_a_preset_says_so(small: Preset, tmp
     assert [stage.name for stage in tower_stages(small)] == ["towers"]
     pretrained = replace(small, stages=small.stages[1:])
     assert tower_stages(pretrained) == ()
-    make_towers(lesson(pretrained), tmp_path / "none")
+    make_towers(inputs(pretrained), tmp_path / "none")
     assert not (tmp_path / "none").exists()
-    make_towers(lesson(small), tmp_path)
+    make_towers(inputs(small), tmp_path)
     made = (tmp_path / "towers.safetensors").stat().st_mtime_ns
-    make_towers(lesson(small), tmp_path)
+    make_towers(inputs(small), tmp_path)
     assert (tmp_path / "towers.safetensors").stat().st_mtime_ns == made
     with pytest.raises(UserError, match="no towers that can be read"):
-        teach("full", lesson(small), towers=tmp_path / "elsewhere", folder=tmp_path)
+        train_variant("full", inputs(small), towers=tmp_path / "elsewhere", folder=tmp_path)
 
 
 def test_contrastive_fine_tuning_moves_the_towers_alone_and_as_long(small: Preset, tmp_path: Path) -> None:
@@ -113,7 +111,7 @@ def test_contrastive_fine_tuning_moves_the_towers_alone_and_as_long(small: Prese
     assert (stage.name, stage.parts, stage.epochs) == ("contrastive", ("image_tower", "title_tower"), 9)
     assert stage.learning_rate == small.stages[2].learning_rate
     faster = tuple(replace(stage, learning_rate=0.02) for stage in small.stages)
-    taught("contrastive", replace(small, stages=faster), tmp_path)
+    trained("contrastive", replace(small, stages=faster), tmp_path)
     before = load_file(tmp_path / "towers" / "towers.safetensors")
     after = load_file(tmp_path / "contrastive" / "contrastive.safetensors")
     same = {key: torch.equal(before[key], after[key]) for key in before if "probes" in key}
@@ -123,7 +121,7 @@ def test_contrastive_fine_tuning_moves_the_towers_alone_and_as_long(small: Prese
 def test_an_option_of_the_preset_is_changed_after_the_towers(small: Preset, tmp_path: Path) -> None:
     listings = complete(8, 2)
     full, same, other = (
-        taught(name, small, tmp_path)(listings)
+        trained(name, small, tmp_path)(listings)
         for name in ("full", f"text_rate={small.text_rate}", "label_smoothing=0.9")
     )
     for k in range(2):
@@ -138,7 +136,7 @@ def test_networks_under_other_options() -> None:
     assert (without.options, without.modality_attention) == ({"pools_probes": 0.0, "ema": 0.0}, False)
     assert without.label == "without MA, pools_probes 0, ema 0"
     names = ("classical", "swapped=0+ema=0", "without-ma+swapped=0+ema=0")
-    assert [held_against(name) for name in names] == ["full", "full", "swapped=0+ema=0"]
+    assert [counterpart_of(name) for name in names] == ["full", "full", "swapped=0+ema=0"]
 
 
 @pytest.mark.parametrize(
@@ -155,8 +153,8 @@ def test_what_is_no_variant(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_every_variant_answers_for_every_listing(name: str, small: Preset, tmp_path: Path) -> None:
-    make_towers(lesson(small), tmp_path / "towers")
-    outcome = run_variant(name, lesson(small), complete(20, 4), towers=tmp_path / "towers", folder=tmp_path / name)
+    make_towers(inputs(small), tmp_path / "towers")
+    outcome = run_variant(name, inputs(small), complete(20, 4), towers=tmp_path / "towers", folder=tmp_path / name)
     for condition in CONDITIONS:
         color, pattern = outcome.probabilities[condition]
         assert color.shape == (20, 3) and pattern.shape == (20, 2)

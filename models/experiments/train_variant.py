@@ -1,0 +1,161 @@
+"""Trains one variant of an ablation from the towers that all variants share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from models.engines.features import classify, encode
+from models.engines.torch_engine import TorchEngine
+from models.experiments.variants import VARIANTS, Variant, variant_of
+from models.experiments.zero_shot import ZeroShot
+from models.inputs.examples import Examples
+from models.inputs.preprocessing import Processor
+from models.network.cma_clip import CmaClip
+from models.training.presets import Preset, Stage
+from models.training.saved.checkpoints import load
+from models.training.teacher.classical import ClassicalBaseline
+from models.training.teacher.soft_targets import with_soft_targets
+from models.training.train import Progress, train
+from schemas.errors import UserError
+from schemas.taxonomy import Taxonomy
+
+_OF_TOWERS = ("backbone.", "image_probes.", "title_probes.")
+
+
+class Answers(NamedTuple):
+    """Of N listings: per attribute the logits of its values; and λ, NaN where a variant does not weigh modalities."""
+
+    logits: list[Float[np.ndarray, "N C"]]
+    image_weight: Float[np.ndarray, "N K"]
+
+
+Predictor = Callable[[Examples], Answers]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingInputs:
+    """What every variant learns from, and by which preset."""
+
+    preset: Preset
+    taxonomy: Taxonomy
+    train: Examples
+    validation: Examples
+    device: torch.device
+    progress: Callable[[Progress], None] | None = None
+
+
+def tower_stages(preset: Preset) -> tuple[Stage, ...]:
+    """The stages that make the towers, where a preset starts from random weights: those that move no head."""
+    return tuple(stage for stage in preset.stages if stage.epochs and "heads" not in stage.parts)
+
+
+def make_towers(inputs: TrainingInputs, folder: Path) -> None:
+    """Runs the stages that make the towers, once for all variants; nothing to do where the weights are pretrained."""
+    stages = tower_stages(inputs.preset)
+    if stages and load(folder / f"{stages[-1].name}.safetensors") is None:
+        inputs = _with_soft_targets(inputs, folder)
+        _train(_network(inputs, VARIANTS["full"], None), inputs, inputs.preset, stages, folder)
+
+
+def train_variant(name: str, inputs: TrainingInputs, *, towers: Path, folder: Path) -> Predictor:
+    """Makes one variant from the towers in `towers`; `folder` keeps its checkpoints. Not for late fusion, which learns
+    nothing of its own."""
+    variant = variant_of(name)
+    preset = replace(inputs.preset, **variant.options)
+    inputs = replace(inputs, preset=preset)
+    if variant.kind == "classical":
+        classes = [len(attribute.value_names) for attribute in inputs.taxonomy.attributes]
+        baseline = ClassicalBaseline(classes, seed=preset.seed).fit(inputs.train, inputs.validation)
+        return _without_weights(baseline.logits)
+    network = _network(inputs, variant, towers)
+    if variant.kind == "contrastive":
+        pairs = replace(inputs, train=with_both(inputs.train), validation=with_both(inputs.validation))
+        contrastive = contrastive_preset(preset)
+        _train(network, pairs, contrastive, contrastive.stages, folder)
+    if variant.kind in ("zero-shot", "contrastive"):
+        return _without_weights(
+            ZeroShot(network, inputs.taxonomy, Processor.of(preset.architecture.backbone, network.backbone)).logits
+        )
+    inputs = _with_soft_targets(inputs, towers)
+    seen = replace(inputs, train=masked(inputs.train, variant), validation=masked(inputs.validation, variant))
+    stages = tuple(stage for stage in preset.stages if stage not in tower_stages(preset))
+    _train(network, seen, preset, stages, folder)
+    engine = TorchEngine(network)
+
+    def model(examples: Examples) -> Answers:
+        examples = masked(examples, variant)
+        predictions = classify(network, encode(engine, examples), examples.present)
+        weight = predictions.image_weight
+        return Answers(predictions.logits, weight if variant.weighs_modalities else np.full_like(weight, np.nan))
+
+    return model
+
+
+def contrastive_preset(preset: Preset) -> Preset:
+    """CLIP's loss alone moves the towers, for as many epochs as the other variants are trained after the towers, at the
+    learning rate at which those train the towers."""
+    stages = [stage for stage in preset.stages if stage not in tower_stages(preset)]
+    end_to_end = next(stage for stage in stages if stage.moves_both_towers)
+    epochs = sum(stage.epochs for stage in stages)
+    stage = replace(end_to_end, name="contrastive", parts=("image_tower", "title_tower"), epochs=epochs)
+    return replace(preset, stages=(stage,), contrastive_weight=1.0)
+
+
+def masked(examples: Examples, variant: Variant) -> Examples:
+    """Listings as a variant sees them; those of which it sees nothing are left out."""
+    present = examples.present & np.array(variant.looks_at)
+    return replace(examples, present=present).take(present.any(axis=1))
+
+
+def with_both(examples: Examples) -> Examples:
+    """The listings that have a picture and a title."""
+    return examples.take(np.logical_and(*examples.present.T))
+
+
+def _network(inputs: TrainingInputs, variant: Variant, towers: Path | None) -> CmaClip:
+    preset = inputs.preset
+    architecture = replace(
+        preset.architecture,
+        sequence_attention=variant.sequence_attention,
+        modality_attention=variant.modality_attention,
+    )
+    network = replace(preset, architecture=architecture).build(inputs.taxonomy, load_pretrained=True)
+    if towers and (stages := tower_stages(preset)):
+        found = load(towers / f"{stages[-1].name}.safetensors")
+        if found is None:
+            raise UserError(f"{towers} holds no towers that can be read: remove the folder, and run this again")
+        weights = {name: tensor for name, tensor in found[0].items() if name.startswith(_OF_TOWERS)}
+        network.load_state_dict(weights, strict=False)  # the rest stays as it was drawn
+    return network.to(inputs.device)
+
+
+def _train(network: CmaClip, inputs: TrainingInputs, preset: Preset, stages: tuple[Stage, ...], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    train(
+        network,
+        replace(preset, stages=stages),
+        inputs.train,
+        inputs.validation,
+        folder=folder,
+        device=inputs.device,
+        progress=inputs.progress,
+    )
+
+
+def _with_soft_targets(inputs: TrainingInputs, towers: Path) -> TrainingInputs:
+    """All variants have the same soft targets, which are computed once."""
+    classes = [len(attribute.value_names) for attribute in inputs.taxonomy.attributes]
+    file = towers / "soft_targets.safetensors"
+    return replace(inputs, train=with_soft_targets(inputs.train, classes, inputs.preset, file, inputs.progress))
+
+
+def _without_weights(logits: Callable[[Examples], list[Float[np.ndarray, "N C"]]]) -> Predictor:
+    def model(examples: Examples) -> Answers:
+        return Answers(logits(examples), np.full(examples.labels.shape, np.nan, dtype=np.float32))
+
+    return model
