@@ -1,4 +1,4 @@
-"""Shapes and types of tensors are checked wherever a test runs the network; one small project is trained for all."""
+"""Every shape that an annotation in `models` names is checked in all tests; one small project is trained for all."""
 
 import os
 import shutil
@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import jaxtyping
 import pytest
 from filelock import FileLock
 
-TENSOR_FILES = [
-    *("network.attention", "network.towers", "network.cma_clip", "network.small_convnet", "inputs.preprocessing"),
-    *("training.objective.losses", "training.objective.augmentation"),
-    *("engines.torch_engine", "engines.openvino_engine", "engines.nvidia.tensorrt.engine"),
-]
-jaxtyping.install_import_hook([f"models.{name}" for name in TENSOR_FILES], "beartype.beartype")
+import tests.shapes  # noqa: F401 (before the hook that names it)
+
+jaxtyping.install_import_hook("models", "tests.shapes.check_shapes")
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 PARALLEL = "PYTEST_XDIST_WORKER" in os.environ  # pytest -n 2: this process runs some of the files
 if PARALLEL:

@@ -71,7 +71,7 @@ class Outcome:
     and λ (NaN where it weighs nothing). `seconds` of training come after the towers' own."""
 
     seconds: float
-    probabilities: dict[Condition, list[Float[np.ndarray, "N C"]]]
+    probabilities: dict[Condition, list[Float[np.ndarray, "N _"]]]
     image_weight: dict[Condition, Float[np.ndarray, "N K"]]
 
     def write(self, path: Path) -> None:

@@ -30,7 +30,7 @@ _OF_TOWERS = ("backbone.", "image_probes.", "title_probes.")
 class Answers(NamedTuple):
     """Of N listings: per attribute the logits of its values; and λ, NaN where a variant does not weigh modalities."""
 
-    logits: list[Float[np.ndarray, "N C"]]
+    logits: list[Float[np.ndarray, "N _"]]
     image_weight: Float[np.ndarray, "N K"]
 
 
@@ -154,7 +154,7 @@ def _with_soft_targets(inputs: TrainingInputs, towers: Path) -> TrainingInputs:
     return replace(inputs, train=with_soft_targets(inputs.train, classes, inputs.preset, file, inputs.progress))
 
 
-def _without_weights(logits: Callable[[Examples], list[Float[np.ndarray, "N C"]]]) -> Predictor:
+def _without_weights(logits: Callable[[Examples], list[Float[np.ndarray, "N _"]]]) -> Predictor:
     def model(examples: Examples) -> Answers:
         return Answers(logits(examples), np.full(examples.labels.shape, np.nan, dtype=np.float32))
 

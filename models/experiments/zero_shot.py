@@ -28,7 +28,7 @@ class ZeroShot:
                 embedded = network.backbone.titles(torch.from_numpy(tokens).to(device)).embedding
                 self._prompts.append(F.normalize(embedded.float(), dim=-1).cpu().numpy())
 
-    def logits(self, examples: Examples) -> list[Float[np.ndarray, "N C"]]:
+    def logits(self, examples: Examples) -> list[Float[np.ndarray, "N _"]]:
         """Per attribute, scaled cosines of each picture and each value's prompt; titles are not looked at."""
         pictures = encode(self._engine, examples).image_embedding
         pictures = pictures / np.linalg.norm(pictures, axis=1, keepdims=True)

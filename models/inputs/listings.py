@@ -34,7 +34,7 @@ class Listings:
         return Examples(
             pictures=processor.pictures(pictures, threads=threads, progress=progress),
             tokens=processor.tokens(titles),
-            present=np.array([[p is not None, bool(t)] for p, t in zip(pictures, titles, strict=True)]).reshape(-1, 2),
+            present=np.array([[p is not None for p in pictures], [bool(t) for t in titles]], dtype=bool).T,
             labels=self.labels[rows],
             feeds=self.feeds[rows],
             products=self.products[rows],

@@ -44,7 +44,7 @@ def train_together(
     command = [*torchrun, "-m", "models.training.launch", str(folder)]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 (words of our own)
     if done.returncode:
-        raise UserError(f"training in {processes} processes failed:\n{done.stderr[-3000:]}")
+        raise UserError(f"training in {processes} processes failed:\n{done.stderr[-9000:]}")
     (folder / _START).unlink()
     for name in _PARTS:  # the folder becomes the model's
         shutil.rmtree(folder / name)

@@ -29,7 +29,7 @@ def found(store: FeatureStore) -> dict[str, bytes]:
     }
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     parts=st.lists(st.lists(st.integers(0, 40), min_size=1, max_size=12), max_size=8),
     wanted=st.sets(st.integers(0, 40)),

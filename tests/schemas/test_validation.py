@@ -95,7 +95,7 @@ row = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(row, max_size=12), st.integers(1, 12))
 def test_every_row_is_in_exactly_one_frame_however_it_is_batched(cells: list[dict[str, Any]], batch: int) -> None:
     frame = rows(*cells)

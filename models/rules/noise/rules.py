@@ -23,9 +23,9 @@ class NoiseInputs(NamedTuple):
     embeddings, `match` the logit of the matching head. `labels` are the merchant's, −1 for none.
     """
 
-    picture: list[Float[np.ndarray, "N C"]]
-    title: list[Float[np.ndarray, "N C"]]
-    tags: list[Float[np.ndarray, "N C"]]
+    picture: list[Float[np.ndarray, "N _"]]
+    title: list[Float[np.ndarray, "N _"]]
+    tags: list[Float[np.ndarray, "N _"]]
     similarity: Float[np.ndarray, " N"]
     match: Float[np.ndarray, " N"]
     labels: Int[np.ndarray, "N K"]

@@ -70,7 +70,7 @@ def fit_pool(network: CmaClip, validation: Examples, *, swapped: float) -> None:
         network.pool[k] = torch.from_numpy(found)
 
 
-def _evidence(network: CmaClip, examples: Examples) -> list[Float[np.ndarray, "3 N C"]]:
+def _evidence(network: CmaClip, examples: Examples) -> list[Float[np.ndarray, "3 N _"]]:
     """Per task, what head, image probe and title probe say; a probe whose modality is missing says nothing."""
     said = classify(network, encode(TorchEngine(network), examples), examples.present)
     image, title = examples.present.T[..., None]

@@ -14,7 +14,7 @@ _LEAST_FOREGROUND = 0.02  # of a picture: with less, its middle is looked at
 _CIRCLE = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
 
 
-def picture_features(pictures: UInt8[np.ndarray, "N H W 3"]) -> dict[str, Float[np.ndarray, "N F"]]:
+def picture_features(pictures: UInt8[np.ndarray, "N H W 3"]) -> dict[str, Float[np.ndarray, "N _"]]:
     """Per kind of feature, its numbers for each picture; some milliseconds a picture of 192×120."""
     rows = [_features(picture) for picture in pictures]
     return {kind: np.stack([row[kind] for row in rows]).astype(np.float32) for kind in rows[0]}

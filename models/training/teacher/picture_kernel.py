@@ -41,7 +41,7 @@ class PictureKernel:
     def transform(self, pictures: UInt8[np.ndarray, "N H W 3"]) -> Float[np.ndarray, "N F"]:
         return np.asarray(self._kernel.transform(self._reduced(picture_features(pictures))))
 
-    def _reduced(self, features: dict[str, Float[np.ndarray, "N F"]]) -> Float[np.ndarray, "N F"]:
+    def _reduced(self, features: dict[str, Float[np.ndarray, "N _"]]) -> Float[np.ndarray, "N F"]:
         """All kinds side by side."""
         parts = [reduction.transform(features[kind]) / spread for kind, (reduction, spread) in self._kinds.items()]
         return np.concatenate(parts, axis=1)

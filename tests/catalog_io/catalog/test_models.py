@@ -139,7 +139,7 @@ def test_what_was_decided_of_another_champion_is_not_done(catalog: Catalog) -> N
     assert champion(catalog) == "m2"
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.sampled_from(["m1", "m2", "m3", "back"]), max_size=8))
 def test_promotions_and_rollbacks_are_a_stack(steps: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:

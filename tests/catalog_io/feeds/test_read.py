@@ -105,7 +105,7 @@ def test_no_file_and_no_mapping(tmp_path: Path) -> None:
         read_feed(feed(tmp_path))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.binary(max_size=12).filter(lambda b: b.strip() and not set(b) & set(b'\n\r"')), max_size=8))
 def test_every_line_of_rubbish_is_one_row(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]) -> None:
     folder = tmp_path_factory.mktemp("feed")

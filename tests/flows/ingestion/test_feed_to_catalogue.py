@@ -35,7 +35,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     return catalog
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(STORED, FAULTS, STORED, FAULTS, st.uuids())
 def test_a_catalogue_becomes_what_its_latest_feed_says(
     catalog: Catalog,

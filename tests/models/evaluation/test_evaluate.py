@@ -36,7 +36,7 @@ def outcomes(count: int, *, classes: int = 4, listings_a_product: int = 1, seed:
     )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(2, 30), st.integers(0, 10_000), st.sampled_from([0.5, 2 / 3, 0.9]), st.data())
 def test_a_weight_counts_a_listing_so_many_times(count: int, seed: int, target: float, data: st.DataObject) -> None:
     """A weighted metric is that of listings which are written out as often as they weigh."""

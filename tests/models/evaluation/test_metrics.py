@@ -2,7 +2,7 @@ from math import isnan
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
@@ -36,7 +36,6 @@ def test_a_recall_of_no_listings_does_not_exist() -> None:
     assert isnan(recall_at_precision(np.array([]), np.array([], dtype=bool), 0.9))
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([0.2, 0.4, 0.5, 0.8, 0.9, 1.0]), st.booleans()), min_size=1, max_size=40),
     st.sampled_from([0.5, 0.57, 2 / 3, 0.9, 1.0]),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.experiments.swapped_listings import CONDITIONS, swapped_rows, under_condition
@@ -10,7 +10,6 @@ from schemas.errors import UserError
 from tests.models.experiments.outcomes_of_variants import complete
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(0, 12)), min_size=1, max_size=60),
     st.sampled_from([0.3, 0.5, 1.0]),

@@ -99,7 +99,7 @@ def test_the_delimiter_setting(tmp_path: Path) -> None:
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.lists(TEXT, min_size=3, max_size=3), max_size=8), st.integers(1, 4), st.sampled_from(ENCODINGS))
 def test_every_csv_cell_arrives_once(
     tmp_path_factory: pytest.TempPathFactory, cells: list[list[str]], batch: int, encoding: str
@@ -115,7 +115,7 @@ def test_every_csv_cell_arrives_once(
     assert [list(json.loads(row[3]).values()) for row in rows] == cells
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(st.text('",x', max_size=8), max_size=12))
 def test_every_line_is_in_one_row_wherever_quotes_stand(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str]

@@ -95,7 +95,7 @@ def test_long_rows_are_clipped_for_the_report(tmp_path: Path) -> None:
     assert len(frame["raw"][0]) < 25_000
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.binary(max_size=80), st.sampled_from([*ENCODINGS, "cp1252", "shift_jis", "utf-7"]))
 def test_no_bytes_stop_the_reader(tmp_path_factory: pytest.TempPathFactory, body: bytes, encoding: str) -> None:
     folder = tmp_path_factory.mktemp("feed")

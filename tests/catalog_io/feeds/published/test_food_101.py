@@ -65,7 +65,7 @@ def test_a_missing_part_of_food_101_is_named(tmp_path: Path, missing: str) -> No
         read("upmc-food-101", folder)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=8),
     st.lists(st.binary(max_size=20), max_size=4),
