@@ -48,7 +48,8 @@ class FrozenOutputs:
         self._rows = min(len(examples), most_bytes // row_bytes)
         self._folder = folder
         key = _digest(network, parts)
-        done = self._done(key, first)
+        # Of several processes only rank 0 keeps any: the others must leave its files alone.
+        done = self._done(key, first) if self._rows else 0
         self._kept = {name: self._mapped(name, part) for name, part in first.items()} if self._rows else {}
         for start in range(done, self._rows, _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, self._rows))

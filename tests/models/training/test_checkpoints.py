@@ -7,11 +7,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from models.training.presets import Preset
+from models.training.saved.tower_cache import FrozenOutputs
 from models.training.train import History, Progress, train
 from schemas.errors import UserError
 from tests.models.tiny import clip_folder, examples, tiny_network, tiny_preset
@@ -167,3 +169,21 @@ def test_no_room_for_the_cache_is_said(preset: Preset, tmp_path: Path, monkeypat
     monkeypatch.setattr("os.posix_fallocate", full)
     with pytest.raises(UserError, match=r"no space for .*No space left on device.*model\.cache_gb"):
         run(preset, tmp_path)
+
+
+def test_a_process_without_a_cache_leaves_that_of_rank_0_alone(preset: Preset, tmp_path: Path) -> None:
+    network = tiny_network(preset)
+
+    def cache(most_bytes: int) -> FrozenOutputs:
+        def compute(rows: np.ndarray) -> dict[str, torch.Tensor]:
+            return {"image_out": torch.from_numpy(rows)[:, None].float()}
+
+        return FrozenOutputs(
+            network, examples(9), folder=tmp_path, parts=("backbone.",), most_bytes=most_bytes, compute=compute
+        )
+
+    cache(10**6)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert sorted(files) == ["done.json", "image_out"]
+    cache(0)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
