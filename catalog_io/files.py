@@ -1,16 +1,16 @@
-"""How DuckDB is told of files: quoting, glob patterns, and the memory that it may use."""
+"""File paths in DuckDB's SQL, and the memory that DuckDB may use."""
 
 import glob
 from pathlib import Path
 
-MEMORY = "2GB"  # of DuckDB, which goes on on disk where it needs more
+MEMORY = "2GB"  # beyond it, DuckDB continues on disk
 
 
-def quoted(path: Path | str) -> str:
-    """A path inside the quotes of an SQL text."""
-    return str(path).replace("'", "''")
+def literal(path: Path | str) -> str:
+    """The path as a quoted literal of SQL."""
+    return "'{}'".format(str(path).replace("'", "''"))
 
 
 def as_pattern(path: Path) -> str:
-    """A path for `read_parquet`, which would take a [ in it for a pattern."""
+    """The path for `read_parquet`, which takes it for a glob pattern, so that a [ in it needs escaping."""
     return glob.escape(str(path))

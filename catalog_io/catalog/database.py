@@ -1,7 +1,9 @@
 """The writer's own database file, opened by one process at a time and only for as long as a transaction."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +29,17 @@ class Database:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Holds the lock; UserError where another run keeps it for longer than the timeout (seconds)."""
+        """Holds the lock; UserError where another run holds it for longer than the timeout (seconds)."""
         self.lock_path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            lock = filelock.FileLock(self.lock_path, timeout=self.lock_timeout)
-            lock.acquire()
+            held = filelock.FileLock(self.lock_path, timeout=self.lock_timeout).acquire()
         except filelock.Timeout as fault:
             raise UserError(
                 f"{self.lock_path}: another cma run is writing to this catalogue, and did not end within "
                 f"{self.lock_timeout:.0f} s; wait until it has ended, and run this again"
             ) from fault
-        try:
+        with held:
             yield
-        finally:
-            lock.release()
 
     @contextmanager
     def transaction(self, *, create: bool = False) -> Iterator[sa.Connection]:
@@ -64,26 +63,37 @@ class Database:
             with connection, connection.begin():
                 yield connection
 
+    def execute(self, sql: str, values: Mapping[str, Any] | None = None, **frames: pl.DataFrame) -> pl.DataFrame:
+        """`execute` in a transaction of its own."""
+        with self.transaction() as connection:
+            return execute(connection, sql, values, **frames)
 
-@contextmanager
-def registered(connection: sa.Connection, **frames: pl.DataFrame) -> Iterator[None]:
-    """Lets SQL of this connection read frames by name: a million rows are inserted in a second."""
-    raw = _raw(connection)
+
+def execute(
+    connection: sa.Connection, sql: str, values: Mapping[str, Any] | None = None, **frames: pl.DataFrame
+) -> pl.DataFrame:
+    """The rows that one SQL statement returns.
+
+    `$name` in the statement stands for a value of that name; other values are ignored. `frames` are tables of the
+    statement by their names: a million rows are inserted in a second.
+    """
+    raw: Any = connection.connection.dbapi_connection
     for name, frame in frames.items():
         raw.register(name, frame.to_arrow())
     try:
-        yield
+        rows = raw.execute(sql, {name: (values or {})[name] for name in re.findall(r"\$([a-z_]+)", sql)}).pl()
     finally:
         for name in frames:
             raw.unregister(name)
+    assert isinstance(rows, pl.DataFrame)
+    return rows
 
 
-def fetch(connection: sa.Connection, sql: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
-    """A query's rows as a frame; parameters are written `$name`."""
-    frame = _raw(connection).execute(sql, dict(parameters or {})).pl()
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+def now() -> datetime:
+    """The time as the tables store it."""
+    return utc(datetime.now(UTC))
 
 
-def _raw(connection: sa.Connection) -> Any:
-    return connection.connection.dbapi_connection
+def utc(moment: datetime) -> datetime:
+    """The moment in UTC without a zone, as the tables store it; one without a zone is taken as UTC."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

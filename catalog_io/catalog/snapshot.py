@@ -6,7 +6,7 @@ import duckdb
 import polars as pl
 
 from catalog_io.catalog.database import Database
-from catalog_io.files import quoted
+from catalog_io.files import literal
 from schemas.errors import UserError
 from schemas.files import replacing
 
@@ -14,15 +14,15 @@ SNAPSHOT = "catalog.duckdb"
 
 
 def publish(database: Database) -> Path:
-    """See `Catalog.publish`."""
+    """See `Catalog.publish`. UserError where there is no catalogue yet."""
     snapshot = database.path.with_name(SNAPSHOT)
     with database.exclusive():
         if not database.path.exists():
             raise UserError(f"{database.path}: there is no catalogue to publish; run `cma ingest` first")
         # `replacing` inside the lock: of two runs, the one that copies last also replaces last.
         with replacing(snapshot, sole_writer=True) as temporary, duckdb.connect() as connection:
-            connection.execute(f"attach {_quoted(database.path)} as work")
-            connection.execute(f"attach {_quoted(temporary)} as snapshot")
+            connection.execute(f"attach {literal(database.path)} as work")
+            connection.execute(f"attach {literal(temporary)} as snapshot")
             connection.execute("copy from database work to snapshot")
             connection.execute("detach snapshot")
             connection.execute("checkpoint work")  # an empty log has nothing to replay after a kill
@@ -41,7 +41,7 @@ def query(home: Path, sql: str) -> pl.DataFrame:
     # Attached to a fresh instance: by path, a process that still reads the old snapshot gets that again.
     with duckdb.connect(":memory:", config=settings) as connection:
         try:
-            connection.execute(f"attach {_quoted(snapshot)} as catalog (read_only)")
+            connection.execute(f"attach {literal(snapshot)} as catalog (read_only)")
             connection.execute("use catalog")
             connection.execute("set enable_external_access = false")
             connection.execute("set lock_configuration = true")
@@ -50,7 +50,3 @@ def query(home: Path, sql: str) -> pl.DataFrame:
             return connection.execute(sql).pl()
         except duckdb.Error as fault:
             raise UserError(f"the query failed: {fault}") from fault
-
-
-def _quoted(path: Path) -> str:
-    return f"'{quoted(path)}'"

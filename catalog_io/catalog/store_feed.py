@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import polars as pl
 import sqlalchemy as sa
 
-from catalog_io.catalog.database import fetch, registered
-from catalog_io.files import as_pattern, quoted
+from catalog_io.catalog.database import execute
+from catalog_io.catalog.label_words import with_values
+from catalog_io.files import as_pattern, literal
 from catalog_io.staging.staging import Staging
 from schemas.errors import UserError
 from schemas.frames import LABEL_WORD_PREFIX
@@ -43,39 +44,33 @@ def store(
 ) -> Stored:
     """`done`: results of picture units; `images`: the new ones among them, with their shard; `values`: feed, full,
     run_id, now, picture_size. UserError where more than the share `most_gone` of the listings went at once."""
-
-    def run(statement: str) -> sa.CursorResult[Any]:
-        used = {name: value for name, value in values.items() if f":{name}" in statement}
-        return connection.execute(sa.text(statement), used)
-
     for name in ("listings", "pictures", "rejections"):
-        run(f"create or replace temp view new_{name} as select * from read_parquet({_literal(staging.settled(name))})")
+        source = literal(as_pattern(staging.settled(name)))
+        execute(connection, f"create or replace temp view new_{name} as select * from read_parquet({source})")
     if done:
-        files = ", ".join(map(_literal, done))
-        run(f"create or replace temp view done as select * from read_parquet([{files}])")
-        run(_REMEMBER_SOURCES)
+        execute(connection, _REMEMBER_SOURCES, {**values, "done": [as_pattern(path) for path in done]})
     for statement in _PREPARE:
-        run(statement)
-    if run(_COUNT_LOST).scalar_one():
-        raise AssertionError(f"feed {values['feed']}: a picture of a listing was neither known nor worked")
-    gone = _gone(run, values["feed"], most_gone) if values["full"] else 0
-    counts = run(_COUNT).one()
-    with registered(connection, new_images=images):
-        run(_STORE_IMAGES)
+        execute(connection, statement, values)
+    if execute(connection, _COUNT_LOST).item():
+        raise AssertionError(f"feed {values['feed']}: a picture of a listing was neither known nor processed")
+    gone = _mark_gone(connection, values, most_gone) if values["full"] else 0
+    counts = execute(connection, _COUNT).row(0, named=True)
+    execute(connection, _STORE_IMAGES, new_images=images)
     for statement in _STORE:
-        run(statement)
+        execute(connection, statement, values)
     for column in staging.words:
         attribute = column.removeprefix(LABEL_WORD_PREFIX)
-        words = fetch(connection, f"select distinct '{attribute}' as attribute, {column} as word from changed")
-        with registered(connection, meant=_with_values(words.drop_nulls(), taxonomy)):
-            run(_STORE_LABELS.format(attribute=attribute, column=column))
+        words = execute(connection, f"select distinct '{attribute}' as attribute, {column} as word from changed")
+        meant = with_values(words.drop_nulls(), taxonomy)
+        execute(connection, _STORE_LABELS.format(attribute=attribute, column=column), values, meant=meant)
     for statement in _STORE_REJECTIONS:
-        run(statement)
-    return Stored(gone=gone, **counts._mapping)
+        execute(connection, statement, values)
+    return Stored(gone=gone, **counts)
 
 
-def _gone(run: Any, feed: str, most_gone: float) -> int:
-    gone, active, here = run(_COUNT_GONE).one()
+def _mark_gone(connection: sa.Connection, values: Mapping[str, Any], most_gone: float) -> int:
+    feed = values["feed"]
+    gone, active, here = execute(connection, _COUNT_GONE, values).row(0)
     if active and not here and most_gone < 1:
         raise UserError(
             f"feed {feed} has no row that can be read, but {active} listings are active; nothing was changed. If it "
@@ -87,37 +82,8 @@ def _gone(run: Any, feed: str, most_gone: float) -> int:
             f"{most_gone:g}; nothing was changed. If the feed is right, set feeds.{feed}.most_gone = 1 for one run; "
             f"if it holds changes only, set feeds.{feed}.full = false"
         )
-    run(_MARK_GONE)
+    execute(connection, _MARK_GONE, values)
     return int(gone)
-
-
-def map_words(connection: sa.Connection, taxonomy: Taxonomy) -> None:
-    """Brings label values in line with the taxonomy: rows that did not change are not read again for it."""
-    stored = fetch(connection, "select distinct attribute, word, value from labels where word is not null")
-    changed = _with_values(stored.drop("value"), taxonomy).join(
-        stored, on=["attribute", "word", "value"], how="anti", nulls_equal=True
-    )
-    if changed.is_empty():
-        return
-    with registered(connection, changed_words=changed):
-        connection.execute(
-            sa.text("""
-            update labels set value = m.value from changed_words m
-            where labels.attribute = m.attribute and labels.word = m.word""")
-        )
-
-
-def _with_values(words: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
-    """attribute, word → the taxonomy's value, null where it knows none."""
-    values = [
-        taxonomy[attribute].value_of(word) if attribute in taxonomy.names else None
-        for attribute, word in words.iter_rows()
-    ]
-    return words.with_columns(pl.Series("value", values, pl.String)).unique()
-
-
-def _literal(path: Path) -> str:
-    return f"'{quoted(as_pattern(path))}'".replace(":", "\\:")  # a colon would begin a parameter
 
 
 _TRANSIENT = ", ".join(f"'{code}'" for code in sorted(TRANSIENT))
@@ -125,25 +91,26 @@ _TRANSIENT = ", ".join(f"'{code}'" for code in sorted(TRANSIENT))
 # A good picture stays until a good one replaces it; what a server said is remembered only where it answered.
 _REMEMBER_SOURCES = f"""
     merge into picture_sources s
-    using (select * from done qualify row_number() over (partition by key) = 1) d on s.feed = :feed and s.key = d.key
+    using (select * from read_parquet($done) qualify row_number() over (partition by key) = 1) d
+        on s.feed = $feed and s.key = d.key
     when matched then update set
         stamp = case when d.code in ({_TRANSIENT}) or (d.image_hash is null and d.code is null)
             then s.stamp else d.stamp end,
-        picture_size = case when d.code is null or s.image_hash is null then :picture_size else s.picture_size end,
+        picture_size = case when d.code is null or s.image_hash is null then $picture_size else s.picture_size end,
         image_hash = coalesce(d.image_hash, s.image_hash),
         code = case when d.image_hash is not null or (d.code is null and s.code in ({_TRANSIENT})) then null
             else coalesce(d.code, s.code) end,
         reason = case when d.image_hash is not null or (d.code is null and s.code in ({_TRANSIENT})) then null
             else coalesce(d.sentence, s.reason) end,
-        checked_at = :now
+        checked_at = $now
     when not matched then insert (feed, key, stamp, picture_size, image_hash, code, reason, checked_at)
-        values (:feed, d.key, d.stamp, :picture_size, d.image_hash, d.code, d.sentence, :now)
+        values ($feed, d.key, d.stamp, $picture_size, d.image_hash, d.code, d.sentence, $now)
 """
 
 _PREPARE = (
     """create or replace temp table resolved as
        select p.listing_id, p.position, p.uri, p.key, s.image_hash, s.code, s.reason
-       from new_pictures p join picture_sources s on s.feed = :feed and s.key = p.key""",
+       from new_pictures p join picture_sources s on s.feed = $feed and s.key = p.key""",
     """create or replace temp table incoming as
        select n.*, r.image_hash, md5(concat_ws(chr(31), n.title, coalesce(r.image_hash, ''))) as input_hash,
            md5(concat_ws(chr(31), n.cells, r.pictures)) as row_hash
@@ -153,7 +120,7 @@ _PREPARE = (
            from resolved group by listing_id) r using (listing_id)""",
     """create or replace temp table changed as
        select i.*, l.listing_id is not null as known, l.inactive_since is not null as returned
-       from incoming i left join listings l on l.feed = :feed and l.listing_id = i.listing_id
+       from incoming i left join listings l on l.feed = $feed and l.listing_id = i.listing_id
        where l.row_hash is distinct from i.row_hash or l.inactive_since is not null""",
 )
 
@@ -173,10 +140,10 @@ _HERE = """listing_id in (select listing_id from new_listings union all
 _COUNT_GONE = f"""
     select count(*) filter (where not {_HERE}), count(*),
         (select count(*) from new_listings) + (select count(*) from new_rejections where listing_id <> '')
-    from listings where feed = :feed and inactive_since is null
+    from listings where feed = $feed and inactive_since is null
 """
 _MARK_GONE = f"""
-    update listings set inactive_since = :now where feed = :feed and inactive_since is null and not {_HERE}
+    update listings set inactive_since = $now where feed = $feed and inactive_since is null and not {_HERE}
 """
 
 _STORE_IMAGES = """
@@ -185,24 +152,24 @@ _STORE_IMAGES = """
     where image_hash not in (select image_hash from images)
 """
 _STORE = (
-    """merge into listings l using changed n on l.feed = :feed and l.listing_id = n.listing_id
+    """merge into listings l using changed n on l.feed = $feed and l.listing_id = n.listing_id
        when matched then update set product_id = n.product_id, title = n.title, image_hash = n.image_hash,
-           input_hash = n.input_hash, row_hash = n.row_hash, inactive_since = null, run_id = :run_id,
-           updated_at = :now, split = n.split
+           input_hash = n.input_hash, row_hash = n.row_hash, inactive_since = null, run_id = $run_id,
+           updated_at = $now, split = n.split
        when not matched then insert (feed, listing_id, product_id, title, image_hash,
            input_hash, row_hash, inactive_since, run_id, updated_at, split)
-           values (:feed, n.listing_id, n.product_id, n.title, n.image_hash,
-           n.input_hash, n.row_hash, null, :run_id, :now, n.split)""",
-    "delete from listing_images where feed = :feed and listing_id in (select listing_id from changed)",
+           values ($feed, n.listing_id, n.product_id, n.title, n.image_hash,
+           n.input_hash, n.row_hash, null, $run_id, $now, n.split)""",
+    "delete from listing_images where feed = $feed and listing_id in (select listing_id from changed)",
     """insert into listing_images (feed, listing_id, position, uri, image_hash, code, reason)
-       select :feed, listing_id, position, uri, image_hash, code, reason
+       select $feed, listing_id, position, uri, image_hash, code, reason
        from resolved where listing_id in (select listing_id from changed)""",
-    """delete from labels where feed = :feed and source = 'merchant'
+    """delete from labels where feed = $feed and source = 'merchant'
            and listing_id in (select listing_id from changed)""",
 )
 _STORE_LABELS = """
     insert into labels (feed, listing_id, attribute, source, word, value)
-    select :feed, listing_id, '{attribute}', 'merchant', word, value
+    select $feed, listing_id, '{attribute}', 'merchant', word, value
     from changed join meant on word = {column}
 """
 
@@ -211,11 +178,11 @@ _SAME_ROW = "coalesce(nullif(listing_id, ''), md5(raw))"
 _STORE_REJECTIONS = (
     f"""create or replace temp table seen_before as
         select {_SAME_ROW} as row, codes, min(first_seen) as first_seen
-        from rejections where feed = :feed and stage = 'ingest' group by all""",
-    f"""delete from rejections where feed = :feed and stage = 'ingest'
-        and (:full or coalesce(listing_id, '') = '' or {_HERE})""",
+        from rejections where feed = $feed and stage = 'ingest' group by all""",
+    f"""delete from rejections where feed = $feed and stage = 'ingest'
+        and ($full or coalesce(listing_id, '') = '' or {_HERE})""",
     f"""insert into rejections (feed, row_number, listing_id, stage, codes, reason, raw, run_id, first_seen, last_seen)
-        select :feed, row_number, listing_id, 'ingest', codes, array_to_string(reasons, '; '), raw, :run_id,
-            coalesce(first_seen, :now), :now
+        select $feed, row_number, listing_id, 'ingest', codes, array_to_string(reasons, '; '), raw, $run_id,
+            coalesce(first_seen, $now), $now
         from (select *, {_SAME_ROW} as row from new_rejections) left join seen_before using (row, codes)""",
 )

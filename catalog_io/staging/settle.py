@@ -3,7 +3,7 @@
 import duckdb
 import polars as pl
 
-from catalog_io.files import MEMORY, quoted
+from catalog_io.files import MEMORY, literal
 from catalog_io.staging.staging import Staging
 from schemas.listings import MAX_PICTURES, REASONS
 from schemas.secrets import redacted_row
@@ -35,7 +35,7 @@ def settle(staging: Staging) -> int:
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, sql: str, staging: Staging, name: str) -> None:
-    connection.execute(f"copy ({sql}) to '{quoted(staging.settled(name))}' (format parquet)")
+    connection.execute(f"copy ({sql}) to {literal(staging.settled(name))} (format parquet)")
 
 
 # Rows after the first of their id; `adds`: only pictures, to a good first row.

@@ -10,7 +10,7 @@ import filelock
 import polars as pl
 
 from catalog_io.feeds.picture_cells import PICTURES
-from catalog_io.files import as_pattern, quoted
+from catalog_io.files import as_pattern, literal
 from catalog_io.pictures.fetching.references import picture_key
 from schemas.errors import UserError
 from schemas.frames import LABEL_WORD_PREFIX
@@ -76,7 +76,7 @@ class Staging:
 
     def all(self, kind: str) -> str:
         """SQL that reads what was kept of a kind."""
-        return f"read_parquet('{quoted(as_pattern(self.folder / kind))}/*.parquet')"
+        return f"read_parquet({literal(as_pattern(self.folder / kind) + '/*.parquet')})"
 
     def settled(self, name: str) -> Path:
         return self.folder / "settled" / f"{name}.parquet"

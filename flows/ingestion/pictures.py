@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow.parquet as pq
 
-from catalog_io.catalog.catalog import now
+from catalog_io.catalog.database import now
 from catalog_io.pictures.fetching.root import PictureRoot
 from catalog_io.pictures.fetching.settings import FetchSettings
 from catalog_io.pictures.units import done_path, give_up, process_unit, split_unit, write_units

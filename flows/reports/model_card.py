@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
-from catalog_io.catalog.models import ModelRow
+from catalog_io.catalog.model_tables import ModelRow
 from flows.reports.card_sections import sections
 from models.evaluation.results import Results
 from models.lifecycle.card import ModelCard

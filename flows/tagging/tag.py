@@ -12,7 +12,7 @@ from hashlib import blake2b
 import numpy as np
 import polars as pl
 
-from catalog_io.catalog.store_tags import Collected
+from catalog_io.catalog.tag_tables import Collected
 from catalog_io.feature_store import FeatureStore
 from flows.project.cluster import dask_client
 from flows.project.progress import bar, console

@@ -1,6 +1,6 @@
 """What a model card says: sections of plain text, tables and plots. How they look is the templates' matter."""
 
-from catalog_io.catalog.models import ModelRow
+from catalog_io.catalog.model_tables import ModelRow
 from flows.reports.card_sections.limits import limits, noise
 from flows.reports.card_sections.origin import data, identity, training
 from flows.reports.card_sections.parts import Plot, Section, Table

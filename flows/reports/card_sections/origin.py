@@ -1,6 +1,6 @@
 """What a model is, what it learned from, and how."""
 
-from catalog_io.catalog.models import ModelRow
+from catalog_io.catalog.model_tables import ModelRow
 from flows.reports import plots
 from flows.reports.card_sections.parts import Plot, Section, Table
 from models.lifecycle.card import ModelCard

@@ -8,8 +8,9 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from catalog_io.catalog.catalog import Catalog, Stored
-from catalog_io.catalog.store_tags import Collected
+from catalog_io.catalog.catalog import Catalog
+from catalog_io.catalog.store_feed import Stored
+from catalog_io.catalog.tag_tables import Collected
 from schemas.frames import TAGGED
 from tests.catalog_io.staged import feed_rows, store_rows
 

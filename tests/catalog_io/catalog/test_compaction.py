@@ -9,7 +9,7 @@ import pytest
 
 from catalog_io.catalog.catalog import Catalog
 from catalog_io.catalog.compaction import GRACE_SECONDS, compact
-from catalog_io.catalog.database import Database, registered
+from catalog_io.catalog.database import Database
 from catalog_io.pictures.shards import PICTURES, PictureShards
 from tests.catalog_io.staged import TAXONOMY
 
@@ -19,10 +19,8 @@ NIGHTS = 5
 def night(catalog: Catalog, shards: PictureShards, number: int) -> None:
     rows = [(f"{number * 10 + i:064x}", b"jpeg %d" % (number * 10 + i), 256, 300, "0" * 16) for i in range(3)]
     index = shards.append([pl.DataFrame(rows, schema=PICTURES, orient="row")])
-    with Database(catalog.home, 5).transaction() as connection, registered(connection, new=index):
-        connection.exec_driver_sql(
-            "insert into images select image_hash, width, height, bytes, perceptual_hash, shard from new"
-        )
+    sql = "insert into images select image_hash, width, height, bytes, perceptual_hash, shard from new"
+    Database(catalog.home, 5).execute(sql, new=index)
 
 
 @pytest.fixture
@@ -36,9 +34,8 @@ def home(tmp_path: Path) -> Path:
 
 def stored(home: Path) -> dict[str, bytes]:
     """What every picture of the catalogue is in the shard that it is said to be in."""
-    with Database(home, 5).transaction() as connection:
-        places = connection.exec_driver_sql("select image_hash, shard from images").fetchall()
-    return PictureShards(home).read(dict(tuple(place) for place in places))
+    places = Database(home, 5).execute("select image_hash, shard from images")
+    return PictureShards(home).read(dict(places.iter_rows()))
 
 
 def test_small_shards_become_one_and_old_files_go_after_a_day(home: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog_io.catalog import models as registry
-from catalog_io.catalog.catalog import Catalog, now
-from catalog_io.catalog.models import Registration
+from catalog_io.catalog.catalog import Catalog
+from catalog_io.catalog.database import now
+from catalog_io.catalog.model_tables import Registration
 from flows.modelling.lineage import data_lineage, git_commit, started_from
 from models.training.presets import PRESETS
 from schemas.errors import UserError
@@ -146,30 +147,35 @@ def test_promotions_and_rollbacks_are_a_stack(steps: list[str]) -> None:
         catalog = Catalog(Path(folder))
         catalog.create(TAXONOMY)
         with catalog._database.transaction() as connection:
+            catalog._database.transaction = lambda: nullcontext(connection)  # one for all steps is faster
             for version in ("m1", "m2", "m3"):
-                registry.register(connection, model(version), now())
+                catalog.register_model(model(version))
             stack = ["m1"]
             for step in steps:
                 if step != "back":
-                    registry.promote(connection, step, stack[-1], "by hand", now())
+                    catalog.promote(step, instead_of=stack[-1], reason="by hand")
                     stack += [step] if step != stack[-1] else []
                 elif len(stack) > 1:
-                    registry.roll_back(connection, stack.pop(), now())
-                assert [row.model_version for row in registry.models(connection) if row.champion] == [stack[-1]]
+                    catalog.roll_back(stack.pop())
+                assert [row.model_version for row in catalog.models() if row.champion] == [stack[-1]]
 
 
 HALF_WAY = """
-import pathlib, sys, time
-from catalog_io.catalog import models as registry
-from catalog_io.catalog.catalog import now
-from catalog_io.catalog.database import Database
-with Database(pathlib.Path(sys.argv[1]), 1.0).transaction() as connection:
-    if sys.argv[2] == "promote":
-        registry.promote(connection, "m2", "m1", "by hand", now())
-    else:
-        registry.roll_back(connection, "m3", now())
-    print("open", flush=True)
-    time.sleep(60)
+import contextlib, pathlib, sys, time
+from catalog_io.catalog.catalog import Catalog
+catalog = Catalog(pathlib.Path(sys.argv[1]), lock_timeout=1)
+transaction = catalog._database.transaction
+@contextlib.contextmanager
+def never_committed():
+    with transaction() as connection:
+        yield connection
+        print("open", flush=True)
+        time.sleep(60)
+catalog._database.transaction = never_committed
+if sys.argv[2] == "promote":
+    catalog.promote("m2", instead_of="m1", reason="by hand")
+else:
+    catalog.roll_back("m3")
 """
 
 

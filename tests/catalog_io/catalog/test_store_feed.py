@@ -3,7 +3,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from catalog_io.catalog.catalog import Catalog, Stored
+from catalog_io.catalog.catalog import Catalog
+from catalog_io.catalog.store_feed import Stored
 from catalog_io.staging.staging import Staging
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from catalog_io.catalog.catalog import Catalog
-from catalog_io.catalog.store_tags import Collected
+from catalog_io.catalog.tag_tables import Collected
 from schemas.errors import UserError
 from tests.catalog_io.catalog.contents import NOON, collect, dump, part, rows, store, untagged
 

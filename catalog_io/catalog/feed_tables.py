@@ -1,0 +1,95 @@
+"""What ingests read from the catalogue, and write to it: listings, pictures, label words and rejections of a feed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from catalog_io.catalog.database import Database, now
+from catalog_io.catalog.store_feed import Stored, store
+from catalog_io.files import as_pattern, literal
+from catalog_io.staging.staging import Staging
+from schemas.taxonomy import Taxonomy
+
+
+class FeedTables:
+    """The part of `Catalog` for ingests."""
+
+    _database: Database
+
+    def known_pictures(self, feed: str, keys: pl.Series, picture_size: int) -> pl.Series:
+        """Those keys of embedded pictures that are shrunk to this size already, or known to be unusable."""
+        sql = """select key from picture_sources semi join wanted using (key)
+                 where feed = $feed and (picture_size = $size)"""
+        return self._database.execute(sql, {"feed": feed, "size": picture_size}, wanted=keys.to_frame("key"))["key"]
+
+    def write_references(self, feed: str, staging: Staging) -> Path:
+        """Writes the feed's picture references as Parquet, in the same order every time, and returns the path.
+
+        Columns: key, uri; stamp, picture_size, image_hash, code, checked_at, which are null for a new reference.
+        """
+        path = staging.settled("known")
+        sql = f"""copy (select r.key, r.uri, s.stamp, s.picture_size, s.image_hash, s.code, s.checked_at
+                        from read_parquet($references) r left join picture_sources s on s.feed = $feed and s.key = r.key
+                        order by r.uri, r.key) to {literal(path)} (format parquet)"""
+        self._database.execute(sql, {"feed": feed, "references": as_pattern(staging.settled("references"))})
+        return path
+
+    def new_images(self, done: Sequence[Path]) -> pl.DataFrame:
+        """image_hash, file: the pictures in files of PICTURE_DONE that no shard has, each once."""
+        if not done:
+            return pl.DataFrame(schema={"image_hash": pl.String, "file": pl.String})
+        sql = """select image_hash, min(filename) as file from read_parquet($files, filename = true)
+                 where image_hash is not null and image_hash not in (select image_hash from images)
+                 group by image_hash"""
+        return self._database.execute(sql, {"files": [as_pattern(path) for path in done]})
+
+    def store_feed(
+        self,
+        staging: Staging,
+        done: Sequence[Path],
+        images: pl.DataFrame,
+        *,
+        run_id: str,
+        taxonomy: Taxonomy,
+        picture_size: int,
+        full: bool = True,
+        most_gone: float = 1.0,
+    ) -> Stored:
+        """Stores what changed in a settled feed: listings, pictures, labels, rejections, and listings that are gone.
+
+        `done`: files of PICTURE_DONE; `images`: image_hash, width, height, bytes, perceptual_hash, shard of the new
+        ones. UserError, and nothing changes, where more than the share `most_gone` of the listings is gone at once.
+        """
+        values = {"run_id": run_id, "now": now(), "picture_size": picture_size, "full": full, "feed": staging.feed}
+        with self._database.transaction() as connection:
+            return store(connection, staging, done, images, taxonomy=taxonomy, most_gone=most_gone, values=values)
+
+    def label_words_unknown(self, feed: str) -> pl.DataFrame:
+        """attribute, word, listings: words that the taxonomy does not know, most frequent first."""
+        sql = """select attribute, word, count(*) as listings from labels where feed = $feed and value is null
+                 group by attribute, word order by listings desc, attribute, word"""
+        return self._database.execute(sql, {"feed": feed})
+
+    def reasons(self, feed: str, run_id: str) -> dict[str, int]:
+        """The number of rows of the feed that this run rejected, by code, the most frequent first."""
+        sql = """select code, count(*) as n from (select unnest(codes) as code from rejections
+                 where feed = $feed and run_id = $run and stage = 'ingest') group by code order by n desc, code"""
+        return dict(self._database.execute(sql, {"feed": feed, "run": run_id}).iter_rows())
+
+    def picture_faults(self, feed: str) -> dict[str, int]:
+        """The number of unusable pictures of the feed's active listings, by code, the most frequent first."""
+        sql = """select code, count(*) as n from unusable_pictures where feed = $feed
+                 group by code order by n desc, code"""
+        return dict(self._database.execute(sql, {"feed": feed}).iter_rows())
+
+    def shard_sizes(self) -> dict[str, int]:
+        """Shard → bytes of its pictures, for every shard that the table `images` names."""
+        sql = "select shard, sum(bytes)::bigint from images group by shard order by shard"
+        return dict(self._database.execute(sql).iter_rows())
+
+    def move_pictures(self, places: pl.DataFrame, shards: Sequence[str]) -> None:
+        """Moves the pictures of these shards to the shards that `places` (image_hash, shard) names."""
+        sql = """update images set shard = p.shard from places p
+                 where images.image_hash = p.image_hash and images.shard in (select shard from old)"""
+        self._database.execute(sql, places=places, old=pl.DataFrame({"shard": shards}))

@@ -1,0 +1,138 @@
+"""What training and tagging read from the catalogue, and write to it: listings, tags, noise flags and drift."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from catalog_io.catalog.database import Database, execute, utc
+from catalog_io.catalog.views import LISTING_COLUMNS
+from catalog_io.files import as_pattern
+from schemas.errors import UserError
+from schemas.frames import LABEL_PREFIX
+
+
+class Collected(NamedTuple):
+    """Numbers of listings that were tagged and rejected, of accepted and provisional tags, and of noise flags."""
+
+    tagged: int
+    rejected: int
+    accepted_tags: int
+    provisional_tags: int
+    flags: int
+
+
+class TagTables:
+    """The part of `Catalog` for training and tagging."""
+
+    _database: Database
+
+    def listings(self) -> pl.DataFrame:
+        """All listings, inactive ones too, since their labels still teach: feed, listing_id, product_id, title,
+        image_hash, shard, input_hash, split (the feed's, or null), label_<attribute> (the merchant's, or null)."""
+        return self._listings("true", {})
+
+    def untagged(
+        self, model_version: str, engine: str, *, certificates: Mapping[str, str], pooled: str
+    ) -> pl.DataFrame:
+        """The active listings without tags of this model, engine and certificate for their present title and picture,
+        with the columns of `listings`. `certificates`: feed → certificate id; `pooled`: that of every other feed."""
+        done = """exists (select 1 from tags t where t.feed = l.feed and t.listing_id = l.listing_id
+                  and t.input_hash = l.input_hash and t.model_version = $model_version and t.engine = $engine
+                  and t.certificate = coalesce(map($feeds::text[], $ids::text[])[l.feed], $pooled))"""
+        values = {"feeds": list(certificates), "ids": list(certificates.values()), "pooled": pooled}
+        values |= {"model_version": model_version, "engine": engine}
+        return self._listings(f"l.inactive_since is null and not {done}", values)
+
+    def input_hashes(self) -> pl.Series:
+        """The input hashes of all active listings, each once."""
+        sql = "select distinct input_hash from listings where inactive_since is null"
+        return self._database.execute(sql)["input_hash"]
+
+    def store_tagged(
+        self, files: Sequence[Path], *, model_version: str, engine: str, run_id: str, tagged_at: datetime
+    ) -> Collected:
+        """Replaces the tags, flags and tagging faults of the listings in TAGGED Parquet files.
+
+        A listing that is in two files counts once. UserError, and nothing changes, where a file is missing.
+        """
+        if missing := [str(file) for file in files if not file.is_file()]:
+            raise UserError(f"{missing[0]}: this tagged part is gone ({len(missing)} in all); run `cma tag` again")
+        if not files:
+            return Collected(0, 0, 0, 0, 0)
+        values = {"model_version": model_version, "engine": engine, "run_id": run_id, "tagged_at": utc(tagged_at)}
+        values["files"] = [as_pattern(file) for file in files]
+        with self._database.transaction() as connection:
+            for statement in _STORE_TAGGED:
+                execute(connection, statement, values)
+            return Collected(*execute(connection, _COUNT).row(0))
+
+    def newest_confidences(self, feed: str, *, model_version: str, engine: str, certificate: str) -> pl.DataFrame:
+        """product_id, split, labelled, run_id, attribute, confidence: tags of at most 20,000 of the feed's active
+        listings, those tagged last first."""
+        values = {"feed": feed, "model_version": model_version, "engine": engine, "certificate": certificate}
+        return self._database.execute(_NEWEST_CONFIDENCES, values)
+
+    def store_drift(self, rows: pl.DataFrame) -> None:
+        """Adds rows to the table `drift`."""
+        self._database.execute("insert into drift by name select * from found", found=rows)
+
+    def _listings(self, where: str, values: Mapping[str, Any]) -> pl.DataFrame:
+        with self._database.transaction() as connection:
+            columns = execute(connection, "select column_name from (describe tagged_listings)")["column_name"]
+            attributes = [name for name in columns if name not in LISTING_COLUMNS]
+            labels = "".join(f""", p."{LABEL_PREFIX}{name}" """ for name in attributes)
+            pivot = "".join(
+                f""", max(value) filter (where attribute = '{name}') as "{LABEL_PREFIX}{name}" """
+                for name in attributes
+            )
+            sql = f"""
+                select l.feed, l.listing_id, l.product_id, l.title, l.image_hash, i.shard,
+                    l.input_hash, l.split {labels}
+                from listings l left join images i on i.image_hash = l.image_hash
+                left join (select feed, listing_id {pivot} from labels where source = 'merchant'
+                           group by feed, listing_id) p on p.feed = l.feed and p.listing_id = l.listing_id
+                where {where} order by l.feed, l.listing_id"""
+            return execute(connection, sql, values)
+
+
+_IN_PART = "(feed, listing_id) in (select (feed, listing_id) from part)"
+
+_STORE_TAGGED = (
+    # One scan of the files; a work unit that ran twice may have left a listing in two of them.
+    """create or replace temp table part as select * from read_parquet($files)
+       qualify row_number() over (partition by feed, listing_id order by error is not null) = 1""",
+    # Also for listings that failed now: their tags are those of another input or model.
+    f"delete from tags where {_IN_PART}",
+    f"delete from noise_flags where {_IN_PART}",
+    f"delete from rejections where stage = 'tag' and {_IN_PART}",
+    """insert into tags by name select feed, listing_id, unnest(tags, recursive := true), input_hash, certificate,
+           $model_version as model_version, $engine as engine, $run_id as run_id, $tagged_at as tagged_at
+       from part where error is null""",
+    """insert into noise_flags (feed, listing_id, kind, attribute, score, detail, model_version, input_hash, run_id)
+       select feed, listing_id, f.kind, f.attribute, f.score, f.detail, $model_version, input_hash, $run_id
+       from (select feed, listing_id, input_hash, unnest(flags) as f from part where error is null)""",
+    """insert into rejections (feed, row_number, listing_id, stage, codes, reason, raw, run_id, first_seen, last_seen)
+       select feed, null, listing_id, 'tag', ['tag_failed'], error, null,
+           $run_id, $tagged_at, $tagged_at from part where error is not null""",
+)
+_COUNT = """
+    select count(*) filter (where error is null), count(*) filter (where error is not null),
+        coalesce(sum(len(list_filter(tags, lambda t: t.accepted))) filter (where error is null), 0)::bigint,
+        coalesce(sum(len(list_filter(tags, lambda t: t.provisional))) filter (where error is null), 0)::bigint,
+        coalesce(sum(len(flags)) filter (where error is null), 0)::bigint
+    from part
+"""
+_NEWEST_CONFIDENCES = """
+    select l.product_id, l.split, exists (select 1 from labels b where b.feed = l.feed and b.listing_id = l.listing_id
+            and b.value is not null) as labelled,
+        t.run_id, t.attribute, t.confidence
+    from tags t
+    join listings l on l.feed = t.feed and l.listing_id = t.listing_id and l.input_hash = t.input_hash
+    where t.feed = $feed and t.model_version = $model_version and t.engine = $engine and t.certificate = $certificate
+        and l.inactive_since is null
+    qualify dense_rank() over (order by t.tagged_at desc, md5(l.listing_id)) <= 20_000
+    order by t.tagged_at desc, md5(l.listing_id)
+"""
