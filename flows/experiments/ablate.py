@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -59,14 +59,14 @@ def ablate(
                 f"[yellow]feed {feed} is not measured: none of its test listings has both picture and title[/yellow] "
                 f"(`cma sql \"from unusable_pictures where feed = '{feed}'\"` says why)"
             )
-        key = json.dumps([splits.hash, asked.to_dict(), project.taxonomy.to_dict()])
+        key = json.dumps([splits.hash, asdict(asked), project.taxonomy.to_dict()])
         place = (folder or project.home / "ablation").resolve() / sha256(key.encode()).hexdigest()[:12]
         place.mkdir(parents=True, exist_ok=True)
         recipe = Recipe(project.config, tuple(feeds), asked, splits.hash, place)
         train_missing(recipe, _trained(chosen), range(seeds), processes=processes)
         outcomes = {name: {seed: _outcome(recipe, name, seed) for seed in range(seeds)} for name in chosen}
         results = {
-            "preset": asked.to_dict(),
+            "preset": asdict(asked),
             "data": _data(splits),
             "seeds": seeds,
             "swapped_share": SHARE,

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import asdict
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -51,7 +52,7 @@ def registration(project: Project, card: ModelCard, data: DataLineage, *, second
         data_hash=data.hash,
         data=data.listings,
         config={
-            "preset": card.preset.to_dict(),
+            "preset": asdict(card.preset),
             "taxonomy": {
                 "sha256": taxonomy_hash(card.taxonomy),
                 "values": {attribute.name: len(attribute.value_names) for attribute in card.taxonomy.attributes},

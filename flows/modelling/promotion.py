@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pydantic import TypeAdapter
+
 from flows.modelling.labelled import labelled_listings
 from flows.project.project import Project, cores
 from models.engines.machine import best_device
@@ -50,7 +52,7 @@ def judge(project: Project, version: str) -> Verdict:
         project.catalog.record_comparison(version, None, refused=str(fault))
         return Verdict(False, str(fault), champion.model_version)
     refused = "; ".join(comparison.objections) or None
-    against = {"champion": champion.model_version, **comparison.to_dict()}
+    against = {"champion": champion.model_version, **TypeAdapter(Comparison).dump_python(comparison)}
     project.catalog.record_comparison(version, against, refused=refused)
     automatic = project.settings.model.promote == "auto"
     if refused or not automatic:

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from flows.modelling.certify import promise_of
@@ -36,7 +36,7 @@ def train(project: Project) -> TrainSummary:
     chosen = preset(model.preset, backbone=model.backbone, pretrained=model.pretrained, epochs=model.epochs)
     frame = labelled_frame(project)
     listings, data = listings_of(project, frame), data_lineage(frame, project.taxonomy.names)
-    identity = json.dumps(chosen.to_dict()), taxonomy_hash(project.taxonomy), data.hash
+    identity = json.dumps(asdict(chosen)), taxonomy_hash(project.taxonomy), data.hash
     with project.run("train-cma") as run, resumable(project.home / "models", *identity, what="training") as folder:
         began = time.monotonic()
         card = _fit(project, chosen, listings, folder)

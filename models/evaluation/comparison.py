@@ -6,11 +6,11 @@ and its recall at the target precision, each a mean over attributes, must with c
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Shaped
+from pydantic import computed_field
 from scipy.stats import binomtest
 
 from models.evaluation.intervals import product_weights
@@ -25,6 +25,10 @@ class Answers:
 
     confidence: Float[np.ndarray, " N"]
     right: Bool[np.ndarray, " N"]
+
+    def take(self, rows: Bool[np.ndarray, " N"]) -> "Answers":
+        """The answers where this mask is true."""
+        return Answers(self.confidence[rows], self.right[rows])
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class Comparison:
     confidence: float
     margin: float
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def objections(self) -> list[str]:
         """Why the candidate may not take the champion's place; none: it may."""
@@ -86,9 +91,6 @@ class Comparison:
             if result.p_worse <= risk
         ]
 
-    def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "objections": self.objections}
-
 
 def compare(
     champion: Mapping[str, Answers],
@@ -105,7 +107,7 @@ def compare(
     All listings of a drawn product come with it: they are not independent of each other.
     """
     attributes = {
-        name: _compare_attribute(_of(champion[name], known), _of(candidate[name], known), target_precision)
+        name: _compare_attribute(champion[name].take(known), candidate[name].take(known), target_precision)
         for name, known in labelled.items()
     }
     accuracy, recall = [], []
@@ -159,10 +161,6 @@ def _compare_attribute(champion: Answers, candidate: Answers, target: float) -> 
 def _recall(answers: Answers, target: float) -> float:
     once = each_once(len(answers.right))
     return float(recall_at_precision(answers.confidence, answers.right, once, target)[0])
-
-
-def _of(answers: Answers, rows: Bool[np.ndarray, " N"]) -> Answers:
-    return Answers(answers.confidence[rows], answers.right[rows])
 
 
 def _gains(

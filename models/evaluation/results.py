@@ -1,17 +1,22 @@
 """What an evaluation found, as plain numbers that are stored as JSON."""
 
-from dataclasses import asdict, dataclass
-from math import isnan
-from typing import Any
+import json
+from dataclasses import dataclass
+from math import nan
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, TypeAdapter
+
+Number = Annotated[float, BeforeValidator(lambda stored: nan if stored is None else stored)]
 
 
 @dataclass(frozen=True)
 class Estimate:
     """A metric and its 95 % interval; NaN (null in JSON) where it does not exist."""
 
-    value: float
-    low: float
-    high: float
+    value: Number
+    low: Number
+    high: Number
 
 
 @dataclass(frozen=True)
@@ -71,18 +76,6 @@ class AttributeResults:
     reliability: list[Bin]
     curve: list[CurvePoint]
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "AttributeResults":
-        return cls(
-            overall=_subset(data["overall"]),
-            feeds={name: _subset(part) for name, part in data["feeds"].items()},
-            kinds={name: _subset(part) for name, part in data["kinds"].items()},
-            values=[_value_metrics(row) for row in data["values"]],
-            confusion=data["confusion"],
-            reliability=[Bin(**row) for row in data["reliability"]],
-            curve=[CurvePoint(**row) for row in data["curve"]],
-        )
-
 
 @dataclass(frozen=True)
 class Results:
@@ -98,33 +91,9 @@ class Results:
         return sum(self.feeds.values())
 
     def to_dict(self) -> dict[str, Any]:
-        plain: dict[str, Any] = _without_nan(asdict(self))
+        """As strict JSON holds it: null for NaN. `RESULTS` reads it."""
+        plain: dict[str, Any] = json.loads(RESULTS.dump_json(self))
         return plain
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "Results":
-        attributes = {name: AttributeResults.from_dict(part) for name, part in data["attributes"].items()}
-        return cls(**{**data, "attributes": attributes})
 
-
-def _subset(data: dict[str, Any]) -> Subset:
-    metrics = {name: _estimate(metric) for name, metric in data["metrics"].items()}
-    return Subset(**{**data, "metrics": metrics})
-
-
-def _value_metrics(data: dict[str, Any]) -> ValueMetrics:
-    estimates = {name: _estimate(part) for name, part in data.items() if isinstance(part, dict)}
-    return ValueMetrics(**{**data, **estimates})
-
-
-def _estimate(data: dict[str, float | None]) -> Estimate:
-    return Estimate(**{name: float("nan") if number is None else number for name, number in data.items()})
-
-
-def _without_nan(data: Any) -> Any:
-    """JSON knows no NaN."""
-    if isinstance(data, dict):
-        return {key: _without_nan(part) for key, part in data.items()}
-    if isinstance(data, list):
-        return [_without_nan(part) for part in data]
-    return None if isinstance(data, float) and isnan(data) else data
+RESULTS = TypeAdapter(Results)

@@ -16,7 +16,8 @@ from models.experiments.zero_shot import ZeroShot
 from models.inputs.examples import Examples
 from models.inputs.preprocessing import Processor
 from models.network.cma_clip import CmaClip
-from models.training.presets import Preset, Stage
+from models.training.parts import Stage
+from models.training.presets import Preset
 from models.training.saved.checkpoints import load
 from models.training.teacher.classical import ClassicalBaseline
 from models.training.teacher.soft_targets import with_soft_targets

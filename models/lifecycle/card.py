@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, PlainSerializer, TypeAdapter
 
 from models.rules.certificates import Certificates
 from models.rules.noise.rules import NoiseRules
-from models.training.presets import Preset, without_removed_options
+from models.training.presets import Preset
 from schemas.errors import UserError
 from schemas.files import write_whole
 from schemas.taxonomy import Taxonomy
@@ -34,7 +34,7 @@ class ModelCard:
 
     version: str
     created_at: str
-    preset: Annotated[Preset, BeforeValidator(without_removed_options)]
+    preset: Preset
     taxonomy: Annotated[Taxonomy, BeforeValidator(_taxonomy), PlainSerializer(Taxonomy.to_dict)]
     image_size: tuple[int, int]
     context_length: int

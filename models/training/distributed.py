@@ -3,6 +3,8 @@
 Under `torchrun` (which sets the environment) or any started process group; without one, a single process does all.
 """
 
+from collections.abc import Mapping
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -34,14 +36,16 @@ def sum_of(value: Tensor) -> Tensor:
     return value
 
 
-def average_statistics(network: nn.Module) -> None:
-    """Batch normalisation's running statistics, which each process takes from its own micro-batches."""
+def average_statistics(network: nn.Module, *others: Mapping[str, Tensor]) -> None:
+    """Averages batch normalisation's running statistics, which each process takes from its own micro-batches: those of
+    the network, and of `others`, further weights of it by name (the moving average)."""
     if processes() == 1:
         return
-    for buffer in network.buffers():
-        if buffer.is_floating_point():
-            dist.all_reduce(buffer)
-            buffer /= processes()
+    for name, buffer in network.named_buffers():
+        for tensor in (buffer, *(weights[name] for weights in others if name in weights)):
+            if tensor.is_floating_point():
+                dist.all_reduce(tensor)
+                tensor /= processes()
 
 
 def wait_for_all() -> None:

@@ -1,28 +1,35 @@
-"""Training shared among processes, on one machine or several: what each needs to join is a folder.
+"""Training shared among processes, on one machine or several. All that a process needs to take part is a folder.
 
-`torchrun --nproc-per-node 2 -m models.training.launch FOLDER` is what `train_together` starts by itself on one machine.
+`train_together` starts `torchrun --nproc-per-node N -m models.training.launch FOLDER` on one machine. On several, start
+torchrun on each by hand, with a folder that all of them can read and write.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from pydantic import TypeAdapter
 from safetensors.torch import load_file
+from torch.distributed.elastic.multiprocessing.errors import record
 
 from models.engines.machine import keep_freed_memory
 from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
+from models.training.distributed import processes, rank
 from models.training.presets import Preset
 from models.training.saved.checkpoints import save
 from models.training.train import train
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
-_PLAN, _START = "plan.json", "start.safetensors"
+_PLAN, _START, _FAILURE = "plan.json", "start.safetensors", "failure.json"
 _PARTS = ("train", "validation")
 
 
@@ -37,42 +44,47 @@ def train_together(
     processes: int,
     cache_bytes: int = 20_000_000_000,
 ) -> None:
-    """Leaves every stage's checkpoint in `folder`, where `train` finds them done. A process that dies ends all; what
-    was saved is gone on with by the next call. The network itself stays as it is."""
-    _write_plan(network, preset, examples, validation, taxonomy, folder=folder, cache_bytes=cache_bytes)
+    """Leaves every stage's checkpoint in `folder`, from which `train` then loads them; `network` itself stays as it is.
+
+    One process that fails ends all. UserError then, with the exception of the process that failed first; the next call
+    resumes from what was saved.
+    """
+    save(folder / _START, network.state_dict(), {})
+    for name, part in zip(_PARTS, (examples, validation), strict=True):
+        part.save(folder / name)  # arrays that all processes map into memory
+    plan = {"preset": asdict(preset), "taxonomy": taxonomy.to_dict(), "cache_bytes": cache_bytes}
+    (folder / _PLAN).write_text(json.dumps(plan), encoding="utf-8")
+    (folder / _FAILURE).unlink(missing_ok=True)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command = [*torchrun, "-m", "models.training.launch", str(folder)]
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603 (words of our own)
+    done = subprocess.run(  # noqa: S603 (no word of the command comes from outside)
+        [*torchrun, "-m", "models.training.launch", str(folder)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TORCHELASTIC_ERROR_FILE": str(folder / _FAILURE)},
+        check=False,
+    )
     if done.returncode:
-        raise UserError(f"training in {processes} processes failed:\n{done.stderr[-9000:]}")
+        raise UserError(f"training in {processes} processes failed: {_first_failure(folder) or done.stderr[-9000:]}")
     (folder / _START).unlink()
     for name in _PARTS:  # the folder becomes the model's
         shutil.rmtree(folder / name)
 
 
-def _write_plan(
-    network: CmaClip,
-    preset: Preset,
-    examples: Examples,
-    validation: Examples,
-    taxonomy: Taxonomy,
-    *,
-    folder: Path,
-    cache_bytes: int,
-) -> None:
-    """What `join` reads: the weights to start from, and arrays that all processes map into memory."""
-    save(folder / _START, network.state_dict(), {})
-    for name, part in zip(_PARTS, (examples, validation), strict=True):
-        part.save(folder / name)
-    plan = {"preset": preset.to_dict(), "taxonomy": taxonomy.to_dict(), "cache_bytes": cache_bytes}
-    (folder / _PLAN).write_text(json.dumps(plan), encoding="utf-8")
+def _first_failure(folder: Path) -> str | None:
+    """The exception of the process that failed first, and its traceback; None where a signal killed it."""
+    try:
+        failure = json.loads((folder / _FAILURE).read_text(encoding="utf-8"))["message"]
+        return f"{failure['message']}\n{failure['extraInfo']['py_callstack']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
+@record
 def join(folder: str) -> None:
     """Takes part in the training of a folder, as one of the processes that torchrun started."""
     place = Path(folder)
     plan = json.loads((place / _PLAN).read_text(encoding="utf-8"))
-    preset, taxonomy = Preset.from_dict(plan["preset"]), Taxonomy.from_dict(plan["taxonomy"])
+    preset, taxonomy = TypeAdapter(Preset).validate_python(plan["preset"]), Taxonomy.from_dict(plan["taxonomy"])
     cuda = torch.cuda.is_available()
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
@@ -87,9 +99,16 @@ def join(folder: str) -> None:
         network = preset.build(taxonomy, load_pretrained=False)
         network.load_state_dict(load_file(place / _START))
         train(network, preset, *parts, folder=place, device=device, cache_bytes=plan["cache_bytes"])
-    finally:
-        dist.destroy_process_group()
+    except Exception as error:
+        error.add_note(f"This was rank {rank()} of {processes()}.")
+        raise
+    dist.destroy_process_group()
 
 
 if __name__ == "__main__":
-    join(sys.argv[1])
+    try:
+        join(sys.argv[1])
+    except Exception:
+        # torchrun orders failures by whole seconds. The others fail when this process closes its connections: later.
+        time.sleep(1.1)
+        raise

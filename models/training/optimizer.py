@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from models.network.cma_clip import CmaClip
-from models.training.presets import Preset, Stage
+from models.training.parts import Stage
+from models.training.presets import Preset
 
 _RISE = 0.15  # share of a one-cycle stage's steps in which the rate rises
 

@@ -1,12 +1,49 @@
-"""The parts of a network that a stage moves or freezes."""
+"""The parts of a network, and the stages of Algorithm 1, each of which moves some of them. Loads no PyTorch."""
 
-from torch import nn
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from models.network.cma_clip import CmaClip
-from models.training.presets import Stage
+if TYPE_CHECKING:
+    from torch import nn
+
+    from models.network.cma_clip import CmaClip
+
+Part = Literal["image_tower", "title_tower", "probes", "sequence_attention", "modality_attention", "heads"]
+
+TOWERS: tuple[Part, ...] = ("image_tower", "title_tower")
 
 
-def freeze_other_parts(network: CmaClip, stage: Stage) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One stage of Algorithm 1: which parts move, for how many passes over the data, at which learning rate."""
+
+    name: str
+    parts: tuple[Part, ...]
+    epochs: int
+    learning_rate: float
+    schedule: Literal["constant", "one-cycle"] = "constant"
+    # Share of the numbers of each token's embedding set to 0 in training (decisions 7 and 9).
+    title_dropout: float = 0.0
+
+    @property
+    def moves_heads_only(self) -> bool:
+        """Whether I′ and T′ cannot change in this stage."""
+        return not {*TOWERS, "sequence_attention", "probes"} & set(self.parts)
+
+    def reads(self, tower: Part) -> bool:
+        """Whether the stage's loss depends on a tower; a stage that moves one tower does not run the other."""
+        return tower in self.parts or not self.moves_towers
+
+    @property
+    def moves_both_towers(self) -> bool:
+        return {*TOWERS} <= set(self.parts)
+
+    @property
+    def moves_towers(self) -> bool:
+        return bool({*TOWERS} & set(self.parts))
+
+
+def freeze_other_parts(network: "CmaClip", stage: Stage) -> None:
     """Lets gradients reach the stage's parts only; CLIP's logit scale moves where both towers do."""
     for part, modules in _modules(network).items():
         for module in modules:
@@ -14,7 +51,7 @@ def freeze_other_parts(network: CmaClip, stage: Stage) -> None:
     network.backbone.logit_scale.requires_grad_(stage.moves_both_towers)
 
 
-def set_training_mode(network: CmaClip, stage: Stage) -> None:
+def set_training_mode(network: "CmaClip", stage: Stage) -> None:
     """Puts the stage's parts into training mode. Frozen parts stay in evaluation mode, so that their batch statistics
     do not move; only a title tower whose embeddings drop out trains although it may be frozen."""
     for part, modules in _modules(network).items():
@@ -23,7 +60,7 @@ def set_training_mode(network: CmaClip, stage: Stage) -> None:
     network.backbone.text.train(stage.title_dropout > 0 or "title_tower" in stage.parts)
 
 
-def _modules(network: CmaClip) -> dict[str, list[nn.Module]]:
+def _modules(network: "CmaClip") -> dict[str, list["nn.Module"]]:
     return {
         "image_tower": [network.backbone.visual],
         "title_tower": [network.backbone.text],

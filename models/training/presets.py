@@ -1,53 +1,18 @@
 """Presets: an architecture and its training by name. `vit-b-32` is the paper's, `small` trains on a CPU."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, model_validator
 
 from models.network.architecture import Architecture
+from models.training.parts import TOWERS, Part, Stage
 from schemas.errors import ConfigurationError, UserError
 from schemas.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from models.network.cma_clip import CmaClip
-
-Part = Literal["image_tower", "title_tower", "probes", "sequence_attention", "modality_attention", "heads"]
-
-_TOWERS: tuple[Part, ...] = ("image_tower", "title_tower")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One stage of Algorithm 1: which parts move, for how many passes over the data, at which learning rate."""
-
-    name: str
-    parts: tuple[Part, ...]
-    epochs: int
-    learning_rate: float
-    schedule: Literal["constant", "one-cycle"] = "constant"
-    title_dropout: float = (
-        0.0  # share of the numbers of each token's embedding set to 0 in training (decisions 7 and 9)
-    )
-
-    @property
-    def moves_heads_only(self) -> bool:
-        """Whether I′ and T′ cannot change in this stage."""
-        return not {*_TOWERS, "sequence_attention", "probes"} & set(self.parts)
-
-    def reads(self, tower: Part) -> bool:
-        """Whether the stage's loss depends on a tower; a stage that moves one tower does not run the other."""
-        return tower in self.parts or not self.moves_towers
-
-    @property
-    def moves_both_towers(self) -> bool:
-        return {*_TOWERS} <= set(self.parts)
-
-    @property
-    def moves_towers(self) -> bool:
-        return bool({*_TOWERS} & set(self.parts))
-
 
 _REMOVED = ("noise_tolerance", "logit_adjustment")  # options that brought nothing (docs/results/options.md); 0 was off
 
@@ -110,28 +75,20 @@ class Preset:
         """Whether inputs are varied at random in each epoch, so that frozen towers' outputs cannot be cached."""
         return self.augment or self.token_dropout > 0 or stage.title_dropout > 0
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
+    @model_validator(mode="before")
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "Preset":
-        """Reads what `to_dict` wrote, also before options were removed. `UserError` if a removed option was on,
-        pydantic's `ValidationError` if the data is no preset."""
-        return TypeAdapter(cls).validate_python(without_removed_options(data))
-
-
-def without_removed_options(stored: object) -> object:
-    """A stored preset without the options that were removed since. `UserError` if one of them was on."""
-    if not isinstance(stored, dict):
-        return stored
-    for option in _REMOVED:
-        if stored.get(option):
-            raise UserError(f"preset: the option {option} ({stored[option]}) was removed; only 0 can still be read")
-    return {name: value for name, value in stored.items() if name not in _REMOVED}
+    def _without_removed_options(cls, stored: object) -> object:
+        """Lets presets be read that were stored before options were removed. `UserError` if one of them was on."""
+        if not isinstance(stored, dict):
+            return stored
+        for option in _REMOVED:
+            if stored.get(option):
+                raise UserError(f"preset: the option {option} ({stored[option]}) was removed; only 0 can still be read")
+        return {name: value for name, value in stored.items() if name not in _REMOVED}
 
 
 _WARM_UP: tuple[Part, ...] = ("probes", "sequence_attention", "modality_attention", "heads")
-_END_TO_END: tuple[Part, ...] = (*_TOWERS, *_WARM_UP)
+_END_TO_END: tuple[Part, ...] = (*TOWERS, *_WARM_UP)
 _TUNING: tuple[Part, ...] = ("modality_attention", "heads")
 
 _small_fusion = partial(Stage, schedule="one-cycle", title_dropout=0.3)

@@ -14,12 +14,12 @@ from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
 from models.training.distributed import average_statistics, processes, rank, sum_gradients, sum_of
 from models.training.objective.objective import Objective
+from models.training.objective.validation import Validation
 from models.training.optimizer import WeightAverage, Weights, build_optimizer, rate_factor
-from models.training.parts import freeze_other_parts, set_training_mode
-from models.training.presets import Preset, Stage
+from models.training.parts import Stage, freeze_other_parts, set_training_mode
+from models.training.presets import Preset
 from models.training.saved.checkpoints import StageFile, StageState
 from models.training.saved.tower_cache import FrozenOutputs, Outputs
-from models.training.validation import Validation
 
 _HIGHEST_LOGIT_SCALE = float(np.log(100))  # as CLIP was trained
 
@@ -102,7 +102,7 @@ class StageRun:
             if self.progress:
                 self.progress(Progress(stage.name, state.step, steps, max(state.scores)))
             if state.step % updates == 0:
-                average_statistics(network)
+                average_statistics(network, state.average)
                 with average.applied(network) if average else nullcontext():
                     state.scores.append(validation.score(network))
                     if state.scores[-1] >= max(state.scores[:-1]):

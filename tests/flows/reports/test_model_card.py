@@ -20,7 +20,7 @@ from flows.modelling.evaluate import Evaluation, evaluate_model
 from flows.project.project import Project
 from flows.reports import plots
 from flows.reports.model_card import write_model_card
-from models.evaluation.results import Results
+from models.evaluation.results import RESULTS, Results
 from models.rules.certificates import Certificate
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
@@ -76,7 +76,7 @@ def test_evaluations_are_stored_once_and_published(evaluated: tuple[Project, Eva
     assert rows["split"].to_list() == ["calibration", "test"]
     assert rows["data_hash"].n_unique() == 2
     stored = json.loads(rows["results"][1])
-    assert Results.from_dict(stored).to_dict() == done.results.to_dict()
+    assert RESULTS.validate_python(stored).to_dict() == done.results.to_dict()
     assert rows["model_version"].to_list() == [done.model.version] * 2
     path = "$.attributes.color.overall.metrics.accuracy.value"
     accuracy = query(

@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from models.evaluation.evaluate import evaluate_attribute
 from models.evaluation.intervals import RESAMPLES, clopper_pearson, interval, resampled
 from models.evaluation.metrics import Outcomes, evaluate, measure
-from models.evaluation.results import Results
+from models.evaluation.results import RESULTS, Results
 
 
 def outcomes(count: int, *, classes: int = 4, listings_a_product: int = 1, seed: int = 0) -> Outcomes:
@@ -179,7 +179,7 @@ def test_results_survive_strict_json() -> None:
         {"color": evaluate_attribute(nothing_accepted, VALUES, target_precision=0.9)},
     )
     text = json.dumps(results.to_dict(), allow_nan=False)
-    back = Results.from_dict(json.loads(text))
+    back = RESULTS.validate_python(json.loads(text))
     assert isnan(back.attributes["color"].overall.metrics["precision"].value)
     assert back.to_dict() == results.to_dict()
     assert repr(back) == repr(results)  # in which NaN equals NaN

@@ -20,7 +20,8 @@ from models.experiments.train_variant import (
     train_variant,
 )
 from models.experiments.variants import VARIANTS, counterpart_of, variant_of
-from models.training.presets import Preset, Stage
+from models.training.parts import Stage
+from models.training.presets import Preset
 from schemas.errors import UserError
 from tests.models.experiments.outcomes_of_variants import complete
 from tests.models.tiny import TAXONOMY, clip_folder, examples, tiny_preset

@@ -1,12 +1,13 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
@@ -18,13 +19,14 @@ from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
 from models.training.objective import objective
 from models.training.objective.objective import _stand_ins
+from models.training.objective.validation import matching_accuracy, mean_accuracy
 from models.training.presets import PRESETS, Preset
 from models.training.train import History, Progress, train
-from models.training.validation import matching_accuracy, mean_accuracy
 from schemas.errors import UserError
 from tests.models.tiny import TAXONOMY, examples, tiny_network, tiny_preset, unlabelled
 
 State = dict[str, Tensor]
+READ = TypeAdapter(Preset)
 CPU = torch.device("cpu")
 PREFIXES = {
     "image_tower": ("backbone.visual.",),
@@ -246,7 +248,7 @@ def test_the_reference_preset_is_the_papers() -> None:
     ]
     assert (reference.optimizer, reference.weight_decay, reference.batch) == ("adam", 1e-4, 1024)
     assert (reference.architecture.attention_layers, reference.architecture.attention_heads) == (12, 8)
-    assert Preset.from_dict(reference.to_dict()) == reference
+    assert READ.validate_python(asdict(reference)) == reference
     assert [stage.epochs for stage in reference.stages] == [20, 20, 20]
 
 
@@ -257,12 +259,12 @@ def test_the_public_data_sets_train_without_tuning(name: str) -> None:
 
 
 def test_a_preset_with_removed_options_is_read_if_they_were_off() -> None:
-    stored = json.loads(json.dumps(PRESETS["small"].to_dict()))
-    assert Preset.from_dict({**stored, "noise_tolerance": 0.0, "logit_adjustment": 0.0}) == PRESETS["small"]
+    stored = json.loads(json.dumps(asdict(PRESETS["small"])))
+    assert READ.validate_python({**stored, "noise_tolerance": 0.0, "logit_adjustment": 0.0}) == PRESETS["small"]
     with pytest.raises(UserError, match="logit_adjustment"):
-        Preset.from_dict({**stored, "logit_adjustment": 0.5})
+        READ.validate_python({**stored, "logit_adjustment": 0.5})
     with pytest.raises(ValueError, match="never_an_option"):
-        Preset.from_dict({**stored, "never_an_option": 0.0})
+        READ.validate_python({**stored, "never_an_option": 0.0})
 
 
 def test_a_missing_picture_shows_anothers_while_it_is_masked() -> None:

@@ -9,7 +9,7 @@ from models.engines.interface import Features
 from models.engines.torch_engine import TorchEngine
 from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
-from models.training.presets import Stage
+from models.training.parts import Stage
 
 _PAIRS = 5000  # each is compared with every other
 
