@@ -1,8 +1,8 @@
-"""Whether a new model may take the champion's place: both on the same held-out listings, tested in pairs.
+"""Tests whether a candidate is not worse than the champion, on the same held-out listings.
 
-The candidate has to show that it is not worse. Over products drawn with replacement (a paired bootstrap), its accuracy
-and its recall at the target precision, each a mean over attributes, must with confidence lose less than a margin
-(non-inferiority); and of no single attribute may McNemar's exact test (1947) say that it is worse.
+Non-inferiority: with the wanted confidence, by a paired bootstrap over products, accuracy and recall at the target
+precision (means over attributes) lose less than a margin. And for no attribute does McNemar's exact test (1947) find
+the candidate worse.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of one attribute of N listings: its calibrated confidence, and whether it is right."""
+    """A model's tags of N listings for one attribute: their calibrated confidences, and whether they are right."""
 
     confidence: Float[np.ndarray, " N"]
     right: Bool[np.ndarray, " N"]
@@ -33,10 +33,11 @@ class Answers:
 
 @dataclass(frozen=True)
 class AttributeComparison:
-    """On the listings that are labelled with it; recalls are at the target precision, each at its own best threshold.
+    """Two models on the listings labelled with one attribute. Recalls are at the target precision, each at its model's
+    best threshold.
 
-    `only_champion` and `only_candidate` listings are tagged right by one model alone. `p_worse`: how likely so many of
-    them would be the champion's if the candidate were as good (McNemar's exact test, one-sided).
+    `only_champion` and `only_candidate` count the listings that one model alone tags right. `p_worse` is the p-value of
+    McNemar's exact test, one-sided: small if the candidate is worse.
     """
 
     listings: int
@@ -51,7 +52,7 @@ class AttributeComparison:
 
 @dataclass(frozen=True)
 class Difference:
-    """Candidate − champion, a mean over attributes; with confidence it is not below `lowest`."""
+    """Candidate − champion, a mean over attributes, and its lower confidence bound."""
 
     mean: float
     lowest: float
@@ -59,7 +60,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of two models on the same `products`."""
+    """Two models on the same `products`; differences are candidate − champion."""
 
     attributes: dict[str, AttributeComparison]
     accuracy: Difference
@@ -72,7 +73,7 @@ class Comparison:
     @computed_field  # type: ignore[prop-decorator]
     @property
     def objections(self) -> list[str]:
-        """Why the candidate may not take the champion's place; none: it may."""
+        """The reasons against the candidate, as sentences; none if it may take the champion's place."""
         found = [
             f"{what} may be {-difference.lowest:.1%} lower (at {self.confidence:.0%} confidence), where "
             f"{self.margin:.1%} is allowed"
@@ -82,7 +83,7 @@ class Comparison:
             )
             if difference.lowest < -self.margin
         ]
-        # Bonferroni's share for each attribute: one of many is soon worse by chance.
+        # Bonferroni: of many attributes, one is easily worse by chance.
         risk = (1 - self.confidence) / len(self.attributes)
         return found + [
             f"{name} is worse: {result.only_champion} listings only the champion tags right, "
@@ -102,33 +103,30 @@ def compare(
     confidence: float,
     margin: float,
 ) -> Comparison:
-    """Answers by attribute, of the same N listings in the same order; each attribute has at least one labelled listing.
+    """Compares two models' answers, by attribute, for the same N listings in the same order.
 
-    All listings of a drawn product come with it: they are not independent of each other.
+    `labelled` masks the labelled listings of each attribute, at least one. The bootstrap draws whole products, since
+    listings of one product are not independent.
     """
     attributes = {
         name: _compare_attribute(champion[name].take(known), candidate[name].take(known), target_precision)
         for name, known in labelled.items()
     }
-    accuracy, recall = [], []
-    for weights in product_weights(products, resamples=RESAMPLES):
-        gains = [
-            _gains(champion[name], candidate[name], weights * known, target_precision)
-            for name, known in labelled.items()
-        ]
-        accuracy.append(np.mean([gain for gain, _ in gains], axis=0))
-        recall.append(np.mean([gain for _, gain in gains], axis=0))
-    risk = 1 - confidence
-    results = list(attributes.values())
+    resamples = [
+        np.mean(
+            [_gains(champion[k], candidate[k], weights * known, target_precision) for k, known in labelled.items()], 0
+        )
+        for weights in product_weights(products, resamples=RESAMPLES)
+    ]
+    lowest_accuracy, lowest_recall = np.nanquantile(np.concatenate(resamples, axis=1), 1 - confidence, axis=1).tolist()
+    found = attributes.values()
     return Comparison(
         attributes=attributes,
         accuracy=Difference(
-            float(np.mean([result.candidate_accuracy - result.champion_accuracy for result in results])),
-            float(np.nanquantile(np.concatenate(accuracy), risk)),
+            float(np.mean([each.candidate_accuracy - each.champion_accuracy for each in found])), lowest_accuracy
         ),
         recall=Difference(
-            float(np.mean([result.candidate_recall - result.champion_recall for result in results])),
-            float(np.nanquantile(np.concatenate(recall), risk)),
+            float(np.mean([each.candidate_recall - each.champion_recall for each in found])), lowest_recall
         ),
         products=len(np.unique(products)),
         target_precision=target_precision,
@@ -138,7 +136,8 @@ def compare(
 
 
 def p_worse(only_champion: int, only_candidate: int) -> float:
-    """McNemar's exact test, one-sided: were both as good, each of these listings would be either's with equal odds."""
+    """The p-value of McNemar's exact test, one-sided: were both equally good, each such listing would be a fair
+    coin."""
     different = only_champion + only_candidate
     return float(binomtest(only_champion, different, alternative="greater").pvalue) if different else 1.0
 
@@ -146,21 +145,18 @@ def p_worse(only_champion: int, only_candidate: int) -> float:
 def _compare_attribute(champion: Answers, candidate: Answers, target: float) -> AttributeComparison:
     only_champion = int((champion.right & ~candidate.right).sum())
     only_candidate = int((candidate.right & ~champion.right).sum())
+    once = each_once(len(champion.right))
+    recalls = [recall_at_precision(model.confidence, model.right, once, target)[0] for model in (champion, candidate)]
     return AttributeComparison(
         listings=len(champion.right),
         champion_accuracy=float(champion.right.mean()),
         candidate_accuracy=float(candidate.right.mean()),
-        champion_recall=_recall(champion, target),
-        candidate_recall=_recall(candidate, target),
+        champion_recall=float(recalls[0]),
+        candidate_recall=float(recalls[1]),
         only_champion=only_champion,
         only_candidate=only_candidate,
         p_worse=p_worse(only_champion, only_candidate),
     )
-
-
-def _recall(answers: Answers, target: float) -> float:
-    once = each_once(len(answers.right))
-    return float(recall_at_precision(answers.confidence, answers.right, once, target)[0])
 
 
 def _gains(
@@ -169,7 +165,5 @@ def _gains(
     """Candidate − champion, accuracy and recall, in each resample; NaN where it holds no labelled listing."""
     with np.errstate(invalid="ignore"):
         accuracy = weights @ (candidate.right.astype(float) - champion.right) / weights.sum(axis=1)
-    recalls = [
-        recall_at_precision(answers.confidence, answers.right, weights, target) for answers in (champion, candidate)
-    ]
+    recalls = [recall_at_precision(model.confidence, model.right, weights, target) for model in (champion, candidate)]
     return np.asarray(accuracy), recalls[1] - recalls[0]

@@ -1,4 +1,4 @@
-"""A model's tags held against labels, with intervals: per attribute, value, feed and kind of listing."""
+"""Evaluates tags against labels, with intervals: by attribute, value, feed and kind of listing."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ from models.rules.certificates import Certificates
 from models.rules.certify import Labelled
 from schemas.taxonomy import Taxonomy
 
-FEWEST = 50  # labelled listings that a feed or a kind of listing needs for metrics of its own
+FEWEST = 50  # labelled listings that a feed or a kind of listing needs to be evaluated separately
 _CURVE_POINTS = 200
 
 
@@ -28,7 +28,7 @@ def evaluate_predictions(
     *,
     split: str,
 ) -> Results:
-    """Of the listings of one split, as an engine predicts them and its certificates accept them."""
+    """Evaluates an engine's predictions for the listings of one split, with the tags that its certificates accept."""
     target_precision = certificates.promise.target_precision
     labelled = Labelled.of(predictions, examples)
     attributes = {}
@@ -43,7 +43,7 @@ def evaluate_predictions(
 
 
 def evaluate_attribute(outcomes: Outcomes, values: Sequence[str], *, target_precision: float) -> AttributeResults:
-    """Of at least one labelled listing."""
+    """Evaluates the tags of one attribute, for at least one labelled listing."""
     has_picture, has_title = outcomes.present.T
     kinds = {
         "picture and title": has_picture & has_title,
@@ -80,7 +80,7 @@ def _estimate(found: Float[np.ndarray, " 1"], resamples: Float[np.ndarray, " R"]
 def _subsets(
     outcomes: Outcomes, masks: Mapping[str, Bool[np.ndarray, " N"]], target_precision: float
 ) -> dict[str, Subset]:
-    """None where all listings are of one sort: that is the whole again."""
+    """The large enough subsets; none if one of them is the whole."""
     if any(mask.all() for mask in masks.values()):
         return {}
     return {
@@ -106,7 +106,7 @@ def _value_metrics(outcomes: Outcomes, place: int, value: str, f1: Estimate) -> 
 
 
 def _reliability(confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " N"]) -> list[Bin]:
-    """The bins of the expected calibration error that have listings."""
+    """The bins of the expected calibration error, without empty ones."""
     place = among_bins(confidence).argmax(axis=1)
     return [
         Bin(
@@ -121,7 +121,7 @@ def _reliability(confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " 
 
 
 def _curve(confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " N"]) -> list[CurvePoint]:
-    """Precision against coverage, the highest threshold first; a threshold cannot cut through a tie."""
+    """Precision and coverage at up to 200 thresholds, the highest first; a threshold cannot cut through a tie."""
     order = np.argsort(-confidence, kind="stable")
     precision = np.cumsum(right[order]) / np.arange(1, len(right) + 1)
     ends = np.flatnonzero(np.append(np.diff(confidence[order]) != 0, True))

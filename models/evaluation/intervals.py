@@ -1,4 +1,4 @@
-"""Percentile bootstrap over products (Efron 1979): how far a metric would move, had other products been held out."""
+"""Confidence intervals: the percentile bootstrap over products (Efron 1979), and exact binomial ones."""
 
 from collections.abc import Iterator
 
@@ -11,14 +11,13 @@ from models.evaluation.results import Estimate
 
 RESAMPLES = 1000
 LEVEL = 0.95
-_CELLS = 1_000_000  # resamples × listings that are worked on at once
+_CELLS = 1_000_000  # resamples × listings in one block
 
 
 def resampled(
     outcomes: Outcomes, target_precision: float, *, seed: int = 0
 ) -> tuple[dict[str, Float64[np.ndarray, " R"]], Float64[np.ndarray, "R C"]]:
-    """Every metric in each of R resamples, and the F1 of each value. All listings of a drawn product come with it, as
-    often as it was drawn: listings of one product are not independent."""
+    """Every metric in each of R resamples, and the F1 of each of C values."""
     parts, f1 = [], []
     for weights in product_weights(outcomes.products, seed=seed):
         parts.append(measure(outcomes, weights, target_precision))
@@ -27,7 +26,7 @@ def resampled(
 
 
 def interval(resamples: Float64[np.ndarray, " R"]) -> tuple[float, float]:
-    """The percentile interval; resamples in which the metric does not exist (NaN) are left out."""
+    """The 95 % percentile interval over the resamples in which the metric exists; NaN if it exists in none."""
     defined = resamples[~np.isnan(resamples)]
     if not len(defined):
         return float("nan"), float("nan")
@@ -38,7 +37,10 @@ def interval(resamples: Float64[np.ndarray, " R"]) -> tuple[float, float]:
 def product_weights(
     products: Shaped[np.ndarray, " N"], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Iterator[Float64[np.ndarray, "R N"]]:
-    """How often each listing counts in each resample, some resamples at a time, so that memory stays bounded."""
+    """The weight of each listing in each resample, in blocks of resamples, so that memory stays bounded.
+
+    Products are drawn, each with all its listings: listings of one product are not independent.
+    """
     names, index = np.unique(products, return_inverse=True)
     generator = np.random.default_rng(seed)
     block = max(1, _CELLS // len(index))
@@ -49,7 +51,7 @@ def product_weights(
 
 
 def clopper_pearson(right: int, of: int) -> Estimate:
-    """A share and its exact binomial interval (Clopper and Pearson 1934); NaN for a share of nothing."""
+    """The share `right` / `of` and its exact 95 % interval (Clopper and Pearson 1934); NaN for a share of nothing."""
     if not of:
         return Estimate(float("nan"), float("nan"), float("nan"))
     exact = binomtest(right, of).proportion_ci(LEVEL, method="exact")

@@ -1,8 +1,8 @@
-"""Every metric of tags on labelled listings, each implemented once: its title, and how it is measured.
+"""The metrics of tags on labelled listings.
 
-A metric is measured under R weightings of N listings at once, since the bootstrap (`intervals.py`) needs a thousand.
-The metric of the listings themselves is the one in which each weighs 1. NaN stands for what does not exist, such as the
-precision of accepted tags where none is accepted.
+Each is measured under R weightings of N listings at once, since the bootstrap (`intervals.py`) needs a thousand;
+weights of 1 give the metric of the listings themselves. NaN stands for a metric that does not exist, such as the
+precision of accepted tags if none is accepted.
 """
 
 from collections.abc import Callable
@@ -23,10 +23,10 @@ Values = Float[np.ndarray, " R"]
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The tags of N labelled listings for one attribute of C values, beside the labels.
+    """The labels of N listings for one attribute of C values, and a model's tags.
 
-    `raw_probabilities` are those before temperature scaling, `accepted` the tags that are relied on, `image_weight` is
-    the paper's λ (equation 6), `present` says which of picture and title a listing has. The bootstrap draws `products`.
+    `raw_probabilities` are those before temperature scaling; `accepted` marks the tags that are accepted;
+    `image_weight` is the paper's λ (equation 6); `present` says which of picture and title a listing has.
     """
 
     labels: Int[np.ndarray, " N"]
@@ -48,7 +48,7 @@ class Outcomes:
         k: int,
         present: Bool[np.ndarray, "N 2"] | None = None,
     ) -> "Outcomes":
-        """The listings that are labelled with an attribute, the k-th task, as its certificates accept them."""
+        """The listings labelled with an attribute (the k-th task), and their tags under the certificates."""
         logits = predictions.logits[k]
         probabilities = certificates.probabilities(attribute, logits, labelled.feeds)
         every = cls(
@@ -99,8 +99,7 @@ def share(part: Shaped[np.ndarray, "..."], whole: Shaped[np.ndarray, "..."]) -> 
 def recall_at_precision(
     confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " N"], weights: Weights, target: float
 ) -> Values:
-    """The paper's metric: the largest share of right accepted tags over all thresholds whose precision reaches the
-    target."""
+    """The paper's R@P: the largest recall of a threshold whose precision reaches the target."""
     hits, accepted = at_each_threshold(confidence, right, weights)
     reached = np.where(share(hits, accepted) >= target, hits, 0.0)
     return share(reached.max(axis=1, initial=0.0), weights.sum(axis=1))
@@ -109,7 +108,8 @@ def recall_at_precision(
 def area_under_risk_coverage(
     confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " N"], weights: Weights
 ) -> Values:
-    """AURC of Geifman et al. (2019): the mean, over tags, of the share of wrong ones among those at least as sure."""
+    """AURC (Geifman et al. 2019): the mean over tags of the error rate among the tags that are at least as
+    confident."""
     hits, accepted = at_each_threshold(confidence, right, weights)
     risk = 1 - share(hits, accepted)  # NaN before the first listing that weighs anything
     return share(np.nansum(np.diff(accepted, axis=1, prepend=0) * risk, axis=1), weights.sum(axis=1))
@@ -118,8 +118,7 @@ def area_under_risk_coverage(
 def at_each_threshold(
     confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " N"], weights: Weights
 ) -> tuple[Float[np.ndarray, "R T"], Float[np.ndarray, "R T"]]:
-    """The weight of right tags, and of all, that reach each of the T confidences there are, from the highest down. A
-    threshold cannot cut through a tie."""
+    """The weight of right tags, and of all tags, at or above each of the T distinct confidences, the highest first."""
     order = np.argsort(-confidence, kind="stable")
     last_of_tie = np.diff(confidence[order], append=np.nan) != 0
     hits, accepted = (np.cumsum(counts[:, order], axis=1)[:, last_of_tie] for counts in (weights * right, weights))
@@ -156,7 +155,7 @@ def _brier_scores(outcomes: Outcomes) -> Float[np.ndarray, " N"]:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric as people read its name (`{target}` is the target precision), and as it is measured."""
+    """A metric's title for people (`{target}` is the target precision) and its function."""
 
     title: str
     measure: Callable[[Outcomes, Weights, float], Values]
@@ -184,14 +183,14 @@ def measure(outcomes: Outcomes, weights: Weights, target_precision: float) -> di
 
 
 def evaluate(outcomes: Outcomes, target_precision: float) -> dict[str, float]:
-    """Every metric of `METRICS` on the listings themselves, and `labelled`, how many they are."""
+    """Every metric of `METRICS`, and `labelled`, the number of listings."""
     count = len(outcomes.labels)
     found = measure(outcomes, each_once(count), target_precision)
     return {"labelled": count, **{name: float(values[0]) for name, values in found.items()}}
 
 
 def evaluate_attributes(test: Labelled, certificates: Certificates) -> dict[str, dict[str, float]]:
-    """What `evaluate` finds, by attribute."""
+    """The result of `evaluate` for each attribute."""
     return {
         name: evaluate(
             Outcomes.of(test.predictions, test, certificates, name, k), certificates.promise.target_precision

@@ -1,4 +1,4 @@
-"""What an evaluation found, as plain numbers that are stored as JSON."""
+"""The results of an evaluation, and their JSON form."""
 
 import json
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ class Subset:
 
 @dataclass(frozen=True)
 class ValueMetrics:
-    """Of one value. Intervals are Clopper–Pearson's, which take listings as independent; that of F1 is by bootstrap."""
+    """Metrics of one value. Intervals are Clopper–Pearson's, as if listings were independent; F1's is by bootstrap."""
 
     value: str
     labelled: int
     predicted: int
-    accepted: int  # tags with this value that are relied on
+    accepted: int  # accepted tags with this value
     precision: Estimate
     recall: Estimate
     f1: Estimate
@@ -56,7 +56,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """If all tags at or above `threshold` were accepted."""
+    """Coverage and precision if all tags at or above `threshold` were accepted."""
 
     threshold: float
     coverage: float
@@ -65,8 +65,8 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class AttributeResults:
-    """`feeds` and `kinds` (picture and title, picture only, title only) are there where they differ from `overall` and
-    have listings enough; `confusion[i][j]` counts the listings labelled with value i and tagged with value j."""
+    """One attribute. `feeds` and `kinds` (picture and title, picture only, title only) hold the subsets that are large
+    enough and not the whole; `confusion[i][j]` counts the listings labelled with value i and tagged with value j."""
 
     overall: Subset
     feeds: dict[str, Subset]
@@ -79,7 +79,7 @@ class AttributeResults:
 
 @dataclass(frozen=True)
 class Results:
-    """Of a model on the labelled listings of one split, counted by feed. Attributes without a label are left out."""
+    """A model on the listings of one split, which `feeds` counts by feed. Attributes without a label are left out."""
 
     split: str
     feeds: dict[str, int]
@@ -91,7 +91,7 @@ class Results:
         return sum(self.feeds.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """As strict JSON holds it: null for NaN. `RESULTS` reads it."""
+        """Plain values for strict JSON, with null for NaN. `RESULTS` reads them."""
         plain: dict[str, Any] = json.loads(RESULTS.dump_json(self))
         return plain
 

@@ -1,4 +1,4 @@
-"""What engines are measured against: the naive program, the work that a listing needs, and what the machine can do."""
+"""Yardsticks for engines: a naive program, the work that a listing needs, and the speed of the machine."""
 
 import time
 from collections.abc import Iterator
@@ -28,13 +28,13 @@ from models.rules.noise.rules import NoiseRules
 from models.training.presets import Preset
 from schemas.taxonomy import Taxonomy
 
-_SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices that are multiplied
-_SECONDS = 0.5  # at least, of multiplying
+_SIDES = {"cpu": 2048, "cuda": 8192}  # rows and columns of the matrices
+_SECONDS = 0.5  # shortest measurement
 
 
 class NaiveEngine:
-    """What a straightforward open_clip program does: float32, every title padded to the context length, every row of
-    every layer computed. The numbers are the reference's."""
+    """A straightforward open_clip program: float32, every title padded to the context length, every row of every layer
+    computed. Its features are the reference's."""
 
     batch = 64
     streams = 1
@@ -82,9 +82,9 @@ class AllRows(nn.Module):
 
 
 def work_of(network: CmaClip, examples: Examples, *, batch: int) -> float:
-    """Floating-point operations a listing (two a product and sum) that nobody gets round: titles trimmed to each
-    batch's longest, two rows in the last layer. Each listing counts with its own picture."""
-    # What PyTorch fuses, the counter does not see.
+    """The floating-point operations that a listing needs (a multiply-add is two): titles trimmed to the longest of each
+    batch, two rows in the last layer, a picture for each listing."""
+    # The counter does not see operations that PyTorch has fused.
     with FlopCounterMode(display=False) as counter, torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), _unfused():
         for rows in in_batches(examples, batch):
             chunk = examples.take(rows)
@@ -104,7 +104,7 @@ def _unfused() -> Iterator[None]:
 
 
 class MatrixProduct:
-    """Large matrix products in the fastest type that engines use: what processor or card can do at this moment."""
+    """Measures the speed of processor or card: large matrix products in the fastest type that engines use."""
 
     def __init__(self, device: str) -> None:
         kind = torch.float16 if device == "cuda" else torch.float32
@@ -115,7 +115,7 @@ class MatrixProduct:
         self._matrices = torch.randn(2, self._side, self._side, generator=random).to(device, kind)
 
     def rate(self) -> float:
-        """Floating-point operations a second."""
+        """Floating-point operations a second, measured now."""
         one, other = self._matrices
         began, products = time.perf_counter(), 0
         while (seconds := time.perf_counter() - began) < _SECONDS:
@@ -127,7 +127,7 @@ class MatrixProduct:
 
 
 def untrained_model(folder: Path, preset: Preset, taxonomy: Taxonomy) -> ModelCard:
-    """A model with random weights that certifies nothing: as fast as a trained one."""
+    """Writes a model with random weights and no certificates, which is as fast as a trained one. Returns its card."""
     network = preset.build(taxonomy, load_pretrained=False)
     folder.mkdir(parents=True, exist_ok=True)
     classes = {attribute.name: len(attribute.value_names) for attribute in taxonomy.attributes}
@@ -150,7 +150,7 @@ def untrained_model(folder: Path, preset: Preset, taxonomy: Taxonomy) -> ModelCa
             title_temperatures=[1.0] * len(classes),
             priors=[[1 / count] * count for count in classes.values()],
             mismatch=[0.0] * (3 + 2 * len(classes)),
-            thresholds=dict.fromkeys(KINDS, 2.0),  # no score is so high
+            thresholds=dict.fromkeys(KINDS, 2.0),  # above every score
             quality={},
         ),
         feeds=[],

@@ -1,5 +1,5 @@
-"""One variant of an ablation, trained with one seed and asked about the test listings: a file that is its own resume
-marker."""
+"""The outcome of one variant of an ablation with one seed: its predictions for the test listings, kept in a file, so
+that a resumed ablation skips it."""
 
 import json
 import time
@@ -28,8 +28,8 @@ FEWEST = 50  # listings with picture and title that a split needs
 
 @dataclass(frozen=True)
 class Splits:
-    """`test` has listings with both picture and title only, so that all variants answer for the same ones; `left_out`
-    counts the others, and `unmeasured` names the feeds that have no such listing."""
+    """The listings of an ablation. `test` has only those with both picture and title, so that all variants predict the
+    same ones; `left_out` counts the others, and `unmeasured` names the feeds without any."""
 
     train: Examples
     validation: Examples
@@ -39,7 +39,7 @@ class Splits:
 
     @classmethod
     def of(cls, listings: Listings, processor: Processor, *, threads: int) -> "Splits":
-        """Decodes the pictures. `UserError` where a split has too few listings with both picture and title."""
+        """Decodes pictures and tokenises titles. `UserError` if a split has too few listings with both."""
         train, validation, test = (
             listings.examples(processor, split, threads=threads) for split in ("train", "validation", "test")
         )
@@ -55,7 +55,7 @@ class Splits:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of everything that a variant learns from or is measured on."""
+        """SHA-256 of everything that a variant is trained or measured on."""
         digest = sha256()
         for examples in (self.train, self.validation, self.test):
             for array in (examples.pictures, examples.tokens, examples.present, examples.labels):
@@ -67,15 +67,15 @@ class Splits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a variant said of the test listings. By condition: per attribute the calibrated probabilities of its values,
-    and λ (NaN where it weighs nothing). `seconds` of training come after the towers' own."""
+    """A variant's predictions for the test listings. By condition: per attribute the calibrated probabilities of its
+    values, and λ (NaN for variants without one). `seconds` of training, without that of the towers."""
 
     seconds: float
     probabilities: dict[Condition, list[Float[np.ndarray, "N _"]]]
     image_weight: dict[Condition, Float[np.ndarray, "N K"]]
 
     def write(self, path: Path) -> None:
-        """safetensors, replaced as a whole."""
+        """Writes safetensors, whole or not at all."""
         tensors = {f"{condition}/image_weight": weight for condition, weight in self.image_weight.items()}
         for condition, tasks in self.probabilities.items():
             tensors |= {f"{condition}/{k}": np.ascontiguousarray(task) for k, task in enumerate(tasks)}
@@ -84,7 +84,7 @@ class Outcome:
 
     @classmethod
     def read(cls, path: Path) -> "Outcome | None":
-        """What `write` wrote; None where there is nothing readable (then the work is done again)."""
+        """The outcome that `write` wrote; None if the file is missing or damaged."""
         try:
             with safe_open(path, framework="numpy") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -100,7 +100,7 @@ class Outcome:
 
 
 def run_variant(name: str, inputs: TrainingInputs, test: Examples, *, towers: Path, folder: Path) -> Outcome:
-    """Trains a variant, and asks it about the test listings as they are and with titles or pictures swapped."""
+    """Trains a variant, and predicts the test listings clean and with titles or pictures swapped."""
     began = time.monotonic()
     model = train_variant(name, inputs, towers=towers, folder=folder)
     seconds = time.monotonic() - began
@@ -108,7 +108,10 @@ def run_variant(name: str, inputs: TrainingInputs, test: Examples, *, towers: Pa
 
 
 def ask(model: Predictor, validation: Examples, test: Examples, *, seed: int, seconds: float) -> Outcome:
-    """Temperatures are fitted on the validation listings that have both picture and title, as the test's have."""
+    """The calibrated predictions of a model for the test listings under each condition.
+
+    Temperatures are fitted on the validation listings that have both picture and title, as those of the test have.
+    """
     comparable = with_both(validation)
     logits = model(comparable).logits
     temperatures = [fit_temperature(task, comparable.labels[:, k]) for k, task in enumerate(logits)]
@@ -124,7 +127,7 @@ def ask(model: Predictor, validation: Examples, test: Examples, *, seed: int, se
 
 
 def late_fusion(outcomes: Sequence[Outcome]) -> Outcome:
-    """The mean of calibrated probabilities; it costs what its parts cost."""
+    """The mean of the outcomes' calibrated probabilities; its seconds are the sum of theirs."""
     first = outcomes[0]
     return replace(
         first,

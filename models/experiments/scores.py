@@ -1,4 +1,4 @@
-"""Variants of an ablation held against each other: means over seeds, and how far each is behind the full network."""
+"""Compares the variants of an ablation: means over seeds, and the difference from the full network."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,16 +17,15 @@ METRICS = ("accuracy", "macro_f1", "recall_oracle", "aurc")
 MEAN = "mean"  # over the attributes that have labels
 
 Outcomes = Mapping[int, Outcome]  # by seed
+Table = dict[str, dict[str, dict[str, dict[str, Any]]]]
 
-# Of confidences, what is right and R weightings of N listings: a metric in each weighting, as in `intervals.py`.
+# A metric of confidences and right tags under R weightings of N listings, as in `metrics.py`.
 Measure = Callable[[Float[np.ndarray, " N"], Bool[np.ndarray, " N"], Float[np.ndarray, "R N"]], Float[np.ndarray, " R"]]
 
 
-def scores(
-    outcomes: Outcomes, test: Examples, attributes: Sequence[str], target_precision: float
-) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
-    """By condition, attribute (or `mean`) and metric: `mean` and `std` over the seeds, and each seed's own."""
-    found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+def scores(outcomes: Outcomes, test: Examples, attributes: Sequence[str], target_precision: float) -> Table:
+    """By condition, attribute (or `mean`) and metric: `mean` and `std` over the seeds, and the values by seed."""
+    found: Table = {}
     for condition in CONDITIONS:
         of_seed = [_metrics(outcome, condition, test, attributes, target_precision) for outcome in outcomes.values()]
         found[condition] = {
@@ -37,19 +36,19 @@ def scores(
 
 
 def behind(full: Outcomes, other: Outcomes, test: Examples, condition: Condition, measure: Measure) -> dict[str, float]:
-    """The measure's mean over attributes and seeds: full − other, with the 95 % interval of a paired bootstrap over
-    products. Both have the same seeds."""
-    products = [by_products(outcomes, test, condition, measure) for outcomes in (full, other)]
+    """The difference full − other of a measure, a mean over attributes and seeds, with the 95 % interval of a paired
+    bootstrap over products. Both have the same seeds."""
+    products = [_bootstrap(outcomes, test, condition, measure) for outcomes in (full, other)]
     (value, resamples), (other_value, other_resamples) = products
     low, high = interval(resamples - other_resamples)
     return {"mean": value - other_value, "low": low, "high": high}
 
 
-def by_products(
+def _bootstrap(
     outcomes: Outcomes, test: Examples, condition: Condition, measure: Measure
 ) -> tuple[float, Float[np.ndarray, " R"]]:
-    """The measure's mean: of the test listings, and of each resample of their products, which are the same resamples in
-    every call."""
+    """The mean of the measure on the test listings and in each resample of their products. Every call draws the same
+    resamples."""
     once = np.ones((1, len(test)))
     answers = [
         (outcome.probabilities[condition][k], test.labels[:, k])
@@ -69,12 +68,9 @@ def by_products(
     return float(means(once)[0]), resamples
 
 
-def image_weights(
-    outcomes: Outcomes, test: Examples, attributes: Sequence[str]
-) -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
-    """By feed, attribute and condition: mean λ, of all listings of the feed where nothing is swapped, else of the
-    swapped ones alone."""
-    found: dict[str, dict[str, dict[str, dict[str, Any]]]] = {}
+def image_weights(outcomes: Outcomes, test: Examples, attributes: Sequence[str]) -> Table:
+    """By feed, attribute and condition: the mean λ of the feed's listings (clean), or of its swapped ones."""
+    found: Table = {}
     for feed in np.unique(test.feeds).tolist():
         found[feed] = {name: {} for name in attributes}
         for condition in CONDITIONS:
@@ -112,6 +108,6 @@ def _metrics(
 
 
 def _spread(values: list[float]) -> dict[str, Any]:
-    """`std` is the sample's; None of one value."""
+    """`std` is the sample standard deviation; None for one value."""
     std = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return {"mean": float(np.mean(values)), "std": std, "seeds": values}

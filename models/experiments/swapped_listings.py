@@ -1,4 +1,4 @@
-"""Wrong listings made from right ones: some are shown under the title, or with the picture, of another product."""
+"""Test listings under noise: a share is shown under the title, or with the picture, of another product."""
 
 from dataclasses import replace
 from typing import Literal, NamedTuple, get_args
@@ -15,7 +15,7 @@ SHARE = 0.3
 
 
 class SwappedListings(NamedTuple):
-    """Listings as a test shows them, and which of them are not as they were. Labels stay."""
+    """Listings under a condition, and a mask of the swapped ones. Labels stay."""
 
     examples: Examples
     swapped: Bool[np.ndarray, " N"]
@@ -24,7 +24,7 @@ class SwappedListings(NamedTuple):
 def under_condition(
     examples: Examples, condition: Condition, *, share: float = SHARE, seed: int = 0
 ) -> SwappedListings:
-    """Of listings that have both picture and title; the same listings are swapped under both conditions of a seed."""
+    """The listings, all with picture and title, under a condition. Of one seed, both conditions swap the same ones."""
     if condition == "clean":
         return SwappedListings(examples, np.zeros(len(examples), dtype=bool))
     rows = swapped_rows(examples.products, examples.feeds, share=share, seed=seed)
@@ -36,8 +36,8 @@ def under_condition(
 def swapped_rows(
     products: Shaped[np.ndarray, " N"], feeds: Shaped[np.ndarray, " N"], *, share: float, seed: int
 ) -> Int[np.ndarray, " N"]:
-    """From which row each listing takes what is swapped: a permutation that moves a `share` of each feed's listings,
-    each to another product of the feed. `UserError` where more than half of the chosen listings are one product's."""
+    """For each listing the row whose title or picture it shows: a permutation that moves a `share` of each feed's
+    listings, each to another product of the feed. `UserError` if one product has more than half of those drawn."""
     generator = np.random.default_rng(seed)
     rows = np.arange(len(products))
     for feed in np.unique(feeds):

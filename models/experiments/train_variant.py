@@ -29,7 +29,7 @@ _OF_TOWERS = ("backbone.", "image_probes.", "title_probes.")
 
 
 class Answers(NamedTuple):
-    """Of N listings: per attribute the logits of its values; and λ, NaN where a variant does not weigh modalities."""
+    """Predictions for N listings: per attribute the logits of its values; λ, NaN for variants without one."""
 
     logits: list[Float[np.ndarray, "N _"]]
     image_weight: Float[np.ndarray, "N K"]
@@ -40,7 +40,7 @@ Predictor = Callable[[Examples], Answers]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingInputs:
-    """What every variant learns from, and by which preset."""
+    """The listings that every variant is trained on, and the preset."""
 
     preset: Preset
     taxonomy: Taxonomy
@@ -51,12 +51,12 @@ class TrainingInputs:
 
 
 def tower_stages(preset: Preset) -> tuple[Stage, ...]:
-    """The stages that make the towers, where a preset starts from random weights: those that move no head."""
+    """The stages that move no head: they train the towers of a preset that starts from random weights."""
     return tuple(stage for stage in preset.stages if stage.epochs and "heads" not in stage.parts)
 
 
 def make_towers(inputs: TrainingInputs, folder: Path) -> None:
-    """Runs the stages that make the towers, once for all variants; nothing to do where the weights are pretrained."""
+    """Trains the towers, once for all variants, unless the preset's are pretrained."""
     stages = tower_stages(inputs.preset)
     if stages and load(folder / f"{stages[-1].name}.safetensors") is None:
         inputs = _with_soft_targets(inputs, folder)
@@ -64,8 +64,8 @@ def make_towers(inputs: TrainingInputs, folder: Path) -> None:
 
 
 def train_variant(name: str, inputs: TrainingInputs, *, towers: Path, folder: Path) -> Predictor:
-    """Makes one variant from the towers in `towers`; `folder` keeps its checkpoints. Not for late fusion, which learns
-    nothing of its own."""
+    """Trains one variant from the towers in `towers`, with checkpoints in `folder`. Late fusion has nothing to
+    train."""
     variant = variant_of(name)
     preset = replace(inputs.preset, **variant.options)
     inputs = replace(inputs, preset=preset)
@@ -98,8 +98,8 @@ def train_variant(name: str, inputs: TrainingInputs, *, towers: Path, folder: Pa
 
 
 def contrastive_preset(preset: Preset) -> Preset:
-    """CLIP's loss alone moves the towers, for as many epochs as the other variants are trained after the towers, at the
-    learning rate at which those train the towers."""
+    """One stage that trains both towers by CLIP's loss only, with the epochs of all stages after the towers and the
+    learning rate of the end-to-end one."""
     stages = [stage for stage in preset.stages if stage not in tower_stages(preset)]
     end_to_end = next(stage for stage in stages if stage.moves_both_towers)
     epochs = sum(stage.epochs for stage in stages)
@@ -108,7 +108,7 @@ def contrastive_preset(preset: Preset) -> Preset:
 
 
 def masked(examples: Examples, variant: Variant) -> Examples:
-    """Listings as a variant sees them; those of which it sees nothing are left out."""
+    """The listings with the modalities that a variant sees; those without any of them are left out."""
     present = examples.present & np.array(variant.looks_at)
     return replace(examples, present=present).take(present.any(axis=1))
 
@@ -131,7 +131,7 @@ def _network(inputs: TrainingInputs, variant: Variant, towers: Path | None) -> C
         if found is None:
             raise UserError(f"{towers} holds no towers that can be read: remove the folder, and run this again")
         weights = {name: tensor for name, tensor in found[0].items() if name.startswith(_OF_TOWERS)}
-        network.load_state_dict(weights, strict=False)  # the rest stays as it was drawn
+        network.load_state_dict(weights, strict=False)  # all other weights stay random
     return network.to(inputs.device)
 
 
@@ -149,7 +149,7 @@ def _train(network: CmaClip, inputs: TrainingInputs, preset: Preset, stages: tup
 
 
 def _with_soft_targets(inputs: TrainingInputs, towers: Path) -> TrainingInputs:
-    """All variants have the same soft targets, which are computed once."""
+    """The inputs with soft targets, which are computed once for all variants."""
     classes = [len(attribute.value_names) for attribute in inputs.taxonomy.attributes]
     file = towers / "soft_targets.safetensors"
     return replace(inputs, train=with_soft_targets(inputs.train, classes, inputs.preset, file, inputs.progress))

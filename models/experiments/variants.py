@@ -1,4 +1,4 @@
-"""What an ablation compares: CMA-CLIP without some of its parts, trained alike from the same towers, and baselines."""
+"""The variants of an ablation: CMA-CLIP without some of its parts, trained from the same towers, and baselines."""
 
 import re
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from models.training.presets import Preset
 
 @dataclass(frozen=True)
 class Variant:
-    """`looks_at` picture and title: what is false is masked, in training and in the test. `options` are those of the
-    preset that have other values after the towers."""
+    """A variant. `looks_at` says which of picture and title it sees, in training and test; the other is masked.
+    `options` replace options of the preset in the stages after the towers."""
 
     label: str
     kind: Literal["network", "zero-shot", "contrastive", "classical", "late fusion"] = "network"
@@ -41,8 +41,8 @@ OPTIONS = tuple(option.name for option in fields(Preset) if option.type in (floa
 
 
 def variant_of(name: str) -> Variant:
-    """One of `VARIANTS`; or a network with options of its preset changed, as `without-ma+ema=0`, or `swapped=0+ema=0`
-    for the full one. `KeyError` where it is neither."""
+    """A variant by name: one of `VARIANTS`, or a network with other options, such as `without-ma+ema=0`, or
+    `swapped=0+ema=0` for the full one. `KeyError` for other names."""
     if name in VARIANTS:
         return VARIANTS[name]
     first, *rest = name.split("+")
@@ -52,11 +52,11 @@ def variant_of(name: str) -> Variant:
         option in OPTIONS and re.fullmatch(r"\d+(\.\d+)?", value) for option, value in values.items()
     ):
         raise KeyError(name)
-    said = ", ".join(f"{option} {value}" for option, value in values.items())
-    return replace(base, label=f"{base.label}, {said}", options={of: float(value) for of, value in values.items()})
+    label = ", ".join([base.label, *(f"{option} {value}" for option, value in values.items())])
+    return replace(base, label=label, options={option: float(value) for option, value in values.items()})
 
 
 def counterpart_of(name: str) -> str:
-    """The full network, under the options of a variant that lacks a part: `ema=0` for `without-ma+ema=0`."""
+    """The name of the full network under a variant's options: `ema=0` for `without-ma+ema=0`."""
     options = "+".join(change for change in name.split("+") if "=" in change)
     return options if options and options != name else "full"

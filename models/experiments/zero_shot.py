@@ -1,4 +1,5 @@
-"""Zero-shot classification by CLIP's towers (Radford et al. 2021): the value whose prompt is nearest to the picture."""
+"""Zero-shot classification with CLIP's towers (Radford et al. 2021): the value whose prompt is nearest to the
+picture."""
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from schemas.taxonomy import Taxonomy
 
 
 class ZeroShot:
-    """Nothing is learned from labels. Towers that no pairs of picture and title have trained answer by chance."""
+    """Classifies pictures without labels. Towers that were not trained on pairs of picture and title answer by
+    chance."""
 
     def __init__(self, network: CmaClip, taxonomy: Taxonomy, processor: Processor) -> None:
         self._engine = TorchEngine(network)
@@ -29,7 +31,7 @@ class ZeroShot:
                 self._prompts.append(F.normalize(embedded.float(), dim=-1).cpu().numpy())
 
     def logits(self, examples: Examples) -> list[Float[np.ndarray, "N _"]]:
-        """Per attribute, scaled cosines of each picture and each value's prompt; titles are not looked at."""
+        """Per attribute the scaled cosines of each picture and each value's prompt; titles are ignored."""
         pictures = encode(self._engine, examples).image_embedding
         pictures = pictures / np.linalg.norm(pictures, axis=1, keepdims=True)
         return [self._scale * pictures @ prompts.T for prompts in self._prompts]

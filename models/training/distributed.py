@@ -1,6 +1,6 @@
-"""Several processes train as one: each takes its micro-batches of every batch, and gradients are summed.
+"""Data-parallel training: each process takes its micro-batches of every batch, and gradients are summed.
 
-Under `torchrun` (which sets the environment) or any started process group; without one, a single process does all.
+Without a started process group (`torchrun` starts one), a single process does everything.
 """
 
 from collections.abc import Mapping
@@ -11,16 +11,17 @@ from torch import Tensor, nn
 
 
 def rank() -> int:
-    """This process's number; only 0 writes files."""
+    """This process's number, from 0; only 0 writes files."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def processes() -> int:
+    """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def sum_gradients(parameters: list[nn.Parameter]) -> None:
-    """After this every process holds the whole batch's gradients."""
+    """Replaces each gradient by its sum over the processes: the gradient of the whole batch."""
     if processes() == 1:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -30,7 +31,8 @@ def sum_gradients(parameters: list[nn.Parameter]) -> None:
         gradient.copy_(summed.view_as(gradient))
 
 
-def sum_of(value: Tensor) -> Tensor:
+def sum_over_processes(value: Tensor) -> Tensor:
+    """The sum of a value over the processes, in place."""
     if processes() > 1:
         dist.all_reduce(value)
     return value

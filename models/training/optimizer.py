@@ -30,8 +30,8 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, network: nn.Module, step: int) -> None:
-        """Adds the weights after `step` (from 1) optimizer steps; integers (batch counters) are copied. The decay rises
-        as n / (n + 9), so that the random weights of the start are soon forgotten."""
+        """Adds the weights after optimizer step `step` (from 1); integers (batch counters) are copied. The decay rises
+        with the steps n as n / (n + 9) to its full value, so that the random weights of the start lose their share."""
         current = network.state_dict()
         floats = [name for name, tensor in current.items() if tensor.is_floating_point()]
         for name in current.keys() - floats:
@@ -49,8 +49,8 @@ class WeightAverage:
 
 
 def rate_factor(stage: Stage, step: int, steps: int) -> float:
-    """The share of the stage's learning rate at `step` (from 0) of `steps`: 1, or one cycle from 0.04 to 1 and down to
-    0 along cosines (Smith and Topin 2018).
+    """The factor of the stage's learning rate at `step` (from 0) of `steps`: 1, or one cycle along cosines from 0.04
+    up to 1 and down to 0 (Smith and Topin 2018).
 
     A function of the step needs nothing saved to resume. torch's `OneCycleLR` keeps a state, cannot start at a step
     without one, and puts peak and end a step earlier, so that the last step would have no effect.
@@ -64,7 +64,7 @@ def rate_factor(stage: Stage, step: int, steps: int) -> float:
 
 
 def build_optimizer(network: CmaClip, preset: Preset, stage: Stage) -> torch.optim.Optimizer:
-    """Adam or AdamW over the parameters that move; each group has its peak learning rate as `peak`.
+    """Adam or AdamW over the parameters that move. `peak` of each group is its highest learning rate.
 
     The title tower and its probes learn at `preset.text_rate` times the stage's rate. With AdamW, norms and biases do
     not decay.

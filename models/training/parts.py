@@ -31,7 +31,7 @@ class Stage:
         return not {*TOWERS, "sequence_attention", "probes"} & set(self.parts)
 
     def reads(self, tower: Part) -> bool:
-        """Whether the stage's loss depends on a tower; a stage that moves one tower does not run the other."""
+        """Whether the stage's loss depends on a tower: a stage that moves one tower does not run the other."""
         return tower in self.parts or not self.moves_towers
 
     @property
@@ -44,7 +44,7 @@ class Stage:
 
 
 def freeze_other_parts(network: "CmaClip", stage: Stage) -> None:
-    """Lets gradients reach the stage's parts only; CLIP's logit scale moves where both towers do."""
+    """Gradients reach only the stage's parts. CLIP's logit scale moves if both towers do."""
     for part, modules in _modules(network).items():
         for module in modules:
             module.requires_grad_(part in stage.parts)
@@ -52,8 +52,8 @@ def freeze_other_parts(network: "CmaClip", stage: Stage) -> None:
 
 
 def set_training_mode(network: "CmaClip", stage: Stage) -> None:
-    """Puts the stage's parts into training mode. Frozen parts stay in evaluation mode, so that their batch statistics
-    do not move; only a title tower whose embeddings drop out trains although it may be frozen."""
+    """Puts the stage's parts into training mode, and the frozen ones into evaluation mode, so that their batch
+    statistics do not move. A frozen title tower is in training mode too if the stage has `title_dropout`."""
     for part, modules in _modules(network).items():
         for module in modules:
             module.train(part in stage.parts)

@@ -1,4 +1,4 @@
-"""Presets: an architecture and its training by name. `vit-b-32` is the paper's, `small` trains on a CPU."""
+"""Presets: named architectures with their training. `vit-b-32` is the paper's, `small` trains on a CPU."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +19,7 @@ _REMOVED = ("noise_tolerance", "logit_adjustment")  # options that brought nothi
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """An architecture and its training. What the paper does not have is off by default."""
+    """An architecture and its training. Options that the paper does not have are off by default."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -43,11 +43,11 @@ class Preset:
     mixup: float = 0.0
     # Share of a label's probability that is spread over all values (decision 9: no difference beside distillation).
     label_smoothing: float = 0.0
-    # Share of the loss that is against the classical baseline's soft targets (decision 8).
+    # Share of the loss that is taken against the classical baseline's soft targets (decision 8).
     distillation: float = 0.0
     # Weight of CLIP's loss in stages that move both towers (docs/results/options.md: for picture–title similarity).
     contrastive_weight: float = 0.0
-    # Weight of the loss of telling swapped from own pairs (decision 9).
+    # Weight of the matching loss, which tells swapped pairs of picture and title from own ones (decision 9).
     matching_weight: float = 0.0
     # Decay of the moving average of the weights; 0: none (decision 7, docs/results/options.md).
     ema: float = 0.0
@@ -60,7 +60,7 @@ class Preset:
     seed: int = 0
 
     def build(self, taxonomy: Taxonomy, *, load_pretrained: bool) -> "CmaClip":
-        """Builds the network of this preset: with its pretrained weights, or to load trained ones into."""
+        """The network, with the preset's pretrained weights if `load_pretrained`, else to load trained ones into."""
         from models.network.build import build_network  # PyTorch, which reading a preset does not need
 
         return build_network(
@@ -72,7 +72,7 @@ class Preset:
         )
 
     def varies_listings(self, stage: Stage) -> bool:
-        """Whether inputs are varied at random in each epoch, so that frozen towers' outputs cannot be cached."""
+        """Whether inputs change at random from epoch to epoch, so that outputs of frozen towers cannot be cached."""
         return self.augment or self.token_dropout > 0 or stage.title_dropout > 0
 
     @model_validator(mode="before")
@@ -108,8 +108,8 @@ PRESETS = {
         name="small",
         architecture=Architecture(backbone="cma-small", attention_layers=2, attention_heads=4, hidden=128, dropout=0.1),
         pretrained=None,
-        # There is no CLIP of this size to start from: two stages before Algorithm 1 make the towers, each by itself,
-        # since titles are learned by heart in a tenth of the epochs that pictures need.
+        # There is no CLIP of this size to start from. Two stages before Algorithm 1 train the towers, one at a time,
+        # since titles are memorised in a tenth of the epochs that pictures need.
         stages=(
             Stage(
                 name="titles",
@@ -165,7 +165,10 @@ def preset(
     pretrained: str | None = None,
     epochs: dict[str, int] | None = None,
 ) -> Preset:
-    """A preset, with another open_clip model, other weights, or other epochs of named stages put in."""
+    """A preset by name. `backbone`, `pretrained` and `epochs` (by stage) replace its own.
+
+    ConfigurationError where there is no such preset or stage.
+    """
     if name not in PRESETS:
         raise ConfigurationError(f"model.preset: there is no preset {name!r}; there are {', '.join(PRESETS)}")
     chosen = PRESETS[name]

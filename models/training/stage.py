@@ -12,7 +12,7 @@ from torch import Tensor
 from models.engines.machine import has_bf16
 from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
-from models.training.distributed import average_statistics, processes, rank, sum_gradients, sum_of
+from models.training.distributed import average_statistics, processes, rank, sum_gradients, sum_over_processes
 from models.training.objective.objective import Objective
 from models.training.objective.validation import Validation
 from models.training.optimizer import WeightAverage, Weights, build_optimizer, rate_factor
@@ -26,7 +26,7 @@ _HIGHEST_LOGIT_SCALE = float(np.log(100))  # as CLIP was trained
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage is: `step` of `steps`; `accuracy` is its best validation score yet, None before the first."""
+    """Step `step` of a stage's `steps` is done; `accuracy` is the best validation score so far, if any."""
 
     stage: str
     step: int
@@ -36,7 +36,7 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class StageRun:
-    """Trains `network` in place by one stage.
+    """Trains `network` in place for one stage.
 
     Each random draw is seeded by (seed, stage, step, micro-batch), so that a resumed run and one shared among processes
     take the same steps as an uninterrupted one (decision 6).
@@ -54,8 +54,8 @@ class StageRun:
     progress: Callable[[Progress], None] | None = None
 
     def run(self) -> StageState:
-        """Runs the stage, resuming from its partial checkpoint if there is one. Returns scores and losses; the network
-        has the weights of the best score, the later one's of equal scores."""
+        """Runs the stage, resuming from its partial checkpoint if there is one. Returns scores and losses. The network
+        gets the weights of the best score; of equal scores, those of the later."""
         network, stage = self.network, self.stage
         freeze_other_parts(network, stage)
         network.backbone.title_dropout = stage.title_dropout
@@ -122,7 +122,7 @@ class StageRun:
                 loss = objective(chunk, counts)
                 loss.backward()
                 total += loss.detach()
-        return float(sum_of(total))
+        return float(sum_over_processes(total))
 
     def _batches(self) -> tuple[int, int]:
         """Steps per epoch, and micro-batches per step."""
@@ -140,7 +140,7 @@ class StageRun:
         return int(np.random.SeedSequence([self.preset.seed, stage, *place]).generate_state(1)[0])
 
     def _frozen(self) -> FrozenOutputs | None:
-        """The cached outputs of the parts that this stage freezes; None where they differ from epoch to epoch."""
+        """The cached outputs of the parts that this stage freezes; None if they differ from epoch to epoch."""
         if self.stage.moves_towers or self.preset.varies_listings(self.stage):
             return None
         network, examples, heads_only = self.network, self.examples, self.stage.moves_heads_only

@@ -20,7 +20,7 @@ __all__ = ["History", "Progress", "train"]
 
 @dataclass
 class History:
-    """Per stage: the validation accuracy (mean over tasks) before it and after each epoch; the loss of each step."""
+    """By stage: the validation accuracy (mean over tasks) before it and after each epoch, and the loss of each step."""
 
     accuracy: dict[str, list[float]] = field(default_factory=dict)
     loss: dict[str, list[float]] = field(default_factory=dict)
@@ -38,11 +38,12 @@ def train(
     save_seconds: float = 60.0,
     cache_bytes: int = 20_000_000_000,
 ) -> History:
-    """Trains in place. Each stage's best checkpoint is kept as `<folder>/<stage>.safetensors`; a training that finds
-    some there, or a stage's partial one, goes on after them, to the same result as if it had never been stopped.
+    """Trains the network in place and writes each stage's best checkpoint to `<folder>/<stage>.safetensors`.
 
-    Outputs of frozen parts are cached below `folder` up to `cache_bytes`, and removed with their stage's end. Last
-    the pool of heads and probes is fitted, where a preset has one.
+    A training that was killed resumes from the checkpoints in `folder`, to the same result as if it had never been
+    stopped; a stage's partial checkpoint is saved every `save_seconds` at most. Outputs of frozen parts are cached in
+    `folder`, up to `cache_bytes`, until their stage ends. At the end the pool of heads and probes is fitted, if the
+    preset has one.
     """
     network.to(device)
     network.backbone.visual.to(memory_format=torch.channels_last)
@@ -70,7 +71,6 @@ def train(
                 (folder / f"{stage.name}.partial.safetensors").unlink(missing_ok=True)
                 shutil.rmtree(folder / f"{stage.name}.outputs", ignore_errors=True)
             wait_for_all()
-        # Every process goes on from the first one's: with batch normalisation, their averaged statistics differ.
         weights, note = load_required(checkpoint)
         network.load_state_dict(weights)
         history.accuracy[stage.name], history.loss[stage.name] = note["accuracy"], note["loss"]

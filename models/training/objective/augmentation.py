@@ -1,11 +1,11 @@
-"""Listings as they might have been: pictures taken by another photographer, titles with words or modalities missing."""
+"""Random changes of listings in training: pictures, tokens, missing modalities, swapped and mixed pairs."""
 
 import torch
 from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
-_SHIFT = 0.06  # of the picture's sides
-_MIXUP = 0.3  # of the Beta distribution: most pairs keep nearly all of one picture
+_SHIFT = 0.06  # largest shift, as a share of the picture's sides
+_MIXUP = 0.3  # α of the Beta distribution: most mixtures are nearly all of one picture
 
 
 def augment(pictures: UInt8[Tensor, "B H W 3"]) -> UInt8[Tensor, "B H W 3"]:
@@ -24,12 +24,11 @@ def _shift(count: int, side: int) -> Int[Tensor, "B 1"]:
 
 
 def drop_tokens(tokens: Int[Tensor, "B T"], share: float) -> Int[Tensor, "B T"]:
-    """Blots out tokens (id 1 stands for "something"), but never the first nor the end-of-text, so that no title is
-    learned by heart."""
-    blotted = (torch.rand(tokens.shape, device=tokens.device) < share) & (tokens != 0)
-    blotted &= tokens != tokens.max(dim=1, keepdim=True).values
-    blotted[:, 0] = False
-    return tokens.masked_fill(blotted, 1)
+    """Replaces a share of the tokens by id 1, never the first nor the end-of-text, so that no title is memorised."""
+    dropped = (torch.rand(tokens.shape, device=tokens.device) < share) & (tokens != 0)
+    dropped &= tokens != tokens.max(dim=1, keepdim=True).values
+    dropped[:, 0] = False
+    return tokens.masked_fill(dropped, 1)
 
 
 def drop_modalities(present: Bool[Tensor, "B 2"], share: float) -> Bool[Tensor, "B 2"]:
@@ -40,8 +39,8 @@ def drop_modalities(present: Bool[Tensor, "B 2"], share: float) -> Bool[Tensor, 
 
 
 def swap(both: Bool[Tensor, " B"], share: float) -> tuple[Int[Tensor, " B"], Int[Tensor, " B"]]:
-    """Which row's picture and which row's title each row shows: its own, but a share of the listings that have both
-    get another's picture, and as many another's title: those of the row before."""
+    """The rows whose picture and whose title each row shows. A share of the listings that have both show the picture of
+    the row before, and a share its title; all others show their own."""
     rows = torch.arange(len(both), device=both.device)
     pictures, titles, before = rows.clone(), rows.clone(), rows.clone()
     before[both] = rows[both].roll(1)
@@ -53,6 +52,6 @@ def swap(both: Bool[Tensor, " B"], share: float) -> tuple[Int[Tensor, " B"], Int
 
 
 def mix(count: int, *, device: torch.device) -> tuple[Int[Tensor, " B"], float]:
-    """For mixup (Zhang et al. 2018): a partner for each row, and the share that the row itself keeps."""
+    """Mixup (Zhang et al. 2018): a partner for each row, and the share of the row itself in the mixture."""
     keep = float(torch.distributions.Beta(_MIXUP, _MIXUP).sample())
     return torch.randperm(count, device=device), keep

@@ -18,7 +18,7 @@ def classification_loss(
     """Sum over the tasks of their cross-entropies (Algorithm 1, lines 12 and 14), each divided by `counts`.
 
     `counts` are the labelled listings per task of the whole batch, so that the losses of its micro-batches add up to
-    the batch's mean. A label of −1 is missing and costs nothing. `smoothing` is the share of label smoothing.
+    the batch's mean. A label of −1 is missing and adds nothing. `smoothing` is the share of label smoothing.
     `soft_targets` are a teacher's probabilities, (B, C) a task; `distillation` is their share of the loss (Hinton et
     al. 2015).
     """

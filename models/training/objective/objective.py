@@ -1,4 +1,4 @@
-"""The loss of one micro-batch in a stage: which terms there are follows from which parts move."""
+"""The loss of a micro-batch. Its terms follow from the parts that the stage moves."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from models.training.parts import Stage
 from models.training.presets import Preset
 from models.training.saved.tower_cache import FrozenOutputs
 
-PICTURE, TITLE, BOTH = range(3)  # what the teacher's soft targets were computed from
+PICTURE, TITLE, BOTH = range(3)  # the inputs of the teacher's soft targets
 
 
 class Counts(NamedTuple):

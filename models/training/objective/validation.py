@@ -1,4 +1,4 @@
-"""The validation score by which a stage's best checkpoint is chosen; higher is better."""
+"""The validation score that chooses a stage's best checkpoint; higher is better."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
 from models.training.parts import Stage
 
-_PAIRS = 5000  # each is compared with every other
+_MOST = 5000  # listings, each of which is compared with every other
 
 
 class Validation:
-    """Scores a network on the validation listings, by what its stage trains: heads, else probes, else towers."""
+    """Scores a network on the validation listings by what its stage trains: heads, else probes, else towers."""
 
     def __init__(self, network: CmaClip, stage: Stage, examples: Examples) -> None:
         self._stage, self._examples = stage, examples
@@ -36,9 +36,9 @@ class Validation:
 
 
 def matching_accuracy(features: Features, present: np.ndarray) -> float:
-    """How often a picture is more similar to its own title than to another listing's, over the first 5,000 listings
-    with both. Chance is ½; a tie counts half."""
-    both = np.flatnonzero(present.all(axis=1))[:_PAIRS]
+    """The share of pairs in which a picture is more similar to its own title than to another listing's, over the first
+    5,000 listings that have both. Chance is ½; a tie counts half."""
+    both = np.flatnonzero(present.all(axis=1))[:_MOST]
     image, title = (part[both] / np.linalg.norm(part[both], axis=1, keepdims=True) for part in features[2:])
     similarity = image @ title.T
     own = np.diag(similarity)[:, None]
@@ -47,7 +47,10 @@ def matching_accuracy(features: Features, present: np.ndarray) -> float:
 
 
 def mean_accuracy(logits: list[Any], labels: np.ndarray) -> float:
-    """Accuracy of the highest logit, averaged over the tasks that have labels (−1: none); 0 where no task has any."""
+    """Accuracy of the highest logit, averaged over the tasks that have labels (−1: none); 0 if none has any.
+
+    `logits` are (N, C) for each of K tasks, `labels` (N, K).
+    """
     shares = []
     for k, task in enumerate(logits):
         known = labels[:, k] >= 0

@@ -1,4 +1,4 @@
-"""A training that was killed goes on where it was last saved: weights, averages and optimizer state, in one file."""
+"""Checkpoints: safetensors files with a JSON note. From a stage's partial one a killed training resumes."""
 
 import json
 import time
@@ -19,8 +19,8 @@ from schemas.files import replacing
 
 @dataclass
 class StageState:
-    """Where a stage stands after `step` steps. `best` are the weights of the best score; `average` the moving average,
-    where there is one."""
+    """The state of a stage after `step` steps. `best` are the weights of the best score; `average` is the moving
+    average of the weights, empty without one."""
 
     step: int
     scores: list[float]
@@ -30,14 +30,14 @@ class StageState:
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
-    """Tensors and a JSON note, replaced as a whole."""
+    """Writes tensors and a JSON note as safetensors, whole or not at all."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path, sole_writer=True) as temporary:
         save_file(whole, temporary, metadata={"note": json.dumps(note)})
 
 
 def load(path: Path) -> tuple[Weights, dict[str, Any]] | None:
-    """What `save` wrote; None where there is nothing readable (then the work is done again)."""
+    """The tensors and the note that `save` wrote; None if the file is missing or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["note"])  # noqa: SIM118
@@ -46,7 +46,7 @@ def load(path: Path) -> tuple[Weights, dict[str, Any]] | None:
 
 
 def load_required(path: Path) -> tuple[Weights, dict[str, Any]]:
-    """What `save` wrote a moment ago; an `OSError` where it cannot be read again."""
+    """The same of a file that must be there. `OSError` where it cannot be read."""
     if (found := load(path)) is None:
         raise OSError(f"{path} was written and cannot be read again: is the disk failing?")
     return found
@@ -68,12 +68,14 @@ class StageFile:
         tensors |= {f"average.{name}": tensor for name, tensor in state.average.items()}
         for index, values in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in values.items()}
-        save(self._path, _apart(tensors), {"step": state.step, "scores": state.scores, "losses": state.losses})
+        # Before the first step, best and network may share memory, which safetensors refuses: each is copied.
+        tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+        save(self._path, tensors, {"step": state.step, "scores": state.scores, "losses": state.losses})
         ended = time.monotonic()
         self._next = ended + max(self._seconds, 19 * (ended - began))
 
     def load(self, optimizer: Optimizer) -> tuple[Weights, StageState] | None:
-        """The network's weights and the state; the optimizer's own is put into it."""
+        """The network's weights and the stage's state; puts the optimizer's into it. None without a checkpoint."""
         found = load(self._path)
         if found is None:
             return None
@@ -91,8 +93,3 @@ class StageFile:
             whole["state"].setdefault(int(index), {})[key] = value
         optimizer.load_state_dict(whole)
         return parts["network"], StageState(**found[1], best=parts["best"], average=parts["average"])
-
-
-def _apart(tensors: Weights) -> Weights:
-    """safetensors refuses tensors that share memory; before the first step, best and network may."""
-    return {name: tensor.clone() for name, tensor in tensors.items()}

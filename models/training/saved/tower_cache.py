@@ -1,7 +1,6 @@
-"""What parts that cannot move in a stage give for every listing: computed once, kept on disk, read by the batch.
+"""Disk cache of the outputs of frozen parts, so that a stage does not run them again in every epoch.
 
-In warm-up these are the towers' outputs, in tuning I′ and T′. The numbers are those that computing them each time would
-give; only the time differs.
+Warm-up caches the towers' outputs, tuning caches I′ and T′. Training gives the same numbers with and without the cache.
 """
 
 import json
@@ -28,8 +27,12 @@ Outputs = dict[str, Tensor]
 
 
 class FrozenOutputs:
-    """Rows up to `most_bytes` are kept in `folder`, in files made before and gone on with where a killed run stopped;
-    rows beyond are computed each time. `parts` are the prefixes of the weights that the numbers depend on."""
+    """The outputs of frozen parts for every listing: as many as fit into `most_bytes` are cached in `folder`, the
+    others are computed at each call. A resumed run completes the files of a killed one.
+
+    `compute` gives the outputs of the listings at some rows; `parts` are the prefixes of the weights that they depend
+    on. `UserError` where the disk is full.
+    """
 
     def __init__(
         self,
@@ -43,23 +46,25 @@ class FrozenOutputs:
     ) -> None:
         self._compute = compute
         self._device = next(network.parameters()).device
+        self._folder = folder
         first = compute(np.arange(min(1, len(examples))))
         row_bytes = sum(part[0].numel() * part.element_size() for part in first.values())
         self._rows = min(len(examples), most_bytes // row_bytes)
-        self._folder = folder
-        key = _digest(network, parts)
-        # Of several processes only rank 0 keeps any: the others must leave its files alone.
-        done = self._done(key, first) if self._rows else 0
-        self._kept = {name: self._mapped(name, part) for name, part in first.items()} if self._rows else {}
+        if not self._rows:  # so it is in all processes but rank 0, whose files they must leave alone
+            return
+        shapes = {name: [str(part.dtype), *part.shape[1:]] for name, part in first.items()}
+        key = {"weights": _digest(network, parts), "rows": self._rows, "parts": shapes}
+        done = self._rows_in_files(key)
+        self._cached = {name: self._mapped(name, part) for name, part in first.items()}
         for start in range(done, self._rows, _CHUNK):
             rows = np.arange(start, min(start + _CHUNK, self._rows))
             for name, part in compute(rows).items():
-                self._kept[name][start : start + len(rows)] = part.cpu()
-            self._note(key, first, start + len(rows))
+                self._cached[name][start : start + len(rows)] = part.cpu()
+            write_whole(self._folder / "done.json", json.dumps({"is": key, "rows": start + len(rows)}))
 
     def towers(self, rows: np.ndarray) -> tuple[ImageSequence, TitleSequence]:
-        """Of these listings, as the frozen towers give them in evaluation mode."""
-        parts = self._of(rows)
+        """The sequences of the frozen towers in evaluation mode, for the listings at these rows."""
+        parts = self._read(rows)
         image, title, end = parts["image"], parts["title"], parts["end"]
         positions = torch.arange(title.shape[1], device=self._device)
         embedding = title.gather(1, end[:, None, None].expand(-1, 1, title.shape[-1]))[:, 0]
@@ -67,26 +72,20 @@ class FrozenOutputs:
         return ImageSequence(image, image[:, 0]), TitleSequence(title, embedding, end, valid)
 
     def outputs(self, rows: np.ndarray) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
-        """I′ and T′ of these listings."""
-        parts = self._of(rows)
+        """I′ and T′ of the listings at these rows."""
+        parts = self._read(rows)
         return parts["image_out"], parts["title_out"]
 
-    def _of(self, rows: np.ndarray) -> Outputs:
-        kept = rows < self._rows
-        if not kept.all():  # order does not matter to what is computed, so one call does for all that is missing
-            missing = self._compute(rows[~kept])
-        parts = {}
-        places = torch.from_numpy(kept)
-        for name in self._kept or missing:
-            if kept.all():
-                part = self._kept[name][torch.from_numpy(rows)].to(self._device)
-            else:
-                part = missing[name].new_empty((len(rows), *missing[name].shape[1:]))
-                part[places.logical_not().to(part.device)] = missing[name]
-                if kept.any():
-                    part[places.to(part.device)] = self._kept[name][torch.from_numpy(rows[kept])].to(part.device)
-            parts[name] = part
-        return parts
+    def _read(self, rows: np.ndarray) -> Outputs:
+        cached = rows < self._rows
+        found: list[Outputs] = []
+        if cached.any():
+            places = torch.from_numpy(rows[cached])
+            found.append({name: part[places].to(self._device) for name, part in self._cached.items()})
+        if not cached.all():
+            found.append(self._compute(rows[~cached]))
+        order = torch.from_numpy(np.argsort(np.argsort(~cached, kind="stable"))).to(self._device)
+        return {name: torch.cat([part[name] for part in found])[order] for name in found[0]}
 
     def _mapped(self, name: str, like: Tensor) -> Tensor:
         path, shape = self._folder / name, (self._rows, *like.shape[1:])
@@ -101,26 +100,18 @@ class FrozenOutputs:
             ) from error
         return torch.from_file(str(path), shared=True, size=prod(shape), dtype=like.dtype).view(shape)
 
-    def _done(self, key: str, first: Outputs) -> int:
-        """Rows that are in the files already; files of other weights or shapes are removed."""
+    def _rows_in_files(self, key: dict[str, object]) -> int:
+        """How many rows the files have already. Files of other weights or shapes are removed."""
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             note = json.loads((self._folder / "done.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             note = {}
-        if note.get("is") == self._description(key, first):
+        if note.get("is") == key:
             return int(note["rows"])
         for path in self._folder.iterdir():
             path.unlink()
         return 0
-
-    def _note(self, key: str, first: Outputs, rows: int) -> None:
-        note = {"is": self._description(key, first), "rows": rows}
-        write_whole(self._folder / "done.json", json.dumps(note))
-
-    def _description(self, key: str, first: Outputs) -> dict[str, object]:
-        shapes = {name: [str(part.dtype), *part.shape[1:]] for name, part in first.items()}
-        return {"weights": key, "rows": self._rows, "parts": shapes}
 
 
 def _digest(network: CmaClip, parts: tuple[str, ...]) -> str:

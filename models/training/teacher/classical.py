@@ -1,4 +1,4 @@
-"""The classical baseline: picture and title are classified apart from hand-made features, and fused late."""
+"""The classical baseline: picture and title are classified separately, from hand-made features, and fused late."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -14,14 +14,14 @@ from models.training.teacher.opinion_pool import pooling_weights
 from models.training.teacher.picture_kernel import PictureKernel
 
 _INVERSE_REGULARISATION = 10.0  # scikit-learn's C
-_LEAST = 1e-9  # of a probability, so that its logarithm stays a number
+_LEAST = 1e-9  # lowest probability, so that logarithms stay finite
 
 Logs = Float[np.ndarray, "N C"]
 
 
 class ClassicalBaseline:
-    """Per attribute a logistic regression for the picture and one for the title (TF-IDF of its tokens and of pairs of
-    them), and three weights that pool what they say."""
+    """For each attribute a logistic regression on the picture's features, one on the title's TF-IDF of tokens and pairs
+    of tokens, and three weights that pool them with the prior."""
 
     def __init__(self, classes: list[int], *, seed: int = 0) -> None:
         self._classes = classes
@@ -32,7 +32,8 @@ class ClassicalBaseline:
         self._weights: list[Float[np.ndarray, " 3"]] = []
 
     def fit(self, examples: Examples, validation: Examples) -> "ClassicalBaseline":
-        """Both need listings with a picture and a title. `validation` says how much picture, title and prior count."""
+        """Trains the classifiers on `examples` and fits the weights of picture, title and prior on `validation`. Both
+        need listings with a picture and a title."""
         pictured, titled = (examples.take(has) for has in examples.present.T)
         self._of_picture = self._classifiers(self._pictures.fit_transform(pictured.pictures), pictured)
         self._of_title = self._classifiers(self._titles.fit_transform(titled.tokens), titled)
@@ -43,7 +44,7 @@ class ClassicalBaseline:
         return self
 
     def logits(self, examples: Examples) -> list[Logs]:
-        """Per attribute; of a missing picture or title the prior is taken."""
+        """Per attribute the pooled log-probabilities. The prior stands in for a missing picture or title."""
         pairs = zip(self._weights, self._evidence(examples), strict=True)
         return [np.tensordot(weights, evidence, axes=1) for weights, evidence in pairs]
 
@@ -54,7 +55,7 @@ class ClassicalBaseline:
         ]
 
     def _evidence(self, examples: Examples) -> Iterator[Float[np.ndarray, "3 N C"]]:
-        """Per attribute the log-probabilities by the picture, by the title, and before either was seen."""
+        """Per attribute the log-probabilities by the picture, by the title, and by the prior."""
         pictures, titles = self._pictures.transform(examples.pictures), self._titles.transform(examples.tokens)
         has_picture, has_title = examples.present.T[:, :, None]
         for of_picture, of_title in zip(self._of_picture, self._of_title, strict=True):
@@ -69,7 +70,7 @@ class ClassicalBaseline:
 
 
 class Classifier:
-    """Logistic regression that gives values which it never saw next to no probability."""
+    """Logistic regression over all values, of which those without a label get next to no probability."""
 
     def __init__(self, features: Any, labels: Int[np.ndarray, " N"], classes: int) -> None:
         self.log_prior = log_prior(labels, classes)
@@ -79,7 +80,7 @@ class Classifier:
             self._regression.fit(features, labels)
 
     def __call__(self, features: Any) -> Logs:
-        """Log-probabilities; the prior where one value alone, or none, was there to learn."""
+        """Log-probabilities; the prior if the labels had fewer than two values."""
         logs = np.full((features.shape[0], len(self.log_prior)), np.log(_LEAST))
         if self._regression is None:
             logs[:] = self.log_prior
@@ -89,17 +90,17 @@ class Classifier:
 
 
 def log_prior(labels: Int[np.ndarray, " N"], classes: int) -> Float[np.ndarray, " C"]:
-    """Of values as frequent as in `labels` (−1: none), one listing of each added."""
+    """Log of each value's share of the labels (−1: none), with one listing of each value added (Laplace)."""
     counts = np.bincount(labels[labels >= 0], minlength=classes) + 1
     return np.asarray(np.log(counts / counts.sum()))
 
 
 def title_vectorizer() -> TfidfVectorizer:
-    """TF-IDF of tokens and of pairs of them."""
+    """TF-IDF of tokens and of pairs of neighbouring tokens."""
     return TfidfVectorizer(analyzer=_tokens_and_pairs, sublinear_tf=True)
 
 
 def _tokens_and_pairs(tokens: Int[np.ndarray, " T"]) -> list[tuple[int, ...]]:
-    """Of one title; 0 is padding."""
+    """The terms of one title; token 0 is padding."""
     words = [int(token) for token in tokens if token]
     return [*((word,) for word in words), *pairwise(words)]

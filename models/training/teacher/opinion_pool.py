@@ -1,7 +1,7 @@
-"""Several opinions made one: the log-linear pool (Genest and Zidek 1986), and how much heads and probes count in it.
+"""The log-linear opinion pool (Genest and Zidek 1986), which combines heads and probes with three weights an attribute.
 
-Heads learn from listings that the towers know by heart, and trust them too much; three weights an attribute, fitted on
-listings that nothing was learned from, do not (docs/decisions/0010).
+Heads learn from listings that the towers have memorised, and trust the towers too much. The weights of the pool are
+fitted on listings that nothing was learned from (docs/decisions/0010).
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from models.engines.torch_engine import TorchEngine
 from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
 
-_MOST = 5.0  # that a source counts
+_MOST = 5.0  # largest weight of a source
 
 
 def pooling_weights(
@@ -29,23 +29,26 @@ def pooling_weights(
     counts: Float[np.ndarray, " N"] | None = None,
     least: float = -_MOST,
 ) -> Float[np.ndarray, " S"]:
-    """The weights of the sources' log-probabilities under which the labels are most likely; `start` (1 each) where
-    there are no labels. `counts`: how much each listing counts (1 each)."""
+    """The weights of S sources' log-probabilities under which the labels are likeliest, each from `least` to 5.
+
+    `start` is where the search begins (1 each), and the result where there are no labels. `counts` weighs the listings
+    (1 each).
+    """
     first = np.ones(len(evidence)) if start is None else np.asarray(start)
     if not len(labels):
         return first
     rows = np.arange(len(labels))
 
     def loss(weights: Float[np.ndarray, " S"]) -> float:
-        said = log_softmax(np.tensordot(weights, evidence, axes=1), axis=1)[rows, labels]
-        return float(-np.average(said, weights=counts))
+        likelihood = log_softmax(np.tensordot(weights, evidence, axes=1), axis=1)[rows, labels]
+        return float(-np.average(likelihood, weights=counts))
 
     return np.asarray(minimize(loss, first, method="L-BFGS-B", bounds=[(least, _MOST)] * len(first)).x)
 
 
 def fit_pool(network: CmaClip, validation: Examples, *, swapped: float) -> None:
-    """Sets the network's pool, so that the labels of the validation listings are likeliest: shown as training shows
-    them, a share `swapped` of those that have both under another's title, or with another's picture."""
+    """Sets the network's pool, so that the labels of the validation listings are likeliest. As in training, a share
+    `swapped` of those that have both modalities counts under another's title or with another's picture."""
     network.pool.copy_(torch.eye(3)[0].expand_as(network.pool))
     another = np.roll(np.arange(len(validation)), 1 + len(validation) // 3)
     both = np.logical_and(*validation.present.T)
@@ -71,10 +74,10 @@ def fit_pool(network: CmaClip, validation: Examples, *, swapped: float) -> None:
 
 
 def _evidence(network: CmaClip, examples: Examples) -> list[Float[np.ndarray, "3 N _"]]:
-    """Per task, what head, image probe and title probe say; a probe whose modality is missing says nothing."""
-    said = classify(network, encode(TorchEngine(network), examples), examples.present)
+    """Per task the log-probabilities of head, image probe and title probe; 0 where the probe's modality is missing."""
+    found = classify(network, encode(TorchEngine(network), examples), examples.present)
     image, title = examples.present.T[..., None]
     return [
         np.stack([log_softmax(task, axis=1) * seen for task, seen in zip(tasks, (1, image, title), strict=True)])
-        for tasks in zip(said.logits, said.image_logits, said.title_logits, strict=True)
+        for tasks in zip(found.logits, found.image_logits, found.title_logits, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Hand-made features of a picture: which colours its foreground has, how its edges run, and what texture it has."""
+"""Hand-made features of a picture: colours of its foreground, directions of its edges, textures."""
 
 from functools import cache
 
@@ -8,20 +8,21 @@ from scipy import ndimage
 
 _LAB_BINS = (8, 10, 10)  # L from 0 to 100, a and b from −50 to 60
 _LOWEST, _HIGHEST = np.array([0, -50, -50]), np.array([100, 60, 60])
-_NOTICEABLE = 6  # distance in Lab, about thrice what the eye just sees
+_NOTICEABLE = 6  # distance in Lab, about three times the just noticeable one
 _CELLS, _ORIENTATIONS = (16, 10), 9
-_LEAST_FOREGROUND = 0.02  # of a picture: with less, its middle is looked at
+_LEAST_FOREGROUND = 0.02  # share of a picture; with less, its middle is taken
 _CIRCLE = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
 
 
 def picture_features(pictures: UInt8[np.ndarray, "N H W 3"]) -> dict[str, Float[np.ndarray, "N _"]]:
-    """Per kind of feature, its numbers for each picture; some milliseconds a picture of 192×120."""
+    """Features of N ≥ 1 pictures by kind. A picture of 192×120 takes some milliseconds."""
     rows = [_features(picture) for picture in pictures]
     return {kind: np.stack([row[kind] for row in rows]).astype(np.float32) for kind in rows[0]}
 
 
 def foreground(lab: Float[np.ndarray, "H W 3"]) -> Bool[np.ndarray, "H W"]:
-    """All but what is of the margin's colour and hangs together with the margin; the middle where nothing is left."""
+    """The pixels that are not background: of the margin's colour and connected with the margin. The middle of the
+    picture if next to none are left."""
     height, width, _ = lab.shape
     margin = np.ones((height, width), dtype=bool)
     margin[3:-3, 3:-3] = False

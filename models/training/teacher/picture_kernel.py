@@ -1,4 +1,4 @@
-"""Pictures as logistic regression reads them: hand-made features made comparable, under a Gaussian kernel."""
+"""Pictures for logistic regression: hand-made features, standardised, under an approximate Gaussian kernel."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -9,13 +9,13 @@ from sklearn.preprocessing import StandardScaler
 
 from models.training.teacher.picture_features import picture_features
 
-_MOST_COMPONENTS = 150  # kept of each kind of feature
+_MOST_COMPONENTS = 150  # PCA components of each kind of feature
 _LANDMARKS = 2500  # pictures that every picture is compared with
 _OF_SEVERAL_UNITS = ("textures", "statistics")
 
 
 class PictureKernel:
-    """Turns pictures into numbers whose products approximate a Gaussian kernel (Williams and Seeger 2001)."""
+    """Maps pictures to vectors whose products approximate a Gaussian kernel (Nyström, Williams and Seeger 2001)."""
 
     def __init__(self, *, seed: int) -> None:
         self._seed = seed
@@ -23,13 +23,13 @@ class PictureKernel:
         self._kernel: Nystroem
 
     def fit_transform(self, pictures: UInt8[np.ndarray, "N H W 3"]) -> Float[np.ndarray, "N F"]:
-        """`N` at least 1."""
+        """Fits PCA and landmarks to N ≥ 1 pictures, and returns their vectors."""
         features = picture_features(pictures)
         for kind, numbers in features.items():
             scale = StandardScaler() if kind in _OF_SEVERAL_UNITS else "passthrough"
             components = min(_MOST_COMPONENTS, *numbers.shape)
             reduction = make_pipeline(scale, PCA(components, svd_solver="randomized", random_state=self._seed))
-            with np.errstate(invalid="ignore"):  # of a kind in which all pictures are alike, PCA divides 0 by 0
+            with np.errstate(invalid="ignore"):  # PCA divides 0 by 0 if all pictures are alike
                 spread = np.sqrt(np.square(reduction.fit_transform(numbers)).sum(axis=1).mean())
             self._kinds[kind] = reduction, max(float(spread), 1e-6)
         # Every kind has a variance of 1 now, so two pictures are a squared 2 × kinds apart on average.
@@ -42,6 +42,6 @@ class PictureKernel:
         return np.asarray(self._kernel.transform(self._reduced(picture_features(pictures))))
 
     def _reduced(self, features: dict[str, Float[np.ndarray, "N _"]]) -> Float[np.ndarray, "N F"]:
-        """All kinds side by side."""
+        """The components of all kinds, concatenated."""
         parts = [reduction.transform(features[kind]) / spread for kind, (reduction, spread) in self._kinds.items()]
         return np.concatenate(parts, axis=1)

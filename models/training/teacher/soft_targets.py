@@ -1,5 +1,5 @@
-"""What the classical baseline says of listings that it did not learn from: soft targets for a network that starts from
-random weights, and would else learn titles by heart and trust them."""
+"""Soft targets: the classical baseline's cross-fitted probabilities, from which a network is distilled that starts from
+random weights and would otherwise memorise titles."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,22 +20,22 @@ from models.training.teacher.opinion_pool import pooling_weights
 from models.training.teacher.picture_kernel import PictureKernel
 
 _FOLDS = 5
-_MOST = 20_000  # listings that a classifier learns from
+_MOST = 20_000  # listings that a classifier is trained on
 
 
 def soft_targets(
     examples: Examples, classes: list[int], *, seed: int, progress: Callable[[int, int], None] | None = None
 ) -> Float[np.ndarray, "N 3 S"]:
-    """Probabilities by the picture, by the title and by both, of every attribute's values, side by side (S in all).
+    """Probabilities of the values of all attributes, concatenated (S in all): by the picture, by the title, by both.
 
-    Classifiers learn from four fifths of the products and answer for the last fifth (cross-fitting), so that what is
-    said of a listing was never read off its own label. Of what is missing, the prior is said. `progress` is told how
-    many steps are done, of how many. About 14 ms a listing of 192×120 pixels on one core.
+    Cross-fitting: classifiers are trained on four fifths of the products and predict the other fifth, so that no target
+    depends on the listing's own label. The prior stands in for a missing modality. `progress` gets the steps done and
+    their number. About 14 ms a listing of 192×120 pixels on one core.
     """
     described = _pictures(examples, seed), title_vectorizer().fit_transform(examples.tokens)
     random = np.random.default_rng(seed)
     fold = _folds(examples.products, random)
-    said = []
+    targets = []
     for k, (labels, count) in enumerate(zip(examples.labels.T, classes, strict=True)):
         prior = np.broadcast_to(log_prior(labels, count), (len(examples), count))
         evidence = np.stack([prior] * 3)
@@ -45,8 +45,8 @@ def soft_targets(
                 progress(2 * k + side + 1, 2 * len(classes))
         known = (labels >= 0) & examples.present.all(axis=1)
         both = np.tensordot(pooling_weights(evidence[:, known], labels[known]), evidence, axes=1)
-        said.append(softmax([*evidence[:2], both], axis=2))
-    return np.concatenate(said, axis=2).swapaxes(0, 1).astype(np.float32)
+        targets.append(softmax([*evidence[:2], both], axis=2))
+    return np.concatenate(targets, axis=2).swapaxes(0, 1).astype(np.float32)
 
 
 def with_soft_targets(
@@ -66,14 +66,14 @@ def with_soft_targets(
 
     if saved := load(file):
         return replace(examples, soft_targets=saved[0]["soft_targets"].numpy())
-    said = soft_targets(examples, classes, seed=preset.seed, progress=report)
+    targets = soft_targets(examples, classes, seed=preset.seed, progress=report)
     file.parent.mkdir(parents=True, exist_ok=True)
-    save(file, {"soft_targets": torch.from_numpy(said)}, {})
-    return replace(examples, soft_targets=said)
+    save(file, {"soft_targets": torch.from_numpy(targets)}, {})
+    return replace(examples, soft_targets=targets)
 
 
 def _pictures(examples: Examples, seed: int) -> Float[np.ndarray, "N F"]:
-    """Under the kernel; zeros where there is none."""
+    """The vectors of the pictures; zeros where there is none."""
     has = examples.present[:, 0]
     if not has.any():
         return np.zeros((len(examples), 1))
@@ -84,7 +84,7 @@ def _pictures(examples: Examples, seed: int) -> Float[np.ndarray, "N F"]:
 
 
 def _folds(products: Shaped[np.ndarray, " N"], random: np.random.Generator) -> Int[np.ndarray, " N"]:
-    """Listings of one product share one."""
+    """The fold of each listing; listings of one product share a fold."""
     names, place = np.unique(products, return_inverse=True)
     return (random.permutation(len(names)) % _FOLDS)[place]
 
@@ -94,7 +94,7 @@ def _cross_fitted(
 ) -> Logs:
     logs = np.empty((len(labels), classes))
     for number in np.unique(fold):
-        learned = random.permutation(np.flatnonzero((fold != number) & (labels >= 0)))[:_MOST]
-        asked = fold == number
-        logs[asked] = Classifier(features[learned], labels[learned], classes)(features[asked])
+        trained_on = random.permutation(np.flatnonzero((fold != number) & (labels >= 0)))[:_MOST]
+        held_out = fold == number
+        logs[held_out] = Classifier(features[trained_on], labels[trained_on], classes)(features[held_out])
     return logs
