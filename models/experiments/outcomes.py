@@ -128,15 +128,14 @@ def ask(model: Predictor, validation: Examples, test: Examples, *, seed: int, se
 
 def late_fusion(outcomes: Sequence[Outcome]) -> Outcome:
     """The mean of the outcomes' calibrated probabilities; its seconds are the sum of theirs."""
-    first = outcomes[0]
     return replace(
-        first,
+        outcomes[0],
         seconds=sum(outcome.seconds for outcome in outcomes),
         probabilities={
             condition: [
-                np.mean([outcome.probabilities[condition][k] for outcome in outcomes], axis=0)
-                for k in range(len(first.probabilities[condition]))
+                np.mean(task, axis=0)
+                for task in zip(*(each.probabilities[condition] for each in outcomes), strict=True)
             ]
-            for condition in first.probabilities
+            for condition in CONDITIONS
         },
     )

@@ -60,12 +60,11 @@ def make_towers(inputs: TrainingInputs, folder: Path) -> None:
     stages = tower_stages(inputs.preset)
     if stages and load(folder / f"{stages[-1].name}.safetensors") is None:
         inputs = _with_soft_targets(inputs, folder)
-        _train(_network(inputs, VARIANTS["full"], None), inputs, inputs.preset, stages, folder)
+        _train(_network(inputs, VARIANTS["full"], None), inputs, stages, folder)
 
 
 def train_variant(name: str, inputs: TrainingInputs, *, towers: Path, folder: Path) -> Predictor:
-    """Trains one variant from the towers in `towers`, with checkpoints in `folder`. Late fusion has nothing to
-    train."""
+    """Trains one variant, but late fusion, from the towers in `towers`, with checkpoints in `folder`."""
     variant = variant_of(name)
     preset = replace(inputs.preset, **variant.options)
     inputs = replace(inputs, preset=preset)
@@ -76,8 +75,8 @@ def train_variant(name: str, inputs: TrainingInputs, *, towers: Path, folder: Pa
     network = _network(inputs, variant, towers)
     if variant.kind == "contrastive":
         pairs = replace(inputs, train=with_both(inputs.train), validation=with_both(inputs.validation))
-        contrastive = contrastive_preset(preset)
-        _train(network, pairs, contrastive, contrastive.stages, folder)
+        pairs = replace(pairs, preset=contrastive_preset(preset))
+        _train(network, pairs, pairs.preset.stages, folder)
     if variant.kind in ("zero-shot", "contrastive"):
         return _without_weights(
             ZeroShot(network, inputs.taxonomy, Processor.of(preset.architecture.backbone, network.backbone)).logits
@@ -85,7 +84,7 @@ def train_variant(name: str, inputs: TrainingInputs, *, towers: Path, folder: Pa
     inputs = _with_soft_targets(inputs, towers)
     seen = replace(inputs, train=masked(inputs.train, variant), validation=masked(inputs.validation, variant))
     stages = tuple(stage for stage in preset.stages if stage not in tower_stages(preset))
-    _train(network, seen, preset, stages, folder)
+    _train(network, seen, stages, folder)
     engine = TorchEngine(network)
 
     def model(examples: Examples) -> Answers:
@@ -135,11 +134,11 @@ def _network(inputs: TrainingInputs, variant: Variant, towers: Path | None) -> C
     return network.to(inputs.device)
 
 
-def _train(network: CmaClip, inputs: TrainingInputs, preset: Preset, stages: tuple[Stage, ...], folder: Path) -> None:
+def _train(network: CmaClip, inputs: TrainingInputs, stages: tuple[Stage, ...], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     train(
         network,
-        replace(preset, stages=stages),
+        replace(inputs.preset, stages=stages),
         inputs.train,
         inputs.validation,
         folder=folder,

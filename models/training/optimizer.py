@@ -16,6 +16,11 @@ _RISE = 0.15  # share of a one-cycle stage's steps in which the rate rises
 Weights = dict[str, Tensor]
 
 
+def copy_weights(network: nn.Module) -> Weights:
+    """A copy of the network's weights and buffers by name."""
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
 class WeightAverage:
     """Exponential moving average of a network's weights and of batch normalisation's statistics, as `weights`.
 
@@ -25,7 +30,7 @@ class WeightAverage:
 
     def __init__(self, network: nn.Module, *, decay: float, weights: Weights) -> None:
         self._decay = decay
-        start = weights or {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        start = weights or copy_weights(network)
         self.weights = {name: start[name].to(tensor.device) for name, tensor in network.state_dict().items()}
 
     @torch.no_grad()
@@ -42,7 +47,7 @@ class WeightAverage:
     @contextmanager
     def applied(self, network: nn.Module) -> Iterator[None]:
         """The network has the averaged weights inside the block, and its own after it."""
-        own = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        own = copy_weights(network)
         network.load_state_dict(self.weights)
         yield
         network.load_state_dict(own)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from models.engines.machine import has_bf16
 from models.inputs.examples import Examples
@@ -15,7 +14,7 @@ from models.network.cma_clip import CmaClip
 from models.training.distributed import average_statistics, processes, rank, sum_gradients, sum_over_processes
 from models.training.objective.objective import Objective
 from models.training.objective.validation import Validation
-from models.training.optimizer import WeightAverage, Weights, build_optimizer, rate_factor
+from models.training.optimizer import WeightAverage, build_optimizer, copy_weights, rate_factor
 from models.training.parts import Stage, freeze_other_parts, set_training_mode
 from models.training.presets import Preset
 from models.training.saved.checkpoints import StageFile, StageState
@@ -75,7 +74,7 @@ class StageRun:
             network.load_state_dict(saved[0])
             state = saved[1]
         else:
-            state = StageState(step=0, scores=[validation.score(network)], losses=[], best=_copy(network.state_dict()))
+            state = StageState(step=0, scores=[validation.score(network)], losses=[], best=copy_weights(network))
         average = WeightAverage(network, decay=self.preset.ema, weights=state.average) if self.preset.ema else None
         updates, chunks = self._batches()
         steps, batches = updates * stage.epochs, list[np.ndarray]()
@@ -106,7 +105,7 @@ class StageRun:
                 with average.applied(network) if average else nullcontext():
                     state.scores.append(validation.score(network))
                     if state.scores[-1] >= max(state.scores[:-1]):
-                        state.best = _copy(network.state_dict())
+                        state.best = copy_weights(network)
             if rank() == 0:
                 file.save_if_due(network.state_dict(), optimizer, state)
         network.load_state_dict(state.best)
@@ -166,7 +165,3 @@ class StageRun:
             most_bytes=self.cache_bytes if rank() == 0 else 0,
             compute=compute,
         )
-
-
-def _copy(state: dict[str, Tensor]) -> Weights:
-    return {name: tensor.detach().clone() for name, tensor in state.items()}

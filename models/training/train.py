@@ -11,7 +11,7 @@ from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
 from models.training.distributed import rank, wait_for_all
 from models.training.presets import Preset
-from models.training.saved.checkpoints import load, load_required, save
+from models.training.saved.checkpoints import load, save
 from models.training.stage import Progress, StageRun
 from models.training.teacher.opinion_pool import fit_pool
 
@@ -52,7 +52,7 @@ def train(
         if not stage.epochs:
             continue
         checkpoint = folder / f"{stage.name}.safetensors"
-        if load(checkpoint) is None:
+        if (done := load(checkpoint)) is None:
             run = StageRun(
                 network=network,
                 preset=preset,
@@ -71,7 +71,9 @@ def train(
                 (folder / f"{stage.name}.partial.safetensors").unlink(missing_ok=True)
                 shutil.rmtree(folder / f"{stage.name}.outputs", ignore_errors=True)
             wait_for_all()
-        weights, note = load_required(checkpoint)
+            if (done := load(checkpoint)) is None:
+                raise OSError(f"{checkpoint} was written and cannot be read again: is the disk failing?")
+        weights, note = done
         network.load_state_dict(weights)
         history.accuracy[stage.name], history.loss[stage.name] = note["accuracy"], note["loss"]
     if preset.pools_probes and any("heads" in stage.parts for stage in preset.stages if stage.epochs):

@@ -45,13 +45,6 @@ def load(path: Path) -> tuple[Weights, dict[str, Any]] | None:
         return None
 
 
-def load_required(path: Path) -> tuple[Weights, dict[str, Any]]:
-    """The same of a file that must be there. `OSError` where it cannot be read."""
-    if (found := load(path)) is None:
-        raise OSError(f"{path} was written and cannot be read again: is the disk failing?")
-    return found
-
-
 class StageFile:
     """`<stage>.partial.safetensors`: saved at most every `seconds`, and never for more than a twentieth of the time."""
 

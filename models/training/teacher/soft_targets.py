@@ -24,13 +24,13 @@ _MOST = 20_000  # listings that a classifier is trained on
 
 
 def soft_targets(
-    examples: Examples, classes: list[int], *, seed: int, progress: Callable[[int, int], None] | None = None
+    examples: Examples, classes: list[int], *, seed: int, progress: Callable[[Progress], None] | None = None
 ) -> Float[np.ndarray, "N 3 S"]:
     """Probabilities of the values of all attributes, concatenated (S in all): by the picture, by the title, by both.
 
     Cross-fitting: classifiers are trained on four fifths of the products and predict the other fifth, so that no target
-    depends on the listing's own label. The prior stands in for a missing modality. `progress` gets the steps done and
-    their number. About 14 ms a listing of 192×120 pixels on one core.
+    depends on the listing's own label. The prior stands in for a missing modality. About 14 ms a
+    listing of 192×120 pixels on one core.
     """
     described = _pictures(examples, seed), title_vectorizer().fit_transform(examples.tokens)
     random = np.random.default_rng(seed)
@@ -42,7 +42,7 @@ def soft_targets(
         for side, (features, has) in enumerate(zip(described, examples.present.T, strict=True)):
             evidence[side, has] = _cross_fitted(features[has], labels[has], fold[has], count, random)
             if progress:
-                progress(2 * k + side + 1, 2 * len(classes))
+                progress(Progress("teacher", 2 * k + side + 1, 2 * len(classes)))
         known = (labels >= 0) & examples.present.all(axis=1)
         both = np.tensordot(pooling_weights(evidence[:, known], labels[known]), evidence, axes=1)
         targets.append(softmax([*evidence[:2], both], axis=2))
@@ -59,14 +59,9 @@ def with_soft_targets(
     """The examples with soft targets if the preset distils. Read from `file`, or computed and saved there."""
     if not preset.distillation:
         return examples
-
-    def report(step: int, steps: int) -> None:
-        if progress:
-            progress(Progress("teacher", step, steps))
-
     if saved := load(file):
         return replace(examples, soft_targets=saved[0]["soft_targets"].numpy())
-    targets = soft_targets(examples, classes, seed=preset.seed, progress=report)
+    targets = soft_targets(examples, classes, seed=preset.seed, progress=progress)
     file.parent.mkdir(parents=True, exist_ok=True)
     save(file, {"soft_targets": torch.from_numpy(targets)}, {})
     return replace(examples, soft_targets=targets)

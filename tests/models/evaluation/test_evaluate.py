@@ -38,7 +38,7 @@ def outcomes(count: int, *, classes: int = 4, listings_a_product: int = 1, seed:
 
 @settings(max_examples=60)
 @given(st.integers(2, 30), st.integers(0, 10_000), st.sampled_from([0.5, 2 / 3, 0.9]), st.data())
-def test_a_weight_counts_a_listing_so_many_times(count: int, seed: int, target: float, data: st.DataObject) -> None:
+def test_a_weight_of_n_counts_a_listing_n_times(count: int, seed: int, target: float, data: st.DataObject) -> None:
     """A weighted metric is that of listings which are written out as often as they weigh."""
     whole = outcomes(count, seed=seed)
     times = np.array(data.draw(st.lists(st.integers(0, 3), min_size=count, max_size=count).filter(any)))
@@ -68,7 +68,7 @@ def test_listings_of_one_product_are_drawn_together() -> None:
     assert np.ptp(interval(resampled(as_if_apart, 0.9)[0]["recall_oracle"])) < 0.7 * width
 
 
-def test_recall_at_precision_is_found_anew_in_each_resample() -> None:
+def test_recall_at_precision_is_optimised_in_each_resample() -> None:
     """By hand: 9 right and 1 wrong at the top reach 90 % together; one that draws the wrong one twice does not."""
     probabilities = np.stack([np.linspace(0.99, 0.9, 10), np.linspace(0.01, 0.1, 10)], axis=1)
     labels = np.array([0] * 9 + [1])
@@ -97,7 +97,7 @@ def test_resamples_are_seeded_and_of_whole_size() -> None:
     assert not np.array_equal(first, resampled(outcomes(50), 0.9, seed=4)[0]["brier"])
 
 
-def test_an_interval_leaves_out_what_does_not_exist() -> None:
+def test_an_interval_leaves_out_undefined_resamples() -> None:
     assert interval(np.array([np.nan, 0.5, 0.5])) == (0.5, 0.5)
     assert all(isnan(end) for end in interval(np.array([np.nan, np.nan])))
 
@@ -161,7 +161,7 @@ def test_reliability_and_confusion_account_for_every_listing() -> None:
     assert len(found.curve) <= 200 and found.curve[-1].coverage == 1.0
 
 
-def test_feeds_and_kinds_with_listings_enough_have_metrics_of_their_own() -> None:
+def test_large_enough_feeds_and_kinds_are_evaluated_separately() -> None:
     found = evaluate_attribute(outcomes(160), VALUES, target_precision=0.9)
     assert {name: part.labelled for name, part in found.feeds.items()} == {"hm": 54, "myntra": 106}
     assert {name: part.labelled for name, part in found.kinds.items()} == {"picture and title": 120}  # 40 titles only

@@ -16,7 +16,7 @@ from tests.models.tiny import CONTEXT, TAXONOMY, examples, jpeg, tiny_network
 
 
 @pytest.mark.parametrize("sequence_attention", [True, False])
-def test_the_naive_program_says_what_the_reference_says(
+def test_the_naive_program_has_the_references_features(
     preset: Preset, sequence_attention: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shape = replace(preset.architecture, sequence_attention=sequence_attention)

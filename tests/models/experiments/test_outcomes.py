@@ -42,7 +42,7 @@ def test_masked_listings_that_show_nothing_are_left_out() -> None:
     assert len(masked(whole, VARIANTS["full"])) == 5
 
 
-def test_damaged_outcomes_are_done_again(tmp_path: Path) -> None:
+def test_a_damaged_outcome_is_none(tmp_path: Path) -> None:
     assert Outcome.read(tmp_path / "none") is None
     (tmp_path / "damaged").write_bytes(b"\x08\0\0\0\0\0\0\0{}      ")
     assert Outcome.read(tmp_path / "damaged") is None
@@ -75,9 +75,9 @@ def answers(test: Examples, right: float, *, seed: int = 0) -> list[np.ndarray]:
     found, random = [], np.random.default_rng(seed)
     for k, classes in enumerate((3, 2)):
         sure = random.random(len(test))
-        said = np.where(sure < right, test.labels[:, k], (test.labels[:, k] + 1) % classes)
+        tagged = np.where(sure < right, test.labels[:, k], (test.labels[:, k] + 1) % classes)
         rest = (0.4 - 0.3 * (1 - sure)) / (classes - 1)
-        found.append(np.where(np.eye(classes)[said] > 0, (0.6 + 0.3 * (1 - sure))[:, None], rest[:, None]))
+        found.append(np.where(np.eye(classes)[tagged] > 0, (0.6 + 0.3 * (1 - sure))[:, None], rest[:, None]))
     return found
 
 

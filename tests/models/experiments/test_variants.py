@@ -92,7 +92,7 @@ def test_every_variant_starts_from_the_same_towers(name: str, small: Preset, tmp
     assert of_towers and all(torch.equal(towers[key], kept[key]) for key in of_towers)
 
 
-def test_towers_are_made_once_and_only_where_a_preset_says_so(small: Preset, tmp_path: Path) -> None:
+def test_towers_are_trained_once_and_only_for_presets_with_tower_stages(small: Preset, tmp_path: Path) -> None:
     assert [stage.name for stage in tower_stages(small)] == ["towers"]
     pretrained = replace(small, stages=small.stages[1:])
     assert tower_stages(pretrained) == ()
@@ -147,7 +147,7 @@ def test_networks_under_other_options() -> None:
         *("swapped=0+full", "half+swapped=0", "full+", "classical+swapped=0", "late-fusion+swapped=0"),
     ],
 )
-def test_what_is_no_variant(name: str) -> None:
+def test_an_unknown_variant_is_a_key_error(name: str) -> None:
     with pytest.raises(KeyError):
         variant_of(name)
 

@@ -59,7 +59,7 @@ def final(folder: Path) -> dict[str, list[object]]:
     return {name: tensor.tolist() for name, tensor in load_file(folder / "tuning.safetensors").items()}
 
 
-def test_interrupted_at_any_step(backbone_name: str, tmp_path: Path) -> None:
+def test_a_run_interrupted_at_any_step_ends_like_a_whole_one(backbone_name: str, tmp_path: Path) -> None:
     preset = everything(backbone_name)
     whole = run(preset, tmp_path / "whole")
     interruptions = 0
@@ -105,7 +105,7 @@ print(json.dumps(history.loss))
 """
 
 
-def test_kill_9_in_mid_training(tmp_path: Path) -> None:
+def test_a_killed_run_ends_like_a_whole_one(tmp_path: Path) -> None:
     backbone = clip_folder(tmp_path / "clip")
 
     def child(folder: str) -> subprocess.Popen[str]:
@@ -138,7 +138,7 @@ def test_cached_outputs_of_frozen_parts_are_those_computed_each_time(preset: Pre
         assert other.accuracy == histories[0].accuracy
 
 
-def test_a_cache_is_gone_on_with(preset: Preset, tmp_path: Path) -> None:
+def test_a_resumed_run_completes_the_cache(preset: Preset, tmp_path: Path) -> None:
     """Killed while the outputs were being computed: only those that were missing are computed again."""
     network, calls = tiny_network(preset), list[int]()
     network.backbone.visual.register_forward_hook(lambda module, given, out: calls.append(len(given[0])))
@@ -162,7 +162,7 @@ def test_a_cache_is_gone_on_with(preset: Preset, tmp_path: Path) -> None:
     assert calls == [1, 64, 64 - 56, 4, 4]  # shapes, rows 64–127, rows 128–199 …, validation before and after
 
 
-def test_no_room_for_the_cache_is_said(preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_user_error(preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 

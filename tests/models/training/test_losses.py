@@ -42,7 +42,7 @@ def test_no_label_at_all_costs_nothing() -> None:
     assert logits.grad is not None and not logits.grad.any()
 
 
-def test_smoothing() -> None:
+def test_label_smoothing_by_hand() -> None:
     # 0.8 on the label and 0.1 on each of both classes: 0.9 · −ln ¾ + 0.1 · −ln ¼
     logits = [torch.tensor([[log(3.0), 0.0]])]
     loss = classification_loss(logits, torch.tensor([[0]]), counts(1), smoothing=0.2)
@@ -75,9 +75,9 @@ def test_matching_loss_by_hand() -> None:
 def test_soft_targets_share_the_loss_of_labelled_listings() -> None:
     logits = [torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0]])]
     labels, counts = torch.tensor([[0], [1], [-1]]), torch.tensor([2.0])
-    taught = [torch.tensor([[0.5, 0.5], [0.25, 0.75], [0.0, 1.0]])]
+    soft = [torch.tensor([[0.5, 0.5], [0.25, 0.75], [0.0, 1.0]])]
     log = [row.log_softmax(0) for row in logits[0]]
     by_label = -(log[0][0] + log[1][1]) / 2
     by_teacher = -(0.5 * log[0].sum() + 0.25 * log[1][0] + 0.75 * log[1][1]) / 2
-    found = classification_loss(logits, labels, counts, soft_targets=taught, distillation=0.9)
+    found = classification_loss(logits, labels, counts, soft_targets=soft, distillation=0.9)
     assert found == pytest.approx(float(0.1 * by_label + 0.9 * by_teacher))

@@ -21,7 +21,7 @@ def network(preset: Preset) -> CmaClip:
     return tiny_network(preset)
 
 
-def said(network: CmaClip, count: int = 6) -> Predictions:
+def predictions(network: CmaClip, count: int = 6) -> Predictions:
     given = examples(count)
     return classify(network, encode(TorchEngine(network), given), given.present)
 
@@ -33,15 +33,15 @@ def test_heads_alone_unless_a_pool_was_fitted(network: CmaClip) -> None:
     with torch.inference_mode():
         heads = network.classify(torch.from_numpy(features.image_out), torch.from_numpy(features.title_out), present)
     assert network.pool.tolist() == HEADS_ALONE
-    for pooled, head in zip(said(network).logits, heads.logits, strict=True):
+    for pooled, head in zip(predictions(network).logits, heads.logits, strict=True):
         np.testing.assert_allclose(pooled, head.numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_a_pool_by_hand(network: CmaClip) -> None:
     """The first listing of the examples has no picture, the second no title."""
-    before = said(network)
+    before = predictions(network)
     network.pool.copy_(torch.tensor([[0.5, 2.0, 0.25], [1.0, 0.0, 0.0]]))
-    after = said(network)
+    after = predictions(network)
     head, image, title = before.logits[0], before.image_logits[0], before.title_logits[0]
     image, title = 2.0 * log_softmax(image, axis=1), 0.25 * log_softmax(title, axis=1)
     image[0], title[1] = 0, 0
@@ -50,7 +50,7 @@ def test_a_pool_by_hand(network: CmaClip) -> None:
     np.testing.assert_array_equal(after.image_weight, before.image_weight)
 
 
-def test_what_knows_the_labels_counts(network: CmaClip) -> None:
+def test_a_probe_that_predicts_the_labels_gets_weight(network: CmaClip) -> None:
     """Labels that only the title's probe knows, of the first task; of the second nothing is labelled."""
     network.title_probes[0].weight.data *= 20
     given = examples(60)
@@ -73,7 +73,7 @@ def test_listings_that_all_lack_a_modality(network: CmaClip, column: int) -> Non
     assert network.pool[:, 1 + column].tolist() == [0.0, 0.0]  # nothing to be learned of it: as it started
 
 
-def test_listings_count_as_much_as_they_are_said_to() -> None:
+def test_counts_weigh_the_listings() -> None:
     random = np.random.default_rng(0)
     evidence, labels = random.normal(size=(2, 400, 3)), random.integers(0, 3, 400)
     counts = np.repeat([1.0, 2.0], 200)
@@ -83,7 +83,7 @@ def test_listings_count_as_much_as_they_are_said_to() -> None:
     )
 
 
-def test_pooling_trusts_who_is_right() -> None:
+def test_the_source_that_is_right_gets_the_weight() -> None:
     labels = np.array([0, 1, 2] * 20)
     knows = np.log(np.where(np.eye(3)[labels] > 0, 0.8, 0.1))
     says_nothing = np.log(np.random.default_rng(0).dirichlet(np.ones(3), len(labels)))

@@ -8,6 +8,7 @@ from models.experiments.zero_shot import ZeroShot
 from models.inputs.examples import Examples
 from models.inputs.preprocessing import Processor
 from models.training.presets import Preset
+from models.training.stage import Progress
 from models.training.teacher.classical import ClassicalBaseline, Classifier
 from models.training.teacher.picture_features import (
     foreground,
@@ -80,7 +81,7 @@ def test_mirrored_pictures_have_the_same_colours_and_textures() -> None:
     assert not np.allclose(features["edges"], mirrored["edges"])
 
 
-def test_values_that_were_never_seen() -> None:
+def test_values_without_a_label_get_next_to_no_probability() -> None:
     features = np.array([[0.0], [1.0]] * 5)
     classifier = Classifier(features, np.array([0, 2] * 5), 3)
     probabilities = np.exp(classifier(features))
@@ -93,7 +94,7 @@ def test_values_that_were_never_seen() -> None:
 COLOURS = ((220, 20, 20), (20, 200, 20), (20, 20, 220))
 
 
-def told_apart(count: int, seed: int) -> Examples:
+def separable(count: int, seed: int) -> Examples:
     """The picture tells the first attribute, and the title (its third token) the second."""
     random = np.random.default_rng(seed)
     labels = np.stack([random.integers(0, 3, count), random.integers(0, 2, count)], axis=1)
@@ -104,19 +105,19 @@ def told_apart(count: int, seed: int) -> Examples:
 
 
 def test_the_classical_baseline_learns_from_both() -> None:
-    baseline = ClassicalBaseline([3, 2]).fit(told_apart(60, 0), told_apart(30, 1))
-    test = told_apart(40, 2)
+    baseline = ClassicalBaseline([3, 2]).fit(separable(60, 0), separable(30, 1))
+    test = separable(40, 2)
     color, pattern = baseline.logits(test)
     assert color.shape == (40, 3) and pattern.shape == (40, 2)
     assert (color.argmax(axis=1) == test.labels[:, 0]).all()
     assert (pattern.argmax(axis=1) == test.labels[:, 1]).all()
 
 
-def test_what_a_listing_lacks_is_not_looked_at() -> None:
-    baseline = ClassicalBaseline([3, 2]).fit(told_apart(60, 0), told_apart(30, 1))
-    test = replace(told_apart(6, 2), present=np.array([[False, True], [True, False]] * 3))
+def test_a_missing_modality_is_ignored() -> None:
+    baseline = ClassicalBaseline([3, 2]).fit(separable(60, 0), separable(30, 1))
+    test = replace(separable(6, 2), present=np.array([[False, True], [True, False]] * 3))
     others = replace(test, pictures=test.pictures.copy(), tokens=test.tokens.copy())
-    others.pictures[::2] = told_apart(6, 3).pictures[::2][::-1]
+    others.pictures[::2] = separable(6, 3).pictures[::2][::-1]
     others.tokens[1::2, 2] = 21 - others.tokens[1::2, 2]
     for before, after in zip(baseline.logits(test), baseline.logits(others), strict=True):
         assert np.allclose(before, after)
@@ -128,23 +129,23 @@ PICTURE, TITLE, BOTH = range(3)
 
 def twins(count: int = 60) -> Examples:
     """Two listings a product."""
-    return replace(told_apart(count, 0), products=np.repeat(np.arange(count // 2), 2).astype(str))
+    return replace(separable(count, 0), products=np.repeat(np.arange(count // 2), 2).astype(str))
 
 
-def test_each_side_says_what_it_can_know() -> None:
-    examples, told = twins(), list[tuple[int, int]]()
-    said = soft_targets(examples, CLASSES, seed=0, progress=lambda *step: told.append(step))
-    assert said.shape == (60, 3, 5) and said.dtype == np.float32
-    colours, patterns = said[..., :3], said[..., 3:]
+def test_each_modality_predicts_what_it_shows() -> None:
+    examples, steps = twins(), list[Progress]()
+    targets = soft_targets(examples, CLASSES, seed=0, progress=steps.append)
+    assert targets.shape == (60, 3, 5) and targets.dtype == np.float32
+    colours, patterns = targets[..., :3], targets[..., 3:]
     assert colours.sum(axis=2) == pytest.approx(np.ones((60, 3)), abs=1e-5)
     for side, share_of_colours, share_of_patterns in ((PICTURE, 1, 0), (TITLE, 0, 1), (BOTH, 1, 1)):
         for task, column, known in ((colours, 0, share_of_colours), (patterns, 1, share_of_patterns)):
             right = (task[:, side].argmax(axis=1) == examples.labels[:, column]).mean()
             assert right == 1 if known else right < 0.8
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [(each.step, each.steps) for each in steps] == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-def test_a_product_s_own_labels_are_not_looked_at() -> None:
+def test_no_target_depends_on_the_products_own_labels() -> None:
     examples = twins()
     wrong = replace(examples, labels=examples.labels.copy())
     wrong.labels[10:12] = (wrong.labels[10:12] + 1) % CLASSES
@@ -153,14 +154,14 @@ def test_a_product_s_own_labels_are_not_looked_at() -> None:
     assert not np.array_equal(before[:, :BOTH], after[:, :BOTH])  # others learn from them
 
 
-def test_of_what_is_missing_the_prior_is_said() -> None:
+def test_the_prior_stands_in_for_a_missing_modality() -> None:
     examples = twins()
     examples.present[0], examples.present[1] = (False, True), (True, False)
     examples.labels[5] = -1
-    said = soft_targets(examples, CLASSES, seed=0)
+    targets = soft_targets(examples, CLASSES, seed=0)
     counts = np.bincount(examples.labels[:, 0][examples.labels[:, 0] >= 0], minlength=3) + 1
     for row, side in ((0, PICTURE), (1, TITLE)):
-        assert said[row, side, :3] == pytest.approx(counts / counts.sum(), rel=1e-5)
+        assert targets[row, side, :3] == pytest.approx(counts / counts.sum(), rel=1e-5)
     nothing = replace(examples, present=np.zeros_like(examples.present))
     assert soft_targets(nothing, CLASSES, seed=0)[:, :BOTH, :3] == pytest.approx(
         np.tile(counts / counts.sum(), (60, 2, 1)), rel=1e-5

@@ -172,10 +172,10 @@ def test_accumulated_batches_equal_a_big_one(preset: Preset, tmp_path: Path, mon
 
 def test_fewer_listings_than_a_batch_still_train(preset: Preset, tmp_path: Path) -> None:
     network = tiny_network(preset)
-    before, told = state(network), list[Progress]()
+    before, steps = state(network), list[Progress]()
     chosen = replace(stages(preset, "warm-up"), batch=1024, micro_batch=64)
-    train(network, chosen, examples(3), unlabelled(2), folder=tmp_path, device=CPU, progress=told.append)
-    assert told == [Progress("warm-up", 1, 1, 0.0)]
+    train(network, chosen, examples(3), unlabelled(2), folder=tmp_path, device=CPU, progress=steps.append)
+    assert steps == [Progress("warm-up", 1, 1, 0.0)]
     assert changed(before, state(network))
 
 
