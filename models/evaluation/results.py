@@ -92,8 +92,7 @@ class Results:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for strict JSON, with null for NaN. `RESULTS` reads them."""
-        plain: dict[str, Any] = json.loads(RESULTS.dump_json(self))
-        return plain
+        return json.loads(RESULTS.dump_json(self))
 
 
 RESULTS = TypeAdapter(Results)

@@ -1,8 +1,7 @@
 """The validation score that chooses a stage's best checkpoint; higher is better."""
 
-from typing import Any
-
 import numpy as np
+from jaxtyping import Float
 
 from models.engines.features import classify, encode
 from models.engines.interface import Features
@@ -46,7 +45,7 @@ def matching_accuracy(features: Features, present: np.ndarray) -> float:
     return float(((similarity < own).sum() + ((similarity == own).sum() - len(own)) / 2) / others)
 
 
-def mean_accuracy(logits: list[Any], labels: np.ndarray) -> float:
+def mean_accuracy(logits: list[Float[np.ndarray, "N _"]], labels: np.ndarray) -> float:
     """Accuracy of the highest logit, averaged over the tasks that have labels (−1: none); 0 if none has any.
 
     `logits` are (N, C) for each of K tasks, `labels` (N, K).
