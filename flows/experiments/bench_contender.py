@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -127,7 +127,7 @@ def build(setup: Setup, backend: str) -> None:
     """What `cma compile` does, without the gate."""
     model, settings = Model.open(setup.model), TensorRtSettings()
     engine = ENGINES[backend].load().build(model, threads=setup.threads, tensorrt=settings)
-    _built(setup, backend).write_text(json.dumps(engine.identity.to_dict()), encoding="utf-8")
+    _built(setup, backend).write_text(json.dumps(asdict(engine.identity)), encoding="utf-8")
 
 
 def open_here(setup: Setup, kind: str, engine: str) -> Opened:

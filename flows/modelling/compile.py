@@ -34,7 +34,7 @@ def compile_champion(project: Project) -> list[EngineCard]:
         built = tried[-1]
         run.summary.update(
             model_version=model.version,
-            engine=built.identity.to_dict(),
+            engine=asdict(built.identity),
             gate={**asdict(built.gate), "passed": built.gate.passed},
         )
         if built.gate.passed:

@@ -8,7 +8,8 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from models.engines.interface import Features, Floats, InferenceEngine, Predictions
+from models.engines.interface import Features, InferenceEngine, Predictions
+from models.inputs.arrays import Floats
 from models.inputs.examples import Examples
 from models.inputs.preprocessing import trim
 from models.network.cma_clip import CmaClip

@@ -1,20 +1,19 @@
-"""The seam between the tagger and what runs the network. An engine knows tensors only."""
+"""The interface of engines, which run the network: arrays in, features out."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
-from numpy.typing import NDArray
+
+from models.inputs.arrays import Floats
 
 if TYPE_CHECKING:
     from models.network.cma_clip import CmaClip
 
 ONNX = "encoder.onnx"  # the exported network, in the folder of engines
-
-Floats = NDArray[np.float32]
 
 
 @runtime_checkable
@@ -52,20 +51,17 @@ class Features(NamedTuple):
 
 @dataclass(frozen=True)
 class EngineIdentity:
-    """Everything that the numbers of an engine depend on, besides the checkpoint."""
+    """Everything besides the weights that an engine's numbers depend on."""
 
     backend: str
     version: str
     device: str
     precision: str
-    shapes: str = ""  # that it was built for; empty: any
+    shapes: str = ""  # batch shapes that it was built for; empty: any
 
     def __str__(self) -> str:
         shapes = f" for {self.shapes}" if self.shapes else ""
         return f"{self.backend} {self.version} {self.precision} on {self.device}{shapes}"
-
-    def to_dict(self) -> dict[str, str]:
-        return asdict(self)
 
 
 def reference_identity() -> EngineIdentity:
@@ -75,19 +71,20 @@ def reference_identity() -> EngineIdentity:
 
 @runtime_checkable
 class InferenceEngine(Protocol):
-    """Pictures of the network's size, token ids trimmed to the batch's longest title, which modalities are present."""
+    """Runs the network on a batch: pictures of the network's size, token ids trimmed to the batch's longest title, and
+    which of picture and title each listing has."""
 
     @property
     def identity(self) -> EngineIdentity: ...
 
     @property
     def batch(self) -> int:
-        """The listings that it wants at once; it takes any number."""
+        """The preferred number of listings a call; it takes any number."""
         ...
 
     @property
     def streams(self) -> int:
-        """How many threads may call it at the same time."""
+        """The number of threads that may call it at the same time."""
         ...
 
     def __call__(
@@ -100,10 +97,11 @@ class InferenceEngine(Protocol):
 
 @dataclass(frozen=True)
 class Predictions:
-    """Per task: the pooled logits, and those of the picture alone and the title alone, each (N, C_k); λ is (N, K)."""
+    """What the heads answer for N listings: for each of K tasks the (N, C_k) pooled logits, and those of the picture
+    and of the title by themselves."""
 
     logits: list[Floats]
-    image_weight: Floats
+    image_weight: Floats  # (N, K) λ, the weight of the picture
     image_logits: list[Floats]
     title_logits: list[Floats]
     similarity: Floats  # (N,) cosine of the towers' global embeddings

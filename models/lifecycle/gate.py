@@ -1,14 +1,12 @@
 """The gate: a compiled engine may tag only if its answers on real listings are those of the reference."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import computed_field
 from scipy.special import softmax
 
-if TYPE_CHECKING:
-    from models.engines.interface import Predictions
+from models.engines.interface import Predictions
 
 LEAST_AGREEMENT = 0.98
 MOST_PROBABILITY_ERROR = 0.01
@@ -34,9 +32,9 @@ class Gate:
         )
 
 
-def compare(reference: "Predictions", candidate: "Predictions") -> Gate:
-    """The gate of a candidate's predictions against the reference's. A single NaN or infinity in the candidate's counts
-    as no agreement at all."""
+def compare(reference: Predictions, candidate: Predictions) -> Gate:
+    """How far a candidate's predictions agree with the reference's. One NaN or infinity in the candidate's counts as no
+    agreement at all."""
     listings = len(reference.similarity)
     if not all(np.isfinite(part).all() for part in (*candidate.logits, candidate.similarity)):
         return Gate(listings, 0.0, 1.0)

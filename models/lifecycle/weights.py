@@ -1,6 +1,7 @@
 """A model's weights on disk: safetensors, whose SHA-256 is checked against the card. Nothing is ever unpickled."""
 
 import json
+from dataclasses import asdict
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -47,7 +48,7 @@ def encoder_key(folder: Path, card: ModelCard, engine: EngineIdentity) -> str:
     shape = card.preset.architecture
     facts = {
         "code": version("cma-tagger"),
-        "engine": engine.to_dict(),
+        "engine": asdict(engine),
         "backbone": [shape.backbone, card.preset.pretrained, card.image_size, card.context_length],
         "attention": [shape.sequence_attention, shape.attention_layers, shape.attention_heads],
     }

@@ -1,17 +1,16 @@
-"""Temperature scaling, and how far confidences are from accuracies."""
+"""Temperature scaling, and the expected calibration error."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-Floats = NDArray[np.floating]
-Ints = NDArray[np.integer]
-Bools = NDArray[np.bool_]
+from models.inputs.arrays import Bools, Floats, Ints
+
 BINS = 15  # of the expected calibration error
 
 
 def fit_temperature(logits: Floats, labels: Ints) -> float:
-    """The temperature that makes labelled logits most likely (Guo et al. 2017); 1 where nothing is labelled."""
+    """The temperature under which the labels (N,) are likeliest given the logits (N, C) (Guo et al. 2017). Listings
+    labelled −1 do not count; 1 where nothing is labelled."""
     from scipy.optimize import minimize_scalar  # a second to load, which only training needs
 
     known = labels >= 0
@@ -27,16 +26,14 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
 
 
 def expected_calibration_error(confidence: Floats, right: Bools, weights: Floats, bins: int = BINS) -> Floats:
-    """The mean distance between confidence and accuracy over equally wide bins of [0, 1], weighted by their listings.
-
-    Of N listings under R weightings (R, N): (R,), NaN where no listing weighs anything.
-    """
+    """(R,) the mean distance between confidence and accuracy of N listings over equally wide bins of [0, 1], each bin
+    by the weight of its listings, under each of the (R, N) weights. NaN where all weights are 0."""
     gaps = weights @ (among_bins(confidence, bins) * (confidence - right)[:, None])
     with np.errstate(invalid="ignore"):
         return np.asarray(np.abs(gaps).sum(axis=1) / weights.sum(axis=1))
 
 
 def among_bins(confidence: Floats, bins: int = BINS) -> Bools:
-    """(N, bins) true in the one of the equally wide bins of [0, 1] that each confidence falls into."""
+    """(N, bins) one-hot: the one of the equally wide bins of [0, 1] that each confidence falls into."""
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     return np.asarray(place[:, None] == np.arange(bins))

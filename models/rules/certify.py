@@ -1,19 +1,18 @@
 """Makes the certificates of feeds, from labelled listings that training has not seen."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import softmax
 
+from models.engines.interface import Predictions
+from models.inputs.arrays import Bools, Floats, Ints, Names
 from models.inputs.examples import Examples
 from models.rules.calibration import expected_calibration_error, fit_temperature
-from models.rules.certificates import Bools, Calibration, Certificate, Certificates, Feeds, Floats, Ints, Promise
+from models.rules.certificates import Calibration, Certificate, Certificates, Promise
 from models.rules.thresholds import certify_threshold, design_effect, intraclass_correlation, labels_needed, lower_bound
 from schemas.taxonomy import Attribute
-
-if TYPE_CHECKING:
-    from models.engines.interface import Predictions
 
 _OWN_TEMPERATURE = 200  # labelled listings that a feed needs for a temperature of its own
 _OWN_GROUP = 100  # listings predicted as a value, for it to be certified apart from the rest
@@ -23,23 +22,23 @@ _QUANTILES = 200
 class Labelled(NamedTuple):
     """N listings as an engine predicts them; (N, K) labels with −1 for none; (N,) feeds and products."""
 
-    predictions: "Predictions"
+    predictions: Predictions
     labels: Ints
-    feeds: Feeds
-    products: Feeds
+    feeds: Names
+    products: Names
 
     @classmethod
-    def of(cls, predictions: "Predictions", examples: Examples) -> "Labelled":
+    def of(cls, predictions: Predictions, examples: Examples) -> "Labelled":
         return cls(predictions, examples.labels, examples.feeds, examples.products)
 
 
 class Evidence(NamedTuple):
-    """Of N labelled listings: how sure the tags are, which are right, whose listings they are; and how being right is
-    correlated within products, by all listings of the attribute."""
+    """The tags of N labelled listings: their confidences, which are right, and the listings' products. `correlation` is
+    the intraclass correlation of being right within products, over all listings of the attribute."""
 
     confidence: Floats
     right: Bools
-    products: Feeds
+    products: Names
     correlation: float
 
     def of(self, rows: Bools) -> "Evidence":
@@ -61,52 +60,47 @@ def certificates_of(
     *,
     pooled: Mapping[str, Calibration] | None = None,
 ) -> Certificates:
-    """Temperatures from `validation`, thresholds from `calibration`, for each feed there. `pooled`, over all feeds, is
-    made from the same listings unless it is given: where they are of some feeds only."""
-    together = dict(pooled or {})
+    """The certificates of each feed in `calibration`: temperatures are fitted on `validation`, thresholds certified on
+    `calibration`. `pooled`, the calibration over all feeds, is made from the same listings where it is None; give it
+    where the listings are of some feeds only."""
+    over_all = dict(pooled or {})
     own: dict[str, dict[str, Calibration]] = {}
     for k, attribute in enumerate(attributes):
         known, labels = validation.labels[:, k], calibration.labels[:, k]
         seen, logits = validation.predictions.logits[k], calibration.predictions.logits[k]
         if pooled is None:
-            common = fit_temperature(seen, known)
-            together[attribute.name] = calibrate(
-                logits, labels, calibration.products, attribute, promise, temperature=common
+            temperature = fit_temperature(seen, known)
+            over_all[attribute.name] = calibrate(
+                logits, labels, calibration.products, attribute, promise, temperature=temperature
             )
         for feed in np.unique(calibration.feeds[labels >= 0]).tolist():
             before, here = validation.feeds == feed, calibration.feeds == feed
-            enough = (known[before] >= 0).sum() >= _OWN_TEMPERATURE
+            temperature = over_all[attribute.name].temperature
+            if (known[before] >= 0).sum() >= _OWN_TEMPERATURE:
+                temperature = fit_temperature(seen[before], known[before])
             own.setdefault(feed, {})[attribute.name] = calibrate(
-                logits[here],
-                labels[here],
-                calibration.products[here],
-                attribute,
-                promise,
-                temperature=fit_temperature(seen[before], known[before])
-                if enough
-                else together[attribute.name].temperature,
+                logits[here], labels[here], calibration.products[here], attribute, promise, temperature=temperature
             )
-    return Certificates(promise, together, own)
+    return Certificates(promise, over_all, own)
 
 
 def calibrate(
-    logits: Floats, labels: Ints, products: Feeds, attribute: Attribute, promise: Promise, *, temperature: float
+    logits: Floats, labels: Ints, products: Names, attribute: Attribute, promise: Promise, *, temperature: float
 ) -> Calibration:
-    """One attribute on (N, C) logits of listings that neither training nor the temperature has seen."""
+    """The calibration of one attribute on N listings that neither training nor the temperature has seen: (N, C) logits,
+    (N,) labels (−1: none) and products."""
     known = labels >= 0
     logits, labels, products = logits[known], labels[known], products[known]
     probabilities = softmax(logits / np.float64(temperature), axis=1)
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     right = predicted == labels
     raw = softmax(logits.astype(np.float64), axis=1).max(axis=1)
-    correlation = intraclass_correlation(right, products)
-    evidence = Evidence(confidence, right, products, correlation)
+    evidence = Evidence(confidence, right, products, intraclass_correlation(right, products))
     certificate = certify(evidence, promise, risk=promise.risk)
-    fewest = promise.fewest(promise.risk)
     by_value = {
         name: certify(evidence.of(predicted == value), promise, risk=promise.risk)
         for value, name in enumerate(attribute.value_names)
-        if (predicted == value).sum() >= fewest
+        if (predicted == value).sum() >= promise.fewest(promise.risk)
     }
     thresholds = (
         group_thresholds(predicted, evidence, promise, classes=logits.shape[1])
@@ -125,11 +119,9 @@ def calibrate(
 
 
 def group_thresholds(predicted: Ints, evidence: Evidence, promise: Promise, *, classes: int) -> list[float | None]:
-    """A threshold for each of the classes. Values predicted often enough are a group each, the others one together;
-    each of G groups is certified at δ/G, so that all hold at once, and with them their union.
-
-    What the groups are depends on the predictions, never on which of them are right.
-    """
+    """A threshold for each class (None: it is never accepted). A class with at least 100 predictions is a group of its
+    own, the others are one group together. Each of G groups is certified at δ/G, so that all hold at once, and with
+    them their union. The groups depend on the (N,) predicted classes, never on which of them are right."""
     often = np.flatnonzero(np.bincount(predicted, minlength=classes) >= _OWN_GROUP).tolist()
     groups = [[value] for value in often]
     rest = [value for value in range(classes) if value not in often]
@@ -144,23 +136,23 @@ def group_thresholds(predicted: Ints, evidence: Evidence, promise: Promise, *, c
 
 
 def certify(evidence: Evidence, promise: Promise, *, risk: float) -> Certificate:
-    """The lowest threshold that can be certified at this risk, and how it does on these N listings."""
-    confidence, right, together = evidence.confidence, evidence.right, evidence.design_effect
+    """The lowest threshold that can be certified at this risk, and its precision on these N listings."""
+    confidence, right, effect = evidence.confidence, evidence.right, evidence.design_effect
     threshold = evidence.threshold(promise, risk=risk)
     if threshold is None:
-        more = labels_needed(confidence, right, promise, risk=risk, design_effect=together)
-        return Certificate(len(right), threshold, 0, 0, None, more, together)
+        more = labels_needed(confidence, right, promise, risk=risk, design_effect=effect)
+        return Certificate(len(right), threshold, 0, 0, None, more, effect)
     accepted = confidence >= threshold
     count, hits = int(accepted.sum()), int(right[accepted].sum())
-    bound = lower_bound(hits, count, risk, design_effect=together)
-    return Certificate(len(right), threshold, count, hits, bound, 0, together)
+    bound = lower_bound(hits, count, risk, design_effect=effect)
+    return Certificate(len(right), threshold, count, hits, bound, 0, effect)
 
 
 def _quantiles(confidence: Floats) -> list[float]:
-    """Sorted; all of them, where they are few."""
-    if len(confidence) <= _QUANTILES:
-        return [float(value) for value in np.sort(confidence)]
-    return [float(value) for value in np.quantile(confidence, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)]
+    """At most 200 quantiles, ascending; all confidences where there are no more."""
+    if len(confidence) > _QUANTILES:
+        confidence = np.quantile(confidence, (np.arange(_QUANTILES) + 0.5) / _QUANTILES)
+    return [float(value) for value in np.sort(confidence)]
 
 
 def _calibration_error(confidence: Floats, right: Bools) -> float | None:

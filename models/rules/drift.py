@@ -1,27 +1,25 @@
-"""Whether the listings that a feed sends now still look like those that its certificates were made on.
+"""Drift: whether a feed's new listings are still distributed like those that its certificates were made on.
 
-Labels of new listings come late or never, confidences at once: the two-sample test of Kolmogorov and Smirnov compares
-them. A shift of them does not prove that the promise is broken, only that nothing is known of it any more.
+New listings have confidences at once, labels late or never, so the two-sample Kolmogorov–Smirnov test compares the
+confidences. A shift does not prove that the promise is broken, only that the certificates no longer support it.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import kolmogorov
 
+from models.inputs.arrays import Floats
 from models.rules.certificates import Calibration
 
-Floats = NDArray[np.floating]
-
 FEWEST = 200  # new listings that a comparison needs
-_MOST_P = 1e-3  # so rare a distance by chance, once in a thousand comparisons
-_LEAST_DISTANCE = 0.1  # smaller ones are of no consequence, however many listings prove them
+_MOST_P = 1e-3  # a false alarm in a thousand comparisons
+_LEAST_DISTANCE = 0.1  # a smaller shift does not matter, however significant it is
 
 
 @dataclass(frozen=True)
 class Drift:
-    """Of one attribute: `statistic` is the largest distance of the two cumulative distributions of confidences."""
+    """The test of one attribute; `statistic` is the largest distance of the two cumulative distributions."""
 
     listings: int
     statistic: float
@@ -33,8 +31,8 @@ class Drift:
 
 
 def compare_scores(calibration: Calibration, confidence: Floats) -> Drift:
-    """(N,) confidences of new listings against those of the listings that the feed was certified on; both not empty."""
-    # As the catalogue keeps them: equal confidences must stay equal.
+    """Compares (N,) confidences of new listings with those that the feed was certified on; neither may be empty."""
+    # float32 like the catalogue, so that equal confidences stay equal.
     before, now = np.array(calibration.confidences, dtype=np.float32), np.sort(confidence.astype(np.float32))
     places = np.concatenate([before, now])
     distance = np.abs(

@@ -1,22 +1,20 @@
-"""Tags and noise flags of listings, from their stored features: what a model runs after its engine."""
+"""Tags and noise flags of listings, from their stored features."""
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from models.engines.features import classify, unpacked
+from models.inputs.arrays import Floats, Ints, Names
 from models.network.cma_clip import CmaClip
-from models.rules.certificates import Certificates, Feeds
+from models.rules.certificates import Certificates
 from models.rules.noise.flags import flags_of
 from models.rules.noise.rules import NoiseRules
 from schemas.frames import LABEL_PREFIX, TAGGED
 from schemas.taxonomy import Attribute, Taxonomy
 
-Floats = NDArray[np.floating]
-
 
 class TagRules:
-    """The heads, certificates and noise rules of a model. They need neither pictures nor an engine."""
+    """What a model runs after its engine: heads, certificates and noise rules."""
 
     def __init__(self, network: CmaClip, taxonomy: Taxonomy, noise: NoiseRules, certificates: Certificates) -> None:
         self._network = network
@@ -54,7 +52,7 @@ class TagRules:
         order = np.argsort(np.concatenate([np.flatnonzero(readable), np.flatnonzero(~readable)]))
         return together[order]
 
-    def _labels(self, listings: pl.DataFrame) -> NDArray[np.integer]:
+    def _labels(self, listings: pl.DataFrame) -> Ints:
         """(N, K) the merchant's labels as classes, −1 for none."""
         codes = [
             attribute.codes(listings[f"{LABEL_PREFIX}{attribute.name}"]) for attribute in self._taxonomy.attributes
@@ -65,7 +63,7 @@ class TagRules:
         ids = {feed: self._certificates.id(feed) for feed in feeds.unique()}
         return feeds.replace_strict(ids, return_dtype=pl.String)
 
-    def _tags(self, probabilities: list[Floats], image_weight: Floats, feeds: Feeds) -> pl.Series:
+    def _tags(self, probabilities: list[Floats], image_weight: Floats, feeds: Names) -> pl.Series:
         structs = []
         for k, attribute in enumerate(self._taxonomy.attributes):
             name, scores = attribute.name, probabilities[k]

@@ -1,35 +1,37 @@
-"""Which confidences keep a promised precision: the lowest threshold that labelled listings certify.
+"""Certifies thresholds: the lowest confidence at which labelled listings prove the promised precision.
 
 Learn-then-Test (Angelopoulos et al. 2021): thresholds are hypotheses, tested from the highest down by the exact
-binomial test, in the fallback procedure of Wiens (2003). `design_effect`: so many listings count as one independent one
-(design_effect.py); the test is exact at 1.
+binomial test, in the fallback procedure of Wiens (2003). The test is exact at a `design_effect` of 1
+(independent listings); above it, that many listings count as one.
 """
 
 from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Shaped
-from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv
 
-from models.rules.certificates import Bools, Floats, Ints, Promise
+from models.inputs.arrays import Bools, Floats, Ints
+from models.rules.certificates import Promise
 
-_FIRST, _SECOND = 0.2, 0.5  # of the listings, the most confident first: where risk is spent
-_PLACES = 50  # that are tested at most
-_MOST_LABELS = 1_000_000  # more are as good as never
+# Half of δ is spent on the threshold that accepts the top 20 % by confidence, half on the one that accepts 50 %.
+_FIRST, _SECOND = 0.2, 0.5
+_PLACES = 50  # thresholds tested at most
+_MOST_LABELS = 1_000_000  # nobody labels more
 
 
 def certify_threshold(
     confidence: Floats, right: Bools, promise: Promise, *, risk: float, design_effect: float = 1.0
 ) -> float | None:
-    """With probability 1 − `risk` over the N listings drawn, the threshold's precision is above the target.
+    """The lowest threshold certified on N listings, (N,) confidences and which of them are right; None: there is none.
+    With probability 1 − `risk` over the listings drawn, tags at or above it have at least the target precision.
 
-    The risk is spent at two places, one high and one in the middle: what a place has is passed on to the next lower
-    one as long as tests succeed, and is lost where one fails (Wiens' fallback procedure). So a few wrong labels at the
-    top do not end everything. The places depend on how many listings there are, and on the design effect.
+    The risk is spent at two places, one high and one in the middle. A test that succeeds passes its risk on to the next
+    lower place, a test that fails loses it (Wiens' fallback procedure), so a few wrong labels at the top do not end the
+    search. The places depend only on the number of listings and the design effect.
 
-    Why it holds: a false threshold is tested with no more than the risks spent since the last false one that failed,
-    so the chances of wrongly passing a first one add up to `risk` at most, however the tests depend on each other.
+    Proof: a false threshold is tested with no more than the risks spent since the last false one that failed, so the
+    chances of wrongly passing a first one add up to `risk` at most, however the tests depend on each other.
     """
     order = np.argsort(-confidence, kind="stable")
     ranked, hits = confidence[order], np.cumsum(right[order], dtype=np.intp)
@@ -43,8 +45,8 @@ def certify_threshold(
 def labels_needed(
     confidence: Floats, right: Bools, promise: Promise, *, risk: float, design_effect: float = 1.0
 ) -> int | None:
-    """How many more labelled listings would certify something, were the precision of every share of the most confident
-    what it is here (with nothing seen: never wrong). None where a million would not do."""
+    """The number of further labelled listings that would certify a threshold if precision at every coverage stayed what
+    it is on these N listings (without any listing: 1). None where a million would not."""
     if not len(right):
         return promise.fewest(risk)
     order = np.argsort(-confidence, kind="stable")
@@ -55,7 +57,7 @@ def labels_needed(
     count = max(len(right) + 1, promise.fewest(risk, design_effect=design_effect))
     while count <= _MOST_LABELS:
         places, spent = _places(count, promise, risk, design_effect)
-        end = np.searchsorted(shares, places / count - 1e-9)  # of the tie that the place lies in
+        end = np.searchsorted(shares, places / count - 1e-9)  # the end of the tie that the place lies in
         reached = np.maximum(places, np.round(shares[end] * count).astype(np.intp))
         hits = np.floor(precision[end] * reached + 1e-9)
         if _walk(_p_values(hits, reached, promise.target_precision, design_effect), spent).any():
@@ -65,18 +67,18 @@ def labels_needed(
 
 
 def lower_bound(right: int, of: int, risk: float, *, design_effect: float = 1.0) -> float:
-    """Of a precision (Clopper–Pearson, one-sided)."""
+    """The one-sided lower bound (Clopper–Pearson) of a precision, with `right` of `of` tags right."""
     return float(betaincinv(right / design_effect, (of - right) / design_effect + 1, risk)) if right else 0.0
 
 
 def _p_values(hits: Ints, of: Ints, target: float, design_effect: float) -> Floats:
-    """The chance that a precision of `target` gives so many hits or more."""
+    """The probability of at least `hits` hits under a precision of `target` (exact binomial test)."""
     return np.where(hits > 0, betainc(np.maximum(hits, 1) / design_effect, (of - hits) / design_effect + 1, target), 1)
 
 
 @lru_cache(maxsize=1024)
-def _places(count: int, promise: Promise, risk: float, design_effect: float) -> tuple[NDArray[np.intp], Floats]:
-    """Of `count` listings, the numbers of most confident ones that are tested, and the risk spent at each."""
+def _places(count: int, promise: Promise, risk: float, design_effect: float) -> tuple[Ints, Floats]:
+    """The tests on `count` listings: how many of the most confident each accepts, and the risk spent on it."""
     middle = round(_SECOND * count)
     first = max(promise.fewest(risk / 2, design_effect=design_effect), round(_FIRST * count))
     two = middle >= 2 * first
@@ -93,22 +95,23 @@ def _places(count: int, promise: Promise, risk: float, design_effect: float) -> 
 
 
 def _walk(p_values: Floats, spent: Floats) -> Bools:
-    """Which hypotheses, in their order, the fallback procedure rejects."""
-    passed, at_hand = np.zeros(len(p_values), dtype=bool), 0.0
+    """Which hypotheses, tested in order, the fallback procedure rejects."""
+    passed, available = np.zeros(len(p_values), dtype=bool), 0.0
     for place, (p_value, risk) in enumerate(zip(p_values.tolist(), spent.tolist(), strict=True)):
-        at_hand += risk
-        passed[place] = at_hand > 0 and p_value <= at_hand
+        available += risk
+        passed[place] = available > 0 and p_value <= available
         if not passed[place]:
-            at_hand = 0.0
+            available = 0.0
     return passed
 
 
 def intraclass_correlation(right: Bool[np.ndarray, " N"], products: Shaped[np.ndarray, " N"]) -> float:
-    """ρ, 0 to 1, by analysis of variance; 1 where nobody can tell, because none or all of the listings are right."""
+    """The correlation ρ of being right among listings of a product, 0 to 1, by analysis of variance. 1 where none or
+    all of the N listings are right, since that says nothing about it."""
     _, product, sizes = np.unique(products, return_inverse=True, return_counts=True)
     count, groups = len(right), len(sizes)
     if count == groups:
-        return 0.0  # of no consequence: no product has two
+        return 0.0  # no product has two listings
     shares = np.bincount(product, weights=right) / sizes
     between = (sizes * (shares - right.mean()) ** 2).sum() / max(groups - 1, 1)
     within = (sizes * shares * (1 - shares)).sum() / (count - groups)
@@ -118,6 +121,7 @@ def intraclass_correlation(right: Bool[np.ndarray, " N"], products: Shaped[np.nd
 
 
 def design_effect(products: Shaped[np.ndarray, " N"], correlation: float) -> float:
-    """1 where every listing counts in full; N of one product that stand or fall together have N, and count as one."""
+    """The number of listings that count as one independent listing: 1 where listings are uncorrelated, N where all N
+    are of one product and ρ is 1."""
     sizes = np.unique(products, return_counts=True)[1]
     return 1 + float((sizes**2).sum() / sizes.sum() - 1) * correlation if len(sizes) else 1.0

@@ -6,11 +6,12 @@ import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from models.engines.interface import Predictions
+from models.inputs.arrays import Floats, Ints
 from models.rules.calibration import fit_temperature
 from models.rules.noise.kind import Measured, Trial
 from models.rules.noise.kinds import KINDS
 from models.rules.noise.mismatch import fit_mismatch, mismatch_evidence
-from models.rules.noise.rules import Floats, Ints, NoiseRules
+from models.rules.noise.rules import NoiseRules
 
 _TARGET_PRECISION = 0.8  # of the flags
 _LEAST_RECALL = 0.1  # of a threshold at the target precision; below it, the threshold of the best F1 is taken instead

@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import expit
 
+from models.inputs.arrays import Floats
 from models.rules.noise.kind import Measured, Trial
 from models.rules.noise.modality_conflict import conflict_score
-from models.rules.noise.rules import Floats, NoiseInputs, NoiseRules
+from models.rules.noise.rules import NoiseInputs, NoiseRules
 from schemas.taxonomy import Attribute
 
 

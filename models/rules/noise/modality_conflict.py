@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
+from models.inputs.arrays import Floats
 from models.rules.noise.kind import Measured, Trial
-from models.rules.noise.rules import Floats, NoiseInputs, NoiseRules
+from models.rules.noise.rules import NoiseInputs, NoiseRules
 from schemas.taxonomy import Attribute
 
 

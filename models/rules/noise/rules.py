@@ -1,18 +1,14 @@
 """What is learned about noisy listings after the network, and what the scores of noise are computed from."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from numpy.typing import NDArray
 from scipy.special import softmax
 
-if TYPE_CHECKING:
-    from models.engines.interface import Predictions
-
-Floats = NDArray[np.floating]
-Ints = NDArray[np.integer]
+from models.engines.interface import Predictions
+from models.inputs.arrays import Floats, Ints
 
 
 class NoiseInputs(NamedTuple):
@@ -48,7 +44,7 @@ class NoiseRules:
     thresholds: dict[str, float]
     quality: dict[str, dict[str, float]]
 
-    def inputs(self, predictions: "Predictions", tags: list[Floats], labels: Ints) -> NoiseInputs:
+    def inputs(self, predictions: Predictions, tags: list[Floats], labels: Ints) -> NoiseInputs:
         """The scores' inputs. The probes are calibrated here: overconfident ones would contradict each other
         everywhere."""
         return NoiseInputs(
@@ -61,5 +57,5 @@ class NoiseRules:
         )
 
 
-def _calibrated(logits: list[NDArray[np.float32]], temperatures: list[float]) -> list[Floats]:
+def _calibrated(logits: list[Floats], temperatures: list[float]) -> list[Floats]:
     return [softmax(task / temperature, axis=1) for task, temperature in zip(logits, temperatures, strict=True)]

@@ -1,7 +1,6 @@
-import json
-
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 from scipy.special import softmax
 
 from models.rules.calibration import fit_temperature
@@ -77,7 +76,8 @@ def test_no_listing_at_all() -> None:
 
 
 def test_certificates_survive_json() -> None:
-    assert Certificates.from_dict(json.loads(json.dumps(CERTIFICATES.to_dict()))) == CERTIFICATES
+    as_json = TypeAdapter(Certificates)
+    assert as_json.validate_json(as_json.dump_json(CERTIFICATES)) == CERTIFICATES
 
 
 def test_an_id_changes_with_what_accepts_the_tags_of_its_feed_and_nothing_else() -> None:

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from models.inputs.arrays import Floats
 from models.rules.certify import Evidence, certify, group_thresholds
 from models.rules.thresholds import certify_threshold, design_effect, intraclass_correlation
-from tests.models.rules.evidence import PROMISE, Floats, apart
+from tests.models.rules.evidence import PROMISE, apart
 
 CURVES: dict[str, Callable[[Floats], Floats]] = {
     "rising": lambda score: 0.4 + 0.6 * score,

@@ -37,7 +37,7 @@ class Plan:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, content)
         card = {
-            "identity": self.identity.to_dict(),
+            "identity": asdict(self.identity),
             "weights": self.weights,
             "shapes": asdict(shapes),
             "sha256": sha256(content).hexdigest(),

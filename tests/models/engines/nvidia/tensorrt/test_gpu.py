@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -216,7 +216,7 @@ def test_a_worker_needs_the_lean_runtime_only(copied: Built, tmp_path: Path) -> 
     given = batch(9, 8)
     np.savez(tmp_path / "in.npz", pictures=given.pictures, tokens=given.tokens, present=given.present)
     plan = replace(copied, engine=made).plan
-    identity = json.dumps(made.identity.to_dict())
+    identity = json.dumps(asdict(made.identity))
     arguments = [str(plan.folder), identity, plan.weights, str(tmp_path / "in.npz"), str(tmp_path / "out.npz")]
     subprocess.run([sys.executable, "-c", LEAN, *arguments], check=True, timeout=600)
     found, expected = np.load(tmp_path / "out.npz"), opened(copied)(given.pictures, given.tokens, given.present)
