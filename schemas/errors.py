@@ -6,10 +6,10 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class UserError(Exception):
-    """Bad input. The message names file, row or key, and the way out; the command prints it and exits 1."""
+    """Bad input. The message names the file, row or key at fault and what to do; the command prints it and exits 1."""
 
     def __init__(self, message: str) -> None:
-        # What a feed holds is quoted in messages, and must not command the terminal that shows them.
+        # Messages quote feeds, whose control characters must not reach the terminal.
         super().__init__(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", message))
 
 

@@ -1,24 +1,22 @@
-"""The frames that cross processes: WORK goes to a worker, TAGGED comes back. One row is one listing."""
+"""Schemas of the frames that cross processes: a worker gets WORK and returns TAGGED. One row is one listing."""
 
 import polars as pl
 
+LABEL_PREFIX = "label_"  # column `label_<attribute>`: the taxonomy value of the merchant's label, or null
 LABEL_WORD_PREFIX = "label_word_"  # column `label_word_<attribute>`: the merchant's own word
 
-LABEL_PREFIX = "label_"  # column `label_<attribute>`: the taxonomy value that the merchant gave, or null
-
-# `picture` is a stored JPEG, null where there is none; a `label_<attribute>` column an attribute follows.
+# A listing to tag; `work_schema` adds a `label_<attribute>` column for each attribute.
 WORK = pl.Schema(
     {
         "feed": pl.String(),
         "listing_id": pl.String(),
         "input_hash": pl.String(),
         "title": pl.String(),
-        "picture": pl.Binary(),
+        "picture": pl.Binary(),  # the stored JPEG, or null
     }
 )
 
-# A listing once it has been through the engine: what is kept of it, by `input_hash`, for the next time. A
-# `label_<attribute>` column an attribute follows.
+# A listing with its features from the engine; `label_<attribute>` columns follow.
 ENCODED = pl.Schema(
     {
         "feed": pl.String(),
@@ -27,11 +25,13 @@ ENCODED = pl.Schema(
         "has_picture": pl.Boolean(),
         "has_title": pl.Boolean(),
         "features": pl.Binary(),  # I′, T′ and the towers' embeddings, in bf16
-        "error": pl.String(),  # why there are none
+        "error": pl.String(),  # why there are no features
     }
 )
-_OF_AN_INPUT = ("input_hash", "has_picture", "has_title", "features")
-KEPT = pl.Schema({**{name: ENCODED[name] for name in _OF_AN_INPUT}, "crc32": pl.UInt32()})  # of all the others
+# A row of the feature store; `crc32` is the checksum of the other columns.
+KEPT = pl.Schema(
+    {name: ENCODED[name] for name in ("input_hash", "has_picture", "has_title", "features")} | {"crc32": pl.UInt32()}
+)
 
 TAG = pl.Struct(
     {
@@ -39,16 +39,16 @@ TAG = pl.Struct(
         "value": pl.String(),
         "confidence": pl.Float32(),  # calibrated, in [0, 1]
         "accepted": pl.Boolean(),  # clears the threshold certified for the target precision on its own feed
-        "certified": pl.Boolean(),  # anything is certified for the attribute on its own feed
-        "provisional": pl.Boolean(),  # would be accepted elsewhere, where its own feed has too few labels to say
-        "image_weight": pl.Float32(),  # the paper's λ: 1 is all picture, 0 is all title
+        "certified": pl.Boolean(),  # its own feed has a certificate for the attribute
+        "provisional": pl.Boolean(),  # its own feed has no certificate, and another feed would accept it
+        "image_weight": pl.Float32(),  # the paper's λ: 1 picture only, 0 title only
     }
 )
 
 FLAG = pl.Struct(
     {
-        "kind": pl.String(),  # the name of a noise kind of the model
-        "attribute": pl.String(),  # null for a flag of the whole listing
+        "kind": pl.String(),  # see `models.rules.noise.kinds`
+        "attribute": pl.String(),  # null: the flag is about the whole listing
         "score": pl.Float32(),  # in [0, 1]
         "detail": pl.String(),
     }
@@ -60,7 +60,7 @@ TAGGED = pl.Schema(
         "feed": pl.String(),
         "listing_id": pl.String(),
         "input_hash": pl.String(),
-        "certificate": pl.String(),  # id of what the feed's tags are accepted by
+        "certificate": pl.String(),  # id of the certificates by which tags are accepted
         "error": pl.String(),
         "tags": pl.List(TAG),
         "flags": pl.List(FLAG),

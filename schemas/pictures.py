@@ -1,10 +1,10 @@
-"""All faults that a picture can have, as stable codes; and the error that carries one."""
+"""Stable codes of all faults that a picture can have, and the error that carries one."""
 
 from typing import Literal
 
 from schemas.secrets import redacted
 
-# A code's sentence for the report is written where the fault is found, because it names sizes, hosts or statuses.
+# The sentence for the report is written where a fault is found, because it names sizes, hosts or statuses.
 PictureFault = Literal[
     # Its reference cannot be followed.
     "picture_not_found",
@@ -28,10 +28,10 @@ PictureFault = Literal[
     "picture_too_large",
     "picture_too_small",
     "picture_extreme_shape",
-    "picture_kills_worker",  # a worker process died on it, again and again
+    "picture_kills_worker",  # its worker process died repeatedly
 ]
 
-# Faults that may pass: the next run tries again, though nothing has changed.
+# Faults that may pass: the next run tries again.
 TRANSIENT: frozenset[PictureFault] = frozenset(
     {"picture_timeout", "picture_connection_failed", "picture_host_unknown", "picture_server_error"},
 )

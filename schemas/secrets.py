@@ -1,12 +1,9 @@
-"""Secrets out of text before it is stored, shown or logged."""
+"""Removes secrets from text before it is stored, shown or logged."""
 
 import re
 
-__all__ = ["redacted"]
-
 _HIDDEN = "***"
-# Where the URL that a text speaks of has ended for certain.
-_URL_END = re.compile(r"[\s\"<>`]")
+_URL_END = re.compile(r"[\s\"<>`]")  # no URL in a text goes on beyond these
 _AUTHORITY_END = re.compile(r"[/\\?#]")
 _PORT = re.compile(r"[^:@]*:\d{0,5}(?:[/\\?#]|$)")
 
@@ -16,10 +13,10 @@ _SECRET_NAME = re.compile(
     r"|^(?:sig|sign|key|pw|pass|sas|policy|cred|creds|hdnts|hdnea)$|[-_.](?:key|sig|pw|pass|sas)$|^key[-_.]",
     re.IGNORECASE,
 )
-# Possessive, and begun only where a name begins: each character is looked at a fixed number of times.
+# Possessive, and anchored where a name begins: the search takes linear time.
 _NAME = re.compile(r"(?<![\w.\-])([\w.\-]++)=")
 _VALUE = re.compile(r"[^&\s\"<>`]*+")
-# The same inside a URL that is itself a quoted value of another one.
+# The same in a URL that is the percent-encoded value of another one.
 _QUOTED_NAME = re.compile(r"(?:(?<![\w.\-])|(?<=%26)|(?<=%3F))([\w.\-]++)%3D", re.IGNORECASE)
 _QUOTED_VALUE = re.compile(r"(?:(?!%26)[^&\s\"<>`])*+", re.IGNORECASE)
 
@@ -29,8 +26,8 @@ _ESCAPED = re.compile(r"\\++(?:/|u00(2[13-9a-f]|3[0-9a-f]|40))", re.IGNORECASE) 
 def redacted(text: str) -> str:
     """The text with the passwords of URLs and the secret values of queries replaced by ***.
 
-    A URL's password goes and its user stays; a user without a password goes, since it may be a token.
-    Never raises; takes time in proportion to the text. Where it is not clear, more is hidden, not less.
+    A URL's user stays visible beside a password; alone it is hidden, too, because it may be a token. Doubtful parts
+    are hidden. Never raises, and takes time in proportion to the text.
     """
     if "//" in text:
         first, *others = text.split("//")
@@ -47,7 +44,7 @@ def redacted(text: str) -> str:
 
 
 def redacted_row(raw: str) -> str:
-    """The same for a row as it was read: JSON writers escape what URLs are made of (`\\/`, `\\u0026`)."""
+    """`redacted` for a raw row of a feed, in which JSON may have escaped the characters of a URL (`\\/`, `\\u0026`)."""
     return redacted(_ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else "/", raw))
 
 

@@ -1,4 +1,4 @@
-"""What can be said of a listing: attributes, their values, and the words that merchants use for them."""
+"""The taxonomy: attributes, their values, and the words that merchants use for each value."""
 
 import re
 import unicodedata
@@ -21,12 +21,12 @@ RESERVED_NAMES = frozenset({"feed", "listing_id", "product_id", "title"})
 
 
 def fold(word: str) -> str:
-    """The form in which two words are the same word: case, width and whitespace do not matter."""
+    """The word without differences of case, width and whitespace (Unicode NFKC, case-folded)."""
     return " ".join(unicodedata.normalize("NFKC", word).casefold().split())
 
 
 class Attribute(BaseModel):
-    """One attribute; `values` maps each value to further words for it, in the order of the file."""
+    """An attribute. `values` maps each value to the other words for it, in the order of the file."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,7 +49,7 @@ class Attribute(BaseModel):
         return values.replace_strict(classes, default=-1, return_dtype=pl.Int64)
 
     def value_of(self, word: str) -> str | None:
-        """The value that a merchant's word means, or None where no value knows it."""
+        """The value that a merchant's word means; None where it is a word of no value."""
         return self._value_by_word.get(fold(word))
 
 

@@ -1,11 +1,11 @@
-"""Splits a feed's rows into those that can become listings and those that cannot, with every reason."""
+"""Splits a feed's rows into valid listings and rejected rows, with every reason for a rejection."""
 
 from typing import NamedTuple
 
 import polars as pl
 from pandera.errors import SchemaErrors
 
-from schemas.listings import REASONS, SPLIT_WORDS, ListingSchema
+from schemas.listings import LISTINGS, REASONS, SPLIT_WORDS
 
 REJECTED = pl.Schema(
     {
@@ -19,25 +19,22 @@ REJECTED = pl.Schema(
 
 
 class Validated(NamedTuple):
-    """Every row of the input is in exactly one of the two, in the input's order.
+    """Each row of the input is in one of the two, in the input's order."""
 
-    accepted: the input's columns without `fault` and with `split`, text stripped. rejected: REJECTED.
-    """
-
-    accepted: pl.DataFrame
-    rejected: pl.DataFrame
+    accepted: pl.DataFrame  # the input's columns without `fault` and with `split`, text stripped
+    rejected: pl.DataFrame  # REJECTED
 
 
 def split_valid(rows: pl.DataFrame) -> Validated:
-    """Checks each row by itself (row_number, listing_id, product_id, title, pictures, raw; optional split, fault,
-    labels)."""
+    """Checks each row by itself. Columns: row_number, listing_id, product_id, title, pictures, raw; optional split,
+    labels, and fault (why the row could not be read)."""
     rows = _clean(rows)
     unreadable = pl.col("fault").is_not_null()
     readable = rows.filter(~unreadable)
     failures = _failures(readable)
-    position = pl.int_range(pl.len(), dtype=pl.Int64).alias("index")
-    accepted = readable.with_columns(position).join(failures, on="index", how="anti", maintain_order="left")
-    broken_rules = readable.with_columns(position).join(failures, on="index", how="inner", maintain_order="left")
+    indexed = readable.with_columns(index=pl.int_range(pl.len(), dtype=pl.Int64))
+    accepted = indexed.join(failures, on="index", how="anti", maintain_order="left")
+    broken_rules = indexed.join(failures, on="index", how="inner", maintain_order="left")
     broken_rows = rows.filter(unreadable).with_columns(
         codes=pl.concat_list(pl.lit("row_unreadable")),
         reasons=pl.concat_list(pl.format("{}: {}", pl.lit(REASONS["row_unreadable"]), "fault")),
@@ -50,8 +47,7 @@ def split_valid(rows: pl.DataFrame) -> Validated:
 
 
 def _clean(rows: pl.DataFrame) -> pl.DataFrame:
-    optional = [pl.lit(None, pl.String).alias(name) for name in ("split", "fault") if name not in rows.columns]
-    rows = rows.with_columns(optional)
+    rows = rows.with_columns(pl.lit(None, pl.String).alias(n) for n in ("split", "fault") if n not in rows.columns)
     text = [pl.col(c).cast(pl.String).fill_null("").str.strip_chars() for c in ("listing_id", "product_id")]
     # A line break or tab inside a title is layout, not damage.
     title = pl.col("title").cast(pl.String).fill_null("").str.replace_all(r"\s+", " ").str.strip_chars()
@@ -67,16 +63,16 @@ def _failures(rows: pl.DataFrame) -> pl.DataFrame:
         *("row_number", "listing_id", "product_id", "title", "split", "raw"),
         picture_count=pl.col("pictures").list.len().fill_null(0).cast(pl.Int64),
     )
-    none = pl.DataFrame(schema={"index": pl.Int64, "codes": REJECTED["codes"], "reasons": REJECTED["reasons"]})
+    schema = pl.Schema({"index": pl.Int64(), "codes": REJECTED["codes"], "reasons": REJECTED["reasons"]})
     try:
-        ListingSchema.validate(checked, lazy=True)
-        return none
+        LISTINGS.validate(checked, lazy=True)
+        return pl.DataFrame(schema=schema)
     except SchemaErrors as errors:
         cases = errors.failure_cases
     if cases["index"].null_count():  # the frame's own shape is wrong: our fault, not the feed's
         raise TypeError(f"not a frame of listings: {cases.select('column', 'check').rows()}")
     order = pl.Enum(list(REASONS))
-    broken: pl.DataFrame = (
+    return pl.DataFrame(
         cases.select(pl.col("index").cast(pl.Int64), code=pl.col("check").cast(order))
         .sort("index", "code")
         .group_by("index", maintain_order=True)
@@ -84,6 +80,5 @@ def _failures(rows: pl.DataFrame) -> pl.DataFrame:
             codes=pl.col("code").cast(pl.String),
             reasons=pl.col("code").cast(pl.String).replace_strict(REASONS),
         )
-        .match_to_schema(none.schema)
+        .match_to_schema(schema)
     )
-    return broken
