@@ -108,6 +108,11 @@ class Taxonomy(BaseModel):
     def names(self) -> tuple[str, ...]:
         return tuple(attribute.name for attribute in self.attributes)
 
+    @property
+    def classes(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Each attribute with its values: what the heads of a model depend on. The words for a value do not matter."""
+        return [(attribute.name, attribute.value_names) for attribute in self.attributes]
+
     def __getitem__(self, name: str) -> Attribute:
         for attribute in self.attributes:
             if attribute.name == name:

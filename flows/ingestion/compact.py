@@ -1,7 +1,6 @@
 """Merges small picture shards and removes files that are no longer used."""
 
-from dataclasses import dataclass
-
+from catalog_io.catalog.compaction import Compacted
 from catalog_io.catalog.compaction import compact as merge
 from catalog_io.catalog.snapshot import SNAPSHOT
 from flows.project.project import Project
@@ -9,20 +8,11 @@ from flows.project.project import Project
 FEWEST = 16  # small shards from which a nightly merge is worth its time
 
 
-@dataclass(frozen=True)
-class CompactSummary:
-    """Numbers of small shards merged, of shards written for them, and of old files removed."""
-
-    merged: int
-    into: int
-    removed: int
-
-
-def compact(project: Project, *, fewest: int = 2) -> CompactSummary:
+def compact(project: Project, *, fewest: int = 2) -> Compacted:
     """Merges small shards of many ingests (from `fewest` on), and removes files that have been unused for a day."""
     with project.run("compact-pictures") as run:
         done = merge(project.catalog, project.shards, fewest=fewest)
         if done.merged and (project.home / SNAPSHOT).exists():
             project.catalog.publish()  # the snapshot must name the new shards
         run.summary.update(done._asdict())
-    return CompactSummary(*done)
+    return done

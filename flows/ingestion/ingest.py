@@ -1,7 +1,6 @@
 """Ingests feeds: reads, validates and deduplicates rows, shrinks new pictures, and stores all in one transaction.
 
-Until that transaction everything is in `Staging`, so a feed that cannot be read changes nothing. An unchanged row
-costs a read and a join.
+Before the transaction all rows are in `Staging`, so that a feed that cannot be read changes nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,7 +10,6 @@ from pathlib import Path
 import polars as pl
 
 from catalog_io.feeds.read import read_feed
-from catalog_io.feeds.settings import FeedSettings
 from catalog_io.pictures.fetching.root import PictureRoot
 from catalog_io.pictures.units import write_units
 from catalog_io.staging.settle import settle
@@ -26,9 +24,7 @@ from schemas.validation import split_valid
 @dataclass
 class FeedSummary:
     """Counts of one feed: rows `read` = `accepted` + `rejected`; `listings` = `unchanged` + `inserted` + `updated`.
-
-    Several accepted rows may be pictures of one listing.
-    """
+    Several accepted rows may be pictures of one listing."""
 
     feed: str
     read: int = 0
@@ -45,7 +41,7 @@ class FeedSummary:
     without_picture: int = 0  # listings that only their title can tag
     reasons: dict[str, int] = field(default_factory=dict)  # rejected rows by code
     picture_faults: dict[str, int] = field(default_factory=dict)  # unusable pictures by code
-    unknown_words: dict[str, int] = field(default_factory=dict)
+    unknown_words: dict[str, int] = field(default_factory=dict)  # rows by "attribute: word"
 
 
 class FeedsFailed(UserError):
@@ -57,17 +53,12 @@ class FeedsFailed(UserError):
 
 
 def ingest(project: Project, feeds: Iterable[str] = ()) -> list[FeedSummary]:
-    """Ingests the named feeds (all, where none is named), each in a transaction of its own.
-
-    FeedsFailed is raised after the last one where some could not be read; ConfigurationError at once.
-    """
+    """Ingests the named feeds (none: all), each in a transaction of its own. FeedsFailed after the last one where some
+    could not be read; ConfigurationError at once."""
     names = list(feeds) or list(project.settings.feeds)
     if not names:
         raise ConfigurationError(f"{project.config} has no [feeds.…] to ingest: add one (see `cma init --help`)")
-    for name in names:
-        if name not in project.settings.feeds:
-            known = ", ".join(project.settings.feeds) or "none"
-            raise ConfigurationError(f"there is no feed {name!r} in {project.config}; its feeds: {known}")
+    project.require_feeds(names)
     with project.run("ingest-catalog") as run:
         summaries, faults = [], []
         for name in names:
@@ -89,14 +80,18 @@ def ingest(project: Project, feeds: Iterable[str] = ()) -> list[FeedSummary]:
 def _ingest_feed(project: Project, name: str, run_id: str) -> FeedSummary:
     feed, catalog, summary = project.settings.feeds[name], project.catalog, FeedSummary(name)
     settings = project.settings.ingest
-    _require_labels(feed, project)
+    for attribute in feed.labels:
+        if attribute not in (known := project.taxonomy.names):
+            raise ConfigurationError(
+                f"feeds.{name}.labels: the taxonomy has no attribute {attribute!r}; it has {', '.join(known)}"
+            )
     staging = Staging(project.home, name, tuple(feed.labels))
     with staging.held(), PictureRoot(feed.images, project.settings.fetch) as root:
         root.check()
         units = _read(project, name, staging, summary)
         summary.accepted = settle(staging)
-        known = catalog.write_references(name, staging)
-        units += write_reference_units(known, root, staging.units, settings)
+        references = catalog.write_references(name, staging)
+        units += write_reference_units(references, root, staging.units, settings)
         done, summary.pictures_worked = work_units(units, feed.images, project.settings.fetch, settings, feed=name)
         new = catalog.new_images(done)
         images = project.shards.append(_pictures(new))
@@ -144,12 +139,3 @@ def _pictures(new: pl.DataFrame) -> Iterator[pl.DataFrame]:
     for (file,), wanted in new.sort("file").group_by("file", maintain_order=True):
         done = pl.read_parquet(str(file), glob=False)
         yield done.join(wanted, on="image_hash", how="semi").unique("image_hash", maintain_order=True)
-
-
-def _require_labels(feed: FeedSettings, project: Project) -> None:
-    for attribute in feed.labels:
-        if attribute not in project.taxonomy.names:
-            raise ConfigurationError(
-                f"feeds.{feed.name}.labels: the taxonomy has no attribute {attribute!r}; "
-                f"it has {', '.join(project.taxonomy.names)}"
-            )

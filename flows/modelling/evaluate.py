@@ -14,7 +14,6 @@ from models.inputs.listings import Listings
 from models.inputs.splits import Split
 from models.lifecycle.model import Model
 from schemas.errors import UserError
-from schemas.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Evaluation:
     files: CardFiles | None
 
     def to_dict(self) -> dict[str, object]:
-        """For strict JSON."""
+        """The model, the engine, the data and the results, ready for strict JSON (null for NaN)."""
         origin = {"model_version": self.model.version, "engine": self.engine, "data_hash": self.data_hash}
         return {**origin, **self.results.to_dict()}
 
@@ -41,11 +40,15 @@ def evaluate_model(
     feed: str | None = None,
     engine: EngineName | None = None,
 ) -> Evaluation:
-    """Evaluates a model (the champion, where no version is named) on the labelled listings of a split, of one feed or
-    of all, and stores the results in the catalogue. Results of the whole test split also go into the model card.
-    `engine` None: that of the settings. UserError where there are no such listings."""
+    """Evaluates a model (None: the champion) on the labelled listings of a split and feed (None: all feeds) with an
+    engine (None: that of the settings), and stores the results in the catalogue. Results of the whole test split also
+    go into the model card. UserError where there are no such listings, or the taxonomy has other values."""
     model = project.model(version)
-    _require_same_values(model, project.taxonomy)
+    if model.card.taxonomy.classes != project.taxonomy.classes:  # the labels would be of other classes than the tags
+        raise UserError(
+            f"model {model.version} was trained for other attributes or values than the project's taxonomy has, so its "
+            "tags cannot be compared with the labels: train again, or restore the taxonomy that it was trained with"
+        )
     listings = labelled_listings(project, (split,), model=model, feeds=[feed] if feed else ())
     examples = listings.examples(model.processor(), split, threads=cores())
     if not len(examples):
@@ -65,16 +68,6 @@ def evaluate_model(
         row = next(row for row in project.catalog.models() if row.model_version == model.version)
         files = write_model_card(model.folder, model.card, row, engine=used, certificates=certificates, results=results)
     return Evaluation(model, used, data_hash, results, files)
-
-
-def _require_same_values(model: Model, taxonomy: Taxonomy) -> None:
-    """UserError unless the labels, which the project's taxonomy reads, have the classes that the model's tags have."""
-    learned, wanted = ([(a.name, a.value_names) for a in known.attributes] for known in (model.card.taxonomy, taxonomy))
-    if learned != wanted:
-        raise UserError(
-            f"model {model.version} was trained for other attributes or values than the project's taxonomy has, so its "
-            "tags cannot be compared with the labels: train again, or restore the taxonomy that it was trained with"
-        )
 
 
 def _data_hash(listings: Listings) -> str:

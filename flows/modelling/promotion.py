@@ -13,7 +13,6 @@ from models.inputs.examples import Examples
 from models.inputs.listings import Listings
 from models.lifecycle.model import Model
 from schemas.errors import UserError
-from schemas.taxonomy import Taxonomy
 
 
 class NotComparable(UserError):
@@ -90,14 +89,14 @@ def compare_with_champion(project: Project, version: str) -> Comparison:
         raise UserError(f"there is no other champion to compare {version} with: `cma models` lists all models")
     model = project.model(version)
     card = model.card
-    if _classes(card.taxonomy) != _classes(project.taxonomy):
+    if card.taxonomy.classes != project.taxonomy.classes:
         raise NotComparable(f"{version} was trained for another taxonomy than this project's: train again")
     listings = labelled_listings(project, ("test",))
     if not len(listings.labels):
         raise NotComparable("no labelled listing belongs to the test split: there is nothing to compare models on")
     try:
         before = Model.open(project.home / champion.path)
-        if _classes(before.card.taxonomy) != _classes(card.taxonomy):
+        if before.card.taxonomy.classes != card.taxonomy.classes:
             raise NotComparable(f"the champion {before.version} was trained for other attributes or values")
         champion_answers = _answers(before, listings)[0]
     except UserError as fault:
@@ -133,8 +132,3 @@ def _usable(project: Project, version: str) -> Switched:
     _ = model.network
     engine = candidates(project.settings.tag.engine)[0]
     return Switched(version, engine, model.reason_against(engine))
-
-
-def _classes(taxonomy: Taxonomy) -> list[tuple[str, tuple[str, ...]]]:
-    """The attributes and values, which a model's heads depend on; the words for a value do not matter."""
-    return [(attribute.name, attribute.value_names) for attribute in taxonomy.attributes]

@@ -1,7 +1,7 @@
-"""An open project: settings, taxonomy, catalogue, stored pictures, models; and the record of its runs."""
+"""An open project: its settings, taxonomy, catalogue, stored pictures and models, and the record of its runs."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from catalog_io.catalog.catalog import Catalog
 from catalog_io.pictures.shards import PictureShards
 from flows.project.settings import Settings, find_config, load_settings
-from schemas.errors import UserError
+from schemas.errors import ConfigurationError, UserError
 from schemas.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
@@ -58,10 +58,16 @@ class Project:
     def shards(self) -> PictureShards:
         return PictureShards(self.home)
 
+    def require_feeds(self, names: Iterable[str]) -> None:
+        """ConfigurationError where the project file has no feed of one of these names."""
+        for name in names:
+            if name not in self.settings.feeds:
+                known = ", ".join(self.settings.feeds) or "none"
+                raise ConfigurationError(f"there is no feed {name!r} in {self.config}; its feeds: {known}")
+
     def model_folder(self, version: str | None = None) -> Path:
-        """The folder of a registered model: the champion, where no version is named."""
-        rows = self.catalog.models()
-        for row in rows:
+        """The folder of a registered model (None: of the champion). UserError where there is none."""
+        for row in self.catalog.models():
             if row.champion if version is None else row.model_version == version:
                 return self.home / row.path
         if version is None:
@@ -69,14 +75,14 @@ class Project:
         raise UserError(f"there is no model {version!r}: `cma models` lists them")
 
     def model(self, version: str | None = None) -> "Model":
-        """A registered model: the champion, where no version is named."""
+        """A registered model (None: the champion). UserError where there is none."""
         from models.lifecycle.model import Model
 
         return Model.open(self.model_folder(version))
 
     @contextmanager
     def run(self, flow: str) -> Iterator[Run]:
-        """Records a run of a flow in the catalogue: its start, then its end (completed or failed) and its summary."""
+        """Records a run of a flow in the catalogue: its start, its end (completed or failed) and its summary."""
         run = Run(f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}")
         self.catalog.start_run(run.run_id, flow)
         try:

@@ -1,27 +1,23 @@
-"""The noisy-listing report: what the catalogue-quality team opens each morning. One HTML page, and a CSV beside it."""
+"""Writes the report of noisy listings for the catalogue-quality team: an HTML page, and a CSV beside it."""
 
-from base64 import b64encode
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 
 import polars as pl
-from jinja2 import Environment, StrictUndefined
 
 from catalog_io.catalog.snapshot import query
 from flows.project.project import Project
+from flows.reports.rendering import data_uri, render
 from models.lifecycle.card import ModelCard, read_card
 from models.rules.noise.kinds import KINDS
 from schemas.files import replacing, write_whole
 
-SHOWN = 60  # listings of a kind that the page shows; the CSV has all
-# Title and explanation of each kind of flag: the model's, and the one that ingestion finds without a model.
+SHOWN = 60  # listings of each kind on the page; the CSV has all
+# Title and explanation of each kind of flag: those of models, and the one that ingestion raises.
 _TEXTS = {name: (kind.title, kind.explanation) for name, kind in KINDS.items()} | {
     "unusable_picture": (
         "A picture cannot be used",
-        "It is missing, damaged or not a picture. Shown is what the listing has instead: another picture, or an "
-        "earlier one.",
+        "It is missing, damaged or not a picture. The report shows another picture of the listing, or an earlier one.",
     ),
 }
 _FLAGGED = """
@@ -37,7 +33,7 @@ _REJECTED = """
 
 @dataclass(frozen=True)
 class ReportSummary:
-    """Where the report is, and how many flags of each kind it lists."""
+    """The paths of the report, the number of flags by kind, and of rejected rows."""
 
     page: Path
     table: Path
@@ -69,10 +65,7 @@ def report(project: Project) -> ReportSummary:
 def _page(project: Project, flagged: pl.DataFrame, rejected: pl.DataFrame, card: ModelCard | None) -> str:
     shown = flagged.group_by("kind", maintain_order=True).head(SHOWN)
     keys = shown.filter(pl.col("shard").is_not_null()).select("image_hash", "shard").unique()
-    pictures = {
-        key: "data:image/jpeg;base64," + b64encode(jpeg).decode()
-        for key, jpeg in project.shards.read(dict(keys.iter_rows())).items()
-    }
+    pictures = {key: data_uri(jpeg, "image/jpeg") for key, jpeg in project.shards.read(dict(keys.iter_rows())).items()}
     sections = [
         {
             "kind": kind,
@@ -86,12 +79,8 @@ def _page(project: Project, flagged: pl.DataFrame, rejected: pl.DataFrame, card:
         for kind, (heading, why) in _TEXTS.items()
     ]
     reasons = rejected.explode("codes").group_by("codes").len().sort("len", descending=True)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(
-        (resources.files("flows.reports") / "templates" / "noise_report.html").read_text("utf-8")
-    )
-    return template.render(
-        made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    return render(
+        "noise_report.html",
         model=card.version if card else "none",
         listings=query(project.home, "select count(*) as n from listings")["n"][0],
         sections=sections,

@@ -11,7 +11,7 @@ from rich.console import Console
 from flows.cli.printing.tables import new_table
 
 if TYPE_CHECKING:  # a summary's type is not loaded to print it
-    from flows.ingestion.compact import CompactSummary
+    from catalog_io.catalog.compaction import Compacted
     from flows.ingestion.ingest import FeedSummary
 
 _UNKNOWN_SHOWN = 8  # label words
@@ -42,7 +42,7 @@ def print_feeds(out: Console, summaries: list[FeedSummary]) -> None:
             out.print(f"  label words that the taxonomy does not know: {shown}{more}", markup=False)
 
 
-def print_compacted(out: Console, done: CompactSummary) -> None:
+def print_compacted(out: Console, done: Compacted) -> None:
     out.print(
         f"[bold]pictures[/bold]  {done.merged} small shards merged into {done.into}; "
         f"{done.removed} files removed that were unused for a day"

@@ -174,7 +174,7 @@ def print_models(out: Console, rows: list[ModelRow]) -> None:
     table = new_table("model", "state", "made (UTC)", "preset", "listings", "data", "parent", "accuracy / R@target")
     for row in rows:
         shares = (
-            f"{name} {_metric_text(values, 'accuracy')} / {_metric_text(values, 'recall_oracle')}"
+            f"{name} {number_text(values.get('accuracy'))} / {number_text(values.get('recall_oracle'))}"
             for name, values in row.metrics.items()
         )
         table.add_row(
@@ -188,8 +188,3 @@ def print_models(out: Console, rows: list[ModelRow]) -> None:
             ", ".join(shares),
         )
     out.print(table if rows else "there are no models yet: train one with `cma train`")
-
-
-def _metric_text(metrics: Mapping[str, float | None], name: str) -> str:
-    value = metrics.get(name)
-    return "-" if value is None else f"{value:.3f}"
