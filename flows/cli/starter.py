@@ -1,21 +1,23 @@
-"""`cma init`: a project to start from, with comments, guessed from a feed's own columns and label words."""
+"""`cma init`: writes a project to start from, guessed from a feed's columns and label words."""
 
 import os
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import yaml
+from pydantic import BaseModel
 
 from catalog_io.feeds.settings import FeedSettings
 from flows.cli.guess import Guess, guess_feed, guess_taxonomy, toml_text
+from flows.project.settings import Settings
 from schemas.errors import ConfigurationError, UserError
 from schemas.secrets import redacted
 from schemas.taxonomy import Taxonomy
 
 _TEMPLATE = """\
 # A cma-tagger project. Each key can also be set in the environment: CMA_HOME, CMA_TAG__ENGINE and so on.
-home = "warehouse"            # folder for the catalogue, pictures, models and reports
-{taxonomy}
+{project}
 # A feed is CSV, TSV, JSON lines (each also compressed) or Parquet, by path, glob or URI; or a database, by SQLAlchemy
 # URL and `query`. `columns` maps our names to your columns; `image` may be a list of columns.
 {notes}[feeds.mine]
@@ -23,28 +25,21 @@ source = {source}
 {extra}images = {images}                 # root of relative picture paths; rows cannot name files outside it
 columns = {{ {columns} }}
 labels = {{ {labels} }}      # attribute = your label column; the taxonomy maps its words to values
-
-[ingest]
-picture_size = 256            # pixels on the short side of a stored picture
-
-[model]
-preset = "small"              # trains from scratch on a CPU; "vit-b-32" is the paper's, with pretrained weights
-
-[tag]
-target_precision = 0.90       # the share of accepted tags that must be right
-confidence = 0.95             # how certain that must be, by a binomial test on held-out listings
-certify = "attribute"         # one threshold for each attribute; "value": one for each value
-engine = "auto"               # tensorrt, cuda, openvino or torch; auto: the first of them that may tag here
-dask = ""                     # address of a Dask scheduler; empty: a local cluster
+{sections}
 """
+# The settings that a new project shows, each with its description as a comment, and the values that are no defaults.
+_SECTIONS = {
+    "ingest": ("picture_size",),
+    "model": ("preset",),
+    "tag": ("target_precision", "confidence", "certify", "engine", "dask"),
+}
+_VALUES = {"home": "warehouse", "taxonomy": "taxonomy.yaml", "preset": "small"}
 
 
 def write_starter(folder: Path, source: str | None, query: str | None = None) -> list[Path]:
-    """Writes `cma.toml` and `taxonomy.yaml` into `folder` and returns their paths.
-
-    `source` is a feed to guess from, relative to the working directory; None: a project to fill in. UserError where one
-    of the files exists, where the feed cannot be read, or where its columns have none of the usual names.
-    """
+    """Writes `cma.toml` and `taxonomy.yaml` into `folder` and returns their paths. `source` is a feed to guess from,
+    relative to the working directory; None: a project to fill in. UserError where one of the files exists, the feed
+    cannot be read, or its columns have none of the usual names."""
     config, taxonomy_file = folder / "cma.toml", folder / "taxonomy.yaml"
     for path in (config, taxonomy_file):
         if path.exists():
@@ -72,14 +67,24 @@ def _project_file(folder: Path, guess: Guess) -> str:
     if redacted(feed.source) != feed.source:
         notes.append("source: it contains a password; you can put it into the variable CMA_FEEDS__MINE__SOURCE instead")
     return _TEMPLATE.format(
-        taxonomy='taxonomy = "taxonomy.yaml"    # attributes, their values, and the words for each value',
+        project="\n".join(_settings(Settings, ("home", "taxonomy"))),
         notes="".join(f"# {note}\n" for note in ["Guessed. Please check:", *notes] if notes),
         source=toml_text(_relative_to(folder, feed.source)),
         extra="".join(f"{key} = {toml_text(value)}\n" for key in optional if (value := getattr(feed, key))),
         images=toml_text(_picture_root(_relative_to(folder, feed.source))),
         columns=", ".join(f"{ours} = {toml_text(theirs)}" for ours, theirs in feed.columns.items()),
         labels=", ".join(f"{ours} = {toml_text(theirs)}" for ours, theirs in feed.labels.items()),
+        sections="\n\n".join(
+            "\n".join([f"[{name}]", *_settings(type(Settings.model_fields[name].default), keys)])
+            for name, keys in _SECTIONS.items()
+        ),
     )
+
+
+def _settings(section: type[BaseModel], keys: Iterable[str]) -> Iterator[str]:
+    for key in keys:
+        field = section.model_fields[key]
+        yield f"{f'{key} = {toml_text(_VALUES.get(key, field.default))}':29} # {field.description}"
 
 
 def _relative_to(folder: Path, source: str) -> str:

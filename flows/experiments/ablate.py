@@ -1,4 +1,4 @@
-"""The ablation of a catalogue: what each part of the network is worth on it, and what simpler methods reach."""
+"""The ablation on a catalogue: compares the network with variants that lack a part, and with simpler methods."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -26,10 +26,8 @@ from schemas.files import write_whole
 
 @dataclass(frozen=True)
 class AblationSummary:
-    """`results` is what `<folder>/ablation.json` holds."""
-
     folder: Path
-    results: dict[str, Any]
+    results: dict[str, Any]  # the content of `<folder>/ablation.json`
 
 
 def ablate(
@@ -42,10 +40,11 @@ def ablate(
     folder: Path | None = None,
     processes: int = 1,
 ) -> AblationSummary:
-    """Trains what is missing, compares, and writes `ablation.json` and `ablation.md` into a folder of `folder` (or of
-    `<home>/ablation`) that is named after data, preset and taxonomy."""
+    """Trains the variants that have no outcome yet, compares all, and writes `ablation.json` and `ablation.md` into a
+    folder of `folder` (None: `<home>/ablation`) that is named by a hash of data, preset and taxonomy.
+    ConfigurationError where there is no such variant, feed or stage."""
     chosen, model = _chosen(variants), project.settings.model
-    _require_feeds(project, feeds)
+    project.require_feeds(feeds)
     asked = preset(
         model.preset,
         backbone=model.backbone,
@@ -79,7 +78,7 @@ def ablate(
 
 
 def _chosen(names: Collection[str]) -> tuple[str, ...]:
-    """In the order of the tables; all of `VARIANTS` where none is named."""
+    """The named variants (none: all of `VARIANTS`) in the order of the tables."""
     for name in names:
         try:
             variant_of(name)
@@ -93,17 +92,9 @@ def _chosen(names: Collection[str]) -> tuple[str, ...]:
 
 
 def _trained(names: Collection[str]) -> tuple[str, ...]:
-    """Late fusion learns nothing of its own: its parts are trained instead."""
+    """The variants to train: late fusion is made from the outcomes of its parts, which are trained instead."""
     wanted = [*names, *FUSED] if "late-fusion" in names else names
     return tuple(name for name in _chosen(wanted) if variant_of(name).kind != "late fusion")
-
-
-def _require_feeds(project: Project, names: Collection[str]) -> None:
-    for name in names:
-        if name not in project.settings.feeds:
-            raise ConfigurationError(
-                f"--feed: there is no feed {name!r} in {project.config}; there are {', '.join(project.settings.feeds)}"
-            )
 
 
 def _outcome(recipe: Recipe, name: str, seed: int) -> Outcome:
@@ -134,19 +125,19 @@ def _compare(
         "recall": partial(recall_at_precision, target=target),
         "AURC": area_under_risk_coverage,
     }
-    for name, of_seed in outcomes.items():
+    for name, by_seed in outcomes.items():
         variant = variant_of(name)
         variants[name] = {
             "label": variant.label,
-            "seconds": [outcome.seconds for outcome in of_seed.values()],
-            "metrics": scores(of_seed, splits.test, attributes, target),
+            "seconds": [outcome.seconds for outcome in by_seed.values()],
+            "metrics": scores(by_seed, splits.test, attributes, target),
             "behind_full": {},
-            "image_weight": image_weights(of_seed, splits.test, attributes) if variant.weighs_modalities else {},
+            "image_weight": image_weights(by_seed, splits.test, attributes) if variant.weighs_modalities else {},
         }
         full = outcomes.get(counterpart_of(name))
         if full and name != "full":
             variants[name]["behind_full"] = {
-                metric: {of: behind(full, of_seed, splits.test, of, measure) for of in CONDITIONS}
+                metric: {given: behind(full, by_seed, splits.test, given, measure) for given in CONDITIONS}
                 for metric, measure in measures.items()
             }
     return {"attributes": list(attributes), "target_precision": target, "variants": variants}

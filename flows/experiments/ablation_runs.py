@@ -1,9 +1,10 @@
-"""Every variant of an ablation trained with every seed, in processes of their own. What is finished stays finished."""
+"""Trains every variant of an ablation with every seed, in worker processes. A restarted run trains what is missing."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing import get_context
@@ -22,12 +23,12 @@ from models.training.presets import Preset
 from models.training.train import Progress
 from schemas.errors import UserError
 
-_LOOK_EVERY = 0.5  # seconds
+_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a worker needs to know; the listings it reads itself, and `data` is the hash that they must have."""
+    """What a worker needs to train variants: it reads the listings, and `data` is the hash that they must have."""
 
     config: Path
     feeds: tuple[str, ...]
@@ -36,14 +37,16 @@ class Recipe:
     folder: Path
 
     def outcome(self, name: str, seed: int) -> Path:
+        """The file of a variant's outcome."""
         return self.folder / f"{name}-{seed}.safetensors"
 
-    def missing(self, names: Sequence[str], seed: int) -> list[str]:
-        return [name for name in names if Outcome.read(self.outcome(name, seed)) is None]
+    def towers(self, seed: int) -> Path:
+        """The folder of the trained towers that all variants start from."""
+        return self.folder / f"towers-{seed}"
 
 
 def read_splits(project: Project, feeds: tuple[str, ...], preset: Preset) -> Splits:
-    """The catalogue's labelled listings of these feeds (all, where none is named), decoded for the preset's network."""
+    """The catalogue's labelled listings of these feeds (none: all), decoded for the preset's network."""
     network = preset.build(project.taxonomy, load_pretrained=False)
     processor = Processor.of(preset.architecture.backbone, network.backbone)
     processor.require_stored_size(project.settings.ingest.picture_size)
@@ -51,8 +54,9 @@ def read_splits(project: Project, feeds: tuple[str, ...], preset: Preset) -> Spl
 
 
 def train_missing(recipe: Recipe, names: Sequence[str], seeds: Sequence[int], *, processes: int) -> None:
-    """Per seed the towers, then the variants that have no outcome yet, `processes` at a time."""
-    missing = {seed: found for seed in seeds if (found := recipe.missing(names, seed))}
+    """Trains the towers of each seed, then the variants that have no outcome yet, in `processes` processes."""
+    absent = {seed: [name for name in names if Outcome.read(recipe.outcome(name, seed)) is None] for seed in seeds}
+    missing = {seed: found for seed, found in absent.items() if found}
     if not missing:
         return
     context, total = get_context("spawn"), sum(map(len, missing.values()))
@@ -61,14 +65,14 @@ def train_missing(recipe: Recipe, names: Sequence[str], seeds: Sequence[int], *,
         ProcessPoolExecutor(processes, context, use_threads, (max(1, cores() // processes),)) as pool,
         bar("ablate", total) as advance,
     ):
-        told = manager.Queue()
+        notes = manager.Queue()
         running: dict[Future[None], int | None] = {
-            pool.submit(_towers, recipe, wanted, seed, told): seed for seed, wanted in missing.items()
+            pool.submit(_train_towers, recipe, wanted, seed, notes): seed for seed, wanted in missing.items()
         }
         try:
             while running:
-                finished, _ = wait(running, timeout=_LOOK_EVERY, return_when=FIRST_COMPLETED)
-                if note := _latest(told):
+                finished, _ = wait(running, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
+                if note := _latest(notes):
                     advance(0, note=note)
                 for future in finished:
                     seed = running.pop(future)
@@ -76,49 +80,53 @@ def train_missing(recipe: Recipe, names: Sequence[str], seeds: Sequence[int], *,
                     if seed is None:
                         advance(1)
                     else:
-                        running |= {pool.submit(_variant, recipe, name, seed, told): None for name in missing[seed]}
+                        running |= {
+                            pool.submit(_train_variant, recipe, name, seed, notes): None for name in missing[seed]
+                        }
         except BrokenProcessPool as error:
             raise UserError(
                 "a process that trained a variant was killed, perhaps because memory ran out: run this again, and it "
                 "resumes; --processes 1 needs the least memory"
             ) from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # after an error, what is under way is finished and kept
+            pool.shutdown(wait=False, cancel_futures=True)  # after an error, running trainings finish and are kept
 
 
-def _towers(recipe: Recipe, names: Sequence[str], seed: int, told: "Queue[str]") -> None:
-    """For these variants, where one of them has any."""
-    if all(variant_of(name).kind == "classical" for name in names):
-        return
-    inputs, _ = _inputs(recipe, seed, _teller(told, f"towers, seed {seed}"))
-    make_towers(inputs, _towers_of(recipe, seed))
+def _train_towers(recipe: Recipe, names: Sequence[str], seed: int, notes: "Queue[str]") -> None:
+    if any(variant_of(name).kind != "classical" for name in names):  # classical methods have no towers
+        make_towers(_inputs(recipe, seed, notes, "towers")[0], recipe.towers(seed))
 
 
-def _variant(recipe: Recipe, name: str, seed: int, told: "Queue[str]") -> None:
-    """The outcome's file appears when it is whole; the checkpoints, from which a killed training goes on, go then."""
-    inputs, splits = _inputs(recipe, seed, _teller(told, f"{name}, seed {seed}"))
+def _train_variant(recipe: Recipe, name: str, seed: int, notes: "Queue[str]") -> None:
+    """Trains a variant, writes its outcome, and removes the checkpoints from which an interrupted training resumes."""
+    inputs, splits = _inputs(recipe, seed, notes, name)
     checkpoints = recipe.folder / f"{name}-{seed}"
-    outcome = run_variant(name, inputs, splits.test, towers=_towers_of(recipe, seed), folder=checkpoints)
+    outcome = run_variant(name, inputs, splits.test, towers=recipe.towers(seed), folder=checkpoints)
     outcome.write(recipe.outcome(name, seed))
     shutil.rmtree(checkpoints, ignore_errors=True)
 
 
-def _inputs(recipe: Recipe, seed: int, progress: Callable[[Progress], None]) -> tuple[TrainingInputs, Splits]:
-    project, splits = _material(recipe)
+def _inputs(recipe: Recipe, seed: int, notes: "Queue[str]", what: str) -> tuple[TrainingInputs, Splits]:
+    project, splits = _read(recipe)
+
+    def show(progress: Progress) -> None:
+        if progress.step % 10 == 0 or progress.step == progress.steps:
+            notes.put(f"{what}, seed {seed}: {progress.stage} {progress.step}/{progress.steps}")
+
     inputs = TrainingInputs(
         preset=replace(recipe.preset, seed=seed),
         taxonomy=project.taxonomy,
         train=splits.train,
         validation=splits.validation,
         device=best_device(),
-        progress=progress,
+        progress=show,
     )
     return inputs, splits
 
 
 @cache
-def _material(recipe: Recipe) -> tuple[Project, Splits]:
-    """Read once a process."""
+def _read(recipe: Recipe) -> tuple[Project, Splits]:
+    """The project and its listings, which a process reads once."""
     keep_freed_memory()
     project = Project.open(recipe.config)
     splits = read_splits(project, recipe.feeds, recipe.preset)
@@ -127,22 +135,9 @@ def _material(recipe: Recipe) -> tuple[Project, Splits]:
     return project, splits
 
 
-def _towers_of(recipe: Recipe, seed: int) -> Path:
-    return recipe.folder / f"towers-{seed}"
-
-
-def _teller(told: "Queue[str]", who: str) -> Callable[[Progress], None]:
-    def tell(progress: Progress) -> None:
-        if progress.step % 10 == 0 or progress.step == progress.steps:
-            told.put(f"{who}: {progress.stage} {progress.step}/{progress.steps}")
-
-    return tell
-
-
-def _latest(told: "Queue[str]") -> str:
+def _latest(notes: "Queue[str]") -> str:
     note = ""
-    while True:
-        try:
-            note = told.get_nowait()
-        except Empty:
-            return note
+    with suppress(Empty):
+        while True:
+            note = notes.get_nowait()
+    return note

@@ -1,4 +1,4 @@
-"""An ablation as tables: in the shapes of the paper's Tables 2 and 6, under swaps, and what λ says."""
+"""The tables of an ablation: the paper's Tables 2 and 6, swapped titles and pictures, λ, and training times."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ _COMPARED = ("classical", "zero-shot", "contrastive", "title-only", "picture-onl
 _ABLATED = ("without-ma-sa", "without-ma", "full")
 _MEAN = "mean"
 
-Results = Mapping[str, Any]  # what `ablation.json` holds
+Results = Mapping[str, Any]  # the content of `ablation.json`
 
 
 @dataclass(frozen=True)
 class ResultTable:
-    """Cells are text; `note` says how they are meant."""
+    """A table of texts; `note` explains its numbers."""
 
     title: str
     headings: Sequence[str]
@@ -22,7 +22,7 @@ class ResultTable:
 
 
 def markdown(results: Results) -> str:
-    """The page that is kept beside the numbers."""
+    """All tables as a page of Markdown, with the preset and the data at its head."""
     parts = [f"# Ablation\n\n{_about(results)}"]
     for table in tables(results):
         lines = [_line(table.headings), _line(["---"] * len(table.headings)), *map(_line, table.rows)]
@@ -31,13 +31,13 @@ def markdown(results: Results) -> str:
 
 
 def tables(results: Results) -> list[ResultTable]:
-    """Those whose variants were run."""
+    """The tables for which there are results."""
     every = tuple(results["variants"])
     changed = tuple(name for name in every if "=" in name)
     options = ("full", *changed) if changed else ()
     target = f"{results['target_precision']:.0%}"
     recall = f"Recall at {target} precision, %, at each variant's best threshold on the test listings{_seeds(results)}."
-    aurc = f"Mean share of wrong tags among those at least as sure, %, the lower the better{_seeds(results)}."
+    aurc = f"Mean share of wrong tags among tags of at least the same confidence, %; lower is better{_seeds(results)}."
     found = [
         _metric_table(results, f"Methods compared (Table 2): recall at {target} precision", _COMPARED, recall),
         _metric_table(results, f"Parts left out (Table 6): recall at {target} precision", _ABLATED, recall),
@@ -72,15 +72,11 @@ def _swaps(results: Results, names: Iterable[str]) -> ResultTable:
     rows = []
     for name in names:
         variant = results["variants"][name]
-        cells = [
-            _cell(variant["metrics"][of][_MEAN][metric])
-            for metric in ("recall_oracle", "accuracy")
-            for of in conditions
-        ]
-        rows.append([variant["label"], *cells])
+        metrics = [variant["metrics"][of][_MEAN] for of in conditions]
+        rows.append([variant["label"], *(_cell(of[name]) for name in ("recall_oracle", "accuracy") for of in metrics)])
     headings = ["", *(f"recall, {of}" for of in conditions), *(f"accuracy, {of}" for of in conditions)]
     note = (
-        f"Means over the attributes, %. {share} of each feed's test listings carry another product's title, or picture."
+        f"Means over the attributes, %. {share} of each feed's test listings have another product's title, or picture."
     )
     return ResultTable("Under swaps", headings, rows, note)
 
@@ -93,9 +89,9 @@ def _behind(results: Results, names: Iterable[str]) -> ResultTable:
             headings = ["", *(f"{metric}, {of}" for metric, conditions in gains.items() for of in conditions)]
             rows.append([variant["label"], *(_interval(gain) for of in gains.values() for gain in of.values())])
     note = (
-        "Points of recall (of AURC, where less is better), mean over attributes and seeds: with the 95 % interval of a "
+        "Points of recall (of AURC, where less is better), mean over attributes and seeds, with the 95 % interval of a "
         "paired bootstrap over the products of the test listings. It does not cover the choice of seeds. A network "
-        "without a part, under other options, is held against the full one under the same."
+        "without a part, under other options, is compared with the full one under the same options."
     )
     return ResultTable("Full network − variant", headings, rows, note)
 
@@ -110,8 +106,8 @@ def _weights(results: Results) -> ResultTable:
                 if name in variant["metrics"]["clean"]  # it has labels
             ]
     note = (
-        "Mean λ: how much of the tag came from the picture, 0 to 1. Clean: of all test listings of the feed; swapped: "
-        "of the swapped ones alone."
+        "Mean λ, the share of the tag that came from the picture, 0 to 1. Clean: over all test listings of the feed; "
+        "swapped: over the swapped listings only."
     )
     return ResultTable("λ, the weight of the picture", ["", "feed", "attribute", *conditions], rows, note)
 
@@ -122,8 +118,8 @@ def _times(results: Results, names: Iterable[str]) -> ResultTable:
         for variant in (results["variants"][name] for name in names)
     ]
     note = (
-        "Mean seconds a seed, after the towers that all start from. A training that was interrupted counts from where "
-        "it went on."
+        "Mean seconds for each seed, without the training of the towers that all variants start from. For an "
+        "interrupted training, only the time since it resumed counts."
     )
     return ResultTable("Training time", ["", "seconds"], rows, note)
 

@@ -1,5 +1,6 @@
-"""The speed table: every way to run the network over the catalogue's own listings. All take turns within one run, each
-in a process of its own, so that whatever else the machine does slows them alike."""
+"""Measures the speed of the network on the catalogue's listings: plain PyTorch, each engine, and a worker of `cma tag`.
+
+Each contender has a process of its own, and they take turns, so that other load on the machine slows all alike."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 
 from catalog_io.partitions import write_partitions
 from flows.experiments import bench_contender as contender
-from flows.experiments.bench_contender import Setup
+from flows.experiments.bench_contender import Contender, Setup
 from flows.project.progress import bar
 from flows.project.project import Project, cores
 from models.engines.table import ENGINES, candidates
@@ -23,22 +24,22 @@ from models.lifecycle.gate import Gate, compare
 from models.training.presets import preset
 from schemas.errors import UserError
 
-FEWEST = 64  # listings: one batch
+FEWEST = 64  # listings that a bench needs: one batch
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One contender. Rates are listings a second, one a round; the ratios are medians of those within rounds."""
+    """The results of one contender. `of_…` are ratios of rates within rounds, as medians over the rounds."""
 
     kind: str  # naive, worker, or an engine
     precision: str
-    rates: list[float]
-    of_naive: float
-    of_roofline: float  # were the listing's own work done as fast as large matrix products, on the same device
-    of_engine: float | None  # of the worker: as fast as its engine alone
-    gate: Gate | None  # against torch's answers in float32
+    rates: list[float]  # listings a second, by round
+    of_naive: float  # to the rate of `naive`
+    of_roofline: float  # to the rate of large matrix products with the same operations, on the same device
+    of_engine: float | None  # for the worker: to the rate of its engine
+    gate: Gate | None  # comparison with the predictions of torch in float32
     peak_memory: int  # bytes
     load_seconds: float
 
@@ -53,8 +54,8 @@ class BenchSummary:
     processor: str
     threads: int
     listings: int
-    work: float  # floating-point operations a listing
-    matrix_rates: dict[str, list[float]]  # of cpu and cuda: floating-point operations a second, one a round
+    work: float  # floating-point operations for each listing
+    matrix_rates: dict[str, list[float]]  # floating-point operations a second, by device (cpu, cuda) and round
     rows: list[Row]
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,7 +63,8 @@ class BenchSummary:
 
 
 def bench(project: Project, *, preset_name: str | None = None, listings: int = 512, rounds: int = 5) -> BenchSummary:
-    """Of the champion; or of a preset's network with random weights, which is as fast as a trained one."""
+    """Measures the champion, or a preset's network with random weights, which is as fast as a trained one. UserError
+    where the catalogue has fewer than FEWEST listings."""
     frame = project.catalog.listings()
     if frame.height < FEWEST:
         raise UserError(f"the catalogue has {frame.height} listings, {FEWEST} are needed: run `cma ingest` first")
@@ -87,10 +89,12 @@ def bench(project: Project, *, preset_name: str | None = None, listings: int = 5
             for device, found in matrix_rates.items():
                 found.append(machine.ask(contender.matrix_rate, setup.threads, device))
             for kind in engines if number % 2 == 0 else reversed(engines):
-                rates[kind].append(contenders[kind].do(contender.turn_here))
+                rates[kind].append(contenders[kind].do(contender.call_here, Contender.turn))
         memory = {kind: process.ask(contender.peak_memory) for kind, process in contenders.items()}
-        answers = {kind: contenders[kind].ask(contender.predictions_here) for kind in ("torch", *compiled)}
-        work_of_one = contenders["torch"].ask(contender.work_here)
+        predictions = {
+            kind: contenders[kind].ask(contender.call_here, Contender.predictions) for kind in ("torch", *compiled)
+        }
+        work_of_one = contenders["torch"].ask(contender.call_here, Contender.work)
     return BenchSummary(
         model=preset_name or project.model_folder().name,
         processor=opened[best].identity.device,
@@ -106,7 +110,7 @@ def bench(project: Project, *, preset_name: str | None = None, listings: int = 5
                 of_naive=_ratio(rates[kind], rates["naive"]),
                 of_roofline=_ratio(rates[kind], matrix_rates[devices[kind]]) * work_of_one,
                 of_engine=_ratio(rates[kind], rates[best]) if kind == "worker" else None,
-                gate=compare(answers["torch"], answers[kind]) if kind in answers else None,
+                gate=compare(predictions["torch"], predictions[kind]) if kind in predictions else None,
                 peak_memory=memory[kind],
                 load_seconds=opened[kind].seconds,
             )
@@ -116,7 +120,7 @@ def bench(project: Project, *, preset_name: str | None = None, listings: int = 5
 
 
 def _model(project: Project, preset_name: str | None, folder: Path) -> Path:
-    """What is measured, in a folder where engines may be built."""
+    """Creates a folder of the model to measure, where engines may be built."""
     if preset_name:
         untrained_model(folder, preset(preset_name), project.taxonomy)
     else:
@@ -127,7 +131,7 @@ def _model(project: Project, preset_name: str | None, folder: Path) -> Path:
 
 
 class Process:
-    """One process, which keeps what it has opened."""
+    """One process, which runs all tasks of a contender."""
 
     def __init__(self, stack: ExitStack, name: str, advance: Callable[..., None]) -> None:
         self._pool = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
@@ -135,13 +139,14 @@ class Process:
         self._name, self._advance = name, advance
 
     def do(self, task: Callable[..., T], *arguments: Any) -> T:
-        """A step that the progress bar counts."""
+        """Runs a task as a step of the progress bar, and returns its result."""
         self._advance(0, note=self._name)
         done = self.ask(task, *arguments)
         self._advance(1)
         return done
 
     def ask(self, task: Callable[..., T], *arguments: Any) -> T:
+        """Runs a task and returns its result."""
         return self._pool.submit(task, *arguments).result()
 
 

@@ -1,13 +1,13 @@
-"""One way to run the network, in a process of its own: opened once, then asked to take turns."""
+"""A contender of the bench: one way to run the network, opened once in a process of its own and measured in turns."""
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
@@ -24,16 +24,18 @@ from models.lifecycle.model import Model
 from models.lifecycle.tagger import Tagger
 from schemas.files import write_parquet
 
-_BATCH = 64
-_SECONDS = 2.0  # that a turn takes at least
-# A worker needs time to get going, and to finish: its turn takes at least so long, and all parts twice.
+T = TypeVar("T")
+
+_BATCH = 64  # listings
+_SECONDS = 2.0  # the shortest turn of an engine
+# A worker starts and ends slowly, so its turn is longer and tags all files at least twice.
 _WORKER_SECONDS = 6.0
 _ROUNDS = 2
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A model's folder, in which engines are built, and WORK files of listings."""
+    """A model's folder, in which engines are built; WORK files of listings; threads for each contender."""
 
     model: Path
     work: tuple[Path, ...]
@@ -41,14 +43,13 @@ class Setup:
 
 
 class Opened(NamedTuple):
-    """`seconds` from the model's files to the first batch of answers."""
-
     identity: EngineIdentity
-    seconds: float
+    seconds: float  # from the model's files to the first batch of predictions
 
 
 class Contender:
-    """`worker` does what a worker of `cma tag` does with a partition: stored pictures in, tags out, by `engine`."""
+    """The network on an engine, fed with examples; of kind `worker`: a worker of `cma tag`, which reads stored
+    pictures, runs `engine`, and writes features and tags."""
 
     def __init__(self, setup: Setup, kind: str, engine: str) -> None:
         began = time.perf_counter()
@@ -61,14 +62,14 @@ class Contender:
         self._whole = kind == "worker"
         opened = time.perf_counter() - began
         self._examples, _ = self._tagger.examples(pl.read_parquet(list(setup.work)))
-        if kind == "naive":  # every listing costs it the same
+        if kind == "naive":  # each batch takes it equally long
             self._examples = self._examples.take(np.arange(_BATCH))
         began = time.perf_counter()
         encode(self._engine, self._examples.take(np.arange(_BATCH)))
         self.opened = Opened(self._engine.identity, opened + time.perf_counter() - began)
 
     def turn(self) -> float:
-        """Listings a second."""
+        """Listings a second in one turn."""
         began, done = time.perf_counter(), 0
         if self._whole:
             with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -82,7 +83,7 @@ class Contender:
         return done / (time.perf_counter() - began)
 
     def _work_on(self, numbers: Iterator[int], began: float) -> int:
-        """One part after the other, without waiting for other threads, as in a night. Returns the listings."""
+        """Tags one file after the other, independently of other threads, and returns the number of listings."""
         least, done = _ROUNDS * len(self._work), 0
         while (number := next(numbers)) < least or time.perf_counter() - began < _WORKER_SECONDS:
             done += self._tag(self._work[number % len(self._work)])
@@ -98,7 +99,7 @@ class Contender:
         return self._model.predict(self._engine, self._examples)
 
     def work(self) -> float:
-        """Floating-point operations a listing."""
+        """Floating-point operations for each listing."""
         return work_of(self._model.network, self._examples, batch=_BATCH)
 
 
@@ -115,16 +116,16 @@ def _built(setup: Setup, backend: str) -> Path:
     return setup.model / f"{backend}.json"
 
 
-# What follows runs in the process of one contender, or of the matrix product that tells how fast the machine is.
+# The functions below run in the process of a contender, or in one that measures the machine.
 _here: list[Contender] = []
 
 
 def ready() -> None:
-    """To call it, a process must have imported all this."""
+    """Does nothing: a process that has called it has imported this module."""
 
 
 def build(setup: Setup, backend: str) -> None:
-    """What `cma compile` does, without the gate."""
+    """Builds an engine as `cma compile` does, without the gate."""
     model, settings = Model.open(setup.model), TensorRtSettings()
     engine = ENGINES[backend].load().build(model, threads=setup.threads, tensorrt=settings)
     _built(setup, backend).write_text(json.dumps(asdict(engine.identity)), encoding="utf-8")
@@ -135,25 +136,19 @@ def open_here(setup: Setup, kind: str, engine: str) -> Opened:
     return _here[0].opened
 
 
-def turn_here() -> float:
-    return _here[0].turn()
-
-
-def predictions_here() -> Predictions:
-    return _here[0].predictions()
-
-
-def work_here() -> float:
-    return _here[0].work()
+def call_here(method: Callable[[Contender], T]) -> T:
+    """Calls a method of this process's contender."""
+    return method(_here[0])
 
 
 def matrix_rate(threads: int, device: str) -> float:
+    """Floating-point operations a second of a large matrix product."""
     use_threads(threads)
     return MatrixProduct(device).rate()
 
 
 def peak_memory() -> int:
-    """Bytes of this process so far. Linux alone tells; elsewhere 0."""
+    """The most bytes that this process has used at once; 0 on other systems than Linux."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))

@@ -1,4 +1,4 @@
-"""The demonstration: a project over the generated sample catalogue, and its tags held against the ground truth."""
+"""The demonstration: a project on the generated sample catalogue, whose tags are compared with the ground truth."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from models.inputs.splits import splits_of
 
 FEED = "sample"
 CONFIG = """\
-# The demonstration's project: everything at its default, but for the model, which a CPU trains in minutes.
+# The project of the demonstration. Its model is one that a CPU trains in minutes; all else is at its default.
 home = "warehouse"
 
 [feeds.sample]
@@ -31,7 +31,8 @@ epochs = { pictures = 20 }
 
 
 def make_demo(folder: Path, *, listings: int, seed: int) -> tuple[Path, SampleCatalogue]:
-    """The sample catalogue below `folder`, and the path of a `cma.toml` for it; what is there already stays."""
+    """Generates the sample catalogue and a `cma.toml` in `folder`, where they are missing; returns the path of the
+    project file, and the catalogue."""
     with bar("render the sample catalogue", listings) as advance:
         sample = make_sample(folder / "catalogue", listings=listings, seed=seed, progress=advance)
     config = folder / "cma.toml"
@@ -42,41 +43,39 @@ def make_demo(folder: Path, *, listings: int, seed: int) -> tuple[Path, SampleCa
 
 @dataclass(frozen=True)
 class AttributeScore:
-    """On held-out listings, against the truth (not the merchant's labels); shares of all held-out listings."""
+    """Shares of the held-out listings, measured against the ground truth, not the merchant's labels."""
 
     listings: int
     accuracy: float
     recall_at_precision: float  # at the best threshold for the target precision
-    precision: float  # of the tags that were accepted
-    coverage: float  # share accepted
+    precision: float  # of accepted tags
+    coverage: float  # accepted tags
 
 
 @dataclass(frozen=True)
 class FaultScore:
-    """Of one kind of planted fault."""
+    """Listings with one kind of planted fault."""
 
     planted: int
-    found: int
+    found: int  # listings among them that are flagged
 
 
 @dataclass(frozen=True)
 class DemoScore:
-    """`flagged` listings of which `right` carry a planted fault."""
+    """Scores by attribute, planted fault and kind of flag."""
 
     attributes: dict[str, AttributeScore]
     faults: dict[str, FaultScore]
-    flags: dict[str, tuple[int, int]]  # kind of flag → listings flagged, of which faulty
+    flags: dict[str, tuple[int, int]]  # listings flagged, and how many of them have a planted fault
 
 
 def score_demo(project: Project, sample: SampleCatalogue) -> DemoScore:
-    """Holds the published tags and flags against the sample's ground truth."""
+    """Compares the published tags and flags with the sample's ground truth."""
     truth = pl.read_csv(sample.ground_truth, infer_schema=False).with_columns(pl.col("fault").fill_null(""))
     listings = query(project.home, f"select listing_id, product_id from listings where feed = '{FEED}'")
     held_out = listings.filter(splits_of([FEED] * listings.height, listings["product_id"].to_list()) == "test")
-    tags = query(
-        project.home,
-        f"select listing_id, attribute, value, confidence, accepted from tags where feed = '{FEED}'",
-    )
+    columns = "listing_id, attribute, value, confidence, accepted"
+    tags = query(project.home, f"select {columns} from tags where feed = '{FEED}'")
     attributes = {
         name: _score_attribute(
             tags.filter(pl.col("attribute") == name)
@@ -94,7 +93,7 @@ def score_demo(project: Project, sample: SampleCatalogue) -> DemoScore:
         for fault, group in sorted(faulty.group_by("fault"))
     }
     kinds = [(str(kind[0]), group) for kind, group in sorted(flags.group_by("kind"))]
-    kinds.append(("any flag", flags.select("listing_id").unique()))
+    kinds.append(("any flag", found))
     return DemoScore(
         attributes,
         faults,

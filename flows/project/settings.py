@@ -42,7 +42,7 @@ class ModelSettings(_Section):
     """Training and promotion: `[model]`."""
 
     preset: str = "vit-b-32"
-    """Network and training; `vit-b-32` is the paper's, `small` trains from scratch on a CPU."""
+    """`vit-b-32` is the paper's network, with pretrained weights; `small` trains from scratch on a CPU."""
     backbone: str | None = None
     """Another open_clip model."""
     pretrained: str | None = None
@@ -54,7 +54,7 @@ class ModelSettings(_Section):
     cache_gb: float = Field(default=20, ge=0)
     """Gigabytes on disk for the outputs of frozen parts while training."""
     promote: Literal["auto", "never"] = "auto"
-    """auto: a new model becomes the champion where it is not worse."""
+    """auto: a new model becomes the champion where it is not worse; never: only by `cma models promote`."""
     promotion_margin: float = Field(default=0.02, ge=0, lt=1)
     """A loss of accuracy or recall up to this size does not prevent promotion."""
 
@@ -63,13 +63,13 @@ class TagSettings(_Section):
     """Certification and tagging: `[tag]`."""
 
     target_precision: float = Field(default=0.90, gt=0, lt=1)
-    """Share of accepted tags that is right."""
+    """Share of accepted tags that must be right."""
     confidence: float = Field(default=0.95, gt=0, lt=1)
-    """Confidence of the certificate for it."""
+    """Confidence that this share is reached, by a binomial test on held-out listings."""
     certify: Literal["attribute", "value"] = "attribute"
-    """Whether each attribute has a threshold, or each of its values has its own."""
+    """attribute: one threshold for each attribute; value: one for each value."""
     engine: EngineName = "auto"
-    """Engine that runs the network; auto: the first of these that may tag on this machine."""
+    """tensorrt, cuda, openvino or torch; auto: the first of these that may tag on this machine."""
     tensorrt: TensorRtSettings = TensorRtSettings()
     dask: str = ""
     """Address of a Dask scheduler; empty: a local cluster."""
@@ -84,10 +84,14 @@ class TagSettings(_Section):
 class Settings(BaseSettings):
     """All settings of a project file."""
 
-    model_config = SettingsConfigDict(env_prefix="CMA_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="CMA_", env_nested_delimiter="__", extra="forbid", frozen=True, use_attribute_docstrings=True
+    )
 
     home: Path = Path("warehouse")
+    """Folder for the catalogue, pictures, models and reports."""
     taxonomy: Path | None = None
+    """File of attributes, their values, and the words for each value; without it, the packaged one is used."""
     feeds: dict[str, FeedSettings] = {}
     ingest: IngestSettings = IngestSettings()
     fetch: FetchSettings = FetchSettings()
@@ -146,7 +150,7 @@ def load_settings(path: Path) -> Settings:
     try:
         settings = Settings(**data)
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_sentences(path, error))) from error
+        raise ConfigurationError("\n".join(_sentence(path, detail) for detail in error.errors())) from error
     root = path.parent
     feeds = {
         name: replace(
@@ -166,11 +170,8 @@ def _absolute(root: Path, place: str) -> str:
     return place if "://" in place else str(root / place)
 
 
-def _sentences(path: Path, error: ValidationError) -> list[str]:
-    def sentence(detail: ErrorDetails) -> str:
-        key = ".".join(str(part) for part in detail["loc"])
-        if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            return f"{path}: there is no setting `{key}`; correct its name or take it out"
-        return redacted(f"{path}: `{key}`: {detail['msg']} (it is {detail['input']!r})")
-
-    return [sentence(detail) for detail in error.errors()]
+def _sentence(path: Path, detail: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"{path}: there is no setting `{key}`; correct its name or take it out"
+    return redacted(f"{path}: `{key}`: {detail['msg']} (it is {detail['input']!r})")

@@ -1,4 +1,4 @@
-"""How metrics are named and written, on the terminal and in the model card."""
+"""Titles and number formats of metrics, for the terminal and the model card."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 def metric_titles(target: float) -> dict[str, str]:
-    """The metrics of a `Subset` in the order that they are shown in, and their titles at a target precision."""
+    """The metrics of a `Subset`, in the order of the tables → their titles at a target precision."""
     from models.evaluation.metrics import METRICS  # SciPy, which `cma --help` does not need
 
     return {name: metric.title.format(target=target) for name, metric in METRICS.items()}
 
 
 def with_interval(estimate: Estimate, digits: int = 3) -> str:
-    """`0.942 (0.921–0.958)`, or a dash for what does not exist."""
+    """`0.942 (0.921–0.958)`, or a dash where the metric is undefined (NaN)."""
     if isnan(estimate.value):
         return "–"
     value, low, high = (f"{number:.{digits}f}" for number in (estimate.value, estimate.low, estimate.high))

@@ -1,4 +1,4 @@
-"""The model card's plots, as SVG texts. Each is a figure of its own: matplotlib's global state is not used."""
+"""The plots of the model card, as SVG texts. No global state of matplotlib is used."""
 
 import io
 import warnings
@@ -14,7 +14,7 @@ from models.evaluation.intervals import clopper_pearson
 from models.evaluation.results import AttributeResults, Bin
 
 _INK, _QUIET, _LINE, _ACCENT = "#1d2129", "#626a76", "#2f6690", "#a3320b"
-_MOST_VALUES = 40  # that a confusion matrix shows; the rarest are merged beyond
+_MOST_VALUES = 40  # rows of a confusion matrix; the rarest values beyond are merged
 _STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",  # readable on pages of any colour
     "font.size": 9,
@@ -33,7 +33,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def reliability(bins: Sequence[Bin]) -> str:
-    """Accuracy against confidence with exact 95 % intervals, over how many listings each bin has."""
+    """Accuracy against confidence with exact 95 % intervals, above the number of listings in each bin."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(4.4, 4.4), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
@@ -61,7 +61,7 @@ def reliability(bins: Sequence[Bin]) -> str:
 
 
 def precision_curve(results: AttributeResults, target_precision: float) -> str:
-    """Precision against coverage as the threshold falls, with the tags that are accepted."""
+    """Precision against coverage as the threshold falls, with the point of the accepted tags."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(4.4, 4.4), layout="constrained")
         axes = figure.subplots()
@@ -69,7 +69,7 @@ def precision_curve(results: AttributeResults, target_precision: float) -> str:
         precision = [point.precision for point in results.curve]
         axes.plot(coverage, precision, color=_LINE, linewidth=1.5, drawstyle="steps-pre")
         axes.axhline(target_precision, color=_QUIET, linestyle="--", linewidth=1)
-        above = precision[-1] < target_precision  # where the curve is not
+        above = precision[-1] < target_precision  # the text stands on the side without the curve
         axes.annotate(
             f"target {target_precision:.0%}", (1, target_precision), (-3, 3 if above else -3), ha="right",
             textcoords="offset points", va="bottom" if above else "top", color=_QUIET,
@@ -78,11 +78,11 @@ def precision_curve(results: AttributeResults, target_precision: float) -> str:
         if accepted[0]:
             axes.plot(*accepted, marker="o", color=_ACCENT, markersize=7)
             axes.axvline(accepted[0], color=_ACCENT, linestyle=":", linewidth=1)
-            said = f"accepted: precision {accepted[1]:.3f}\nat coverage {accepted[0]:.3f}"
-            below = accepted[0] > 0.5  # below on the left, or above on the right: the curve falls between them
+            text = f"accepted: precision {accepted[1]:.3f}\nat coverage {accepted[0]:.3f}"
+            left = accepted[0] > 0.5  # below on the left, or above on the right: the curve falls between them
             axes.annotate(
-                said, accepted, (-8, -10) if below else (8, 10), textcoords="offset points", color=_ACCENT,
-                ha="right" if below else "left", va="top" if below else "bottom",
+                text, accepted, (-8, -10) if left else (8, 10), textcoords="offset points", color=_ACCENT,
+                ha="right" if left else "left", va="top" if left else "bottom",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
             )  # fmt: skip
         axes.set(
@@ -95,7 +95,7 @@ def precision_curve(results: AttributeResults, target_precision: float) -> str:
 
 
 def confusion(counts: Sequence[Sequence[int]], values: Sequence[str]) -> str:
-    """Per labelled value (row), the per cent tagged with each value; shares under half a per cent stay blank."""
+    """For each labelled value (row), the per cent tagged with each value; shares under half a per cent are blank."""
     matrix, names = _most_labelled(np.array(counts), list(values))
     labelled = matrix.sum(axis=1)
     shares = matrix / np.maximum(labelled, 1)[:, None]
@@ -140,7 +140,7 @@ def learning_curve(history: Mapping[str, Sequence[float]]) -> str:
 
 
 def _most_labelled(matrix: np.ndarray, names: list[str]) -> tuple[np.ndarray, list[str]]:
-    """Values beyond what a page can show become one row and column."""
+    """The (K, K) counts and names, with the rarest values beyond `_MOST_VALUES` merged into one row and column."""
     if len(names) <= _MOST_VALUES:
         return matrix, names
     order = np.argsort(-matrix.sum(axis=1), kind="stable")
@@ -155,7 +155,7 @@ def _most_labelled(matrix: np.ndarray, names: list[str]) -> tuple[np.ndarray, li
 def _svg(figure: Figure) -> str:
     text = io.StringIO()
     with warnings.catch_warnings():
-        # Only the browser needs glyphs: the file holds text, not outlines.
+        # The file holds text, whose glyphs only the browser needs.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     return text.getvalue()

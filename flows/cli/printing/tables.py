@@ -1,4 +1,4 @@
-"""Tables and numbers as the terminal shows them."""
+"""Tables and numbers for the terminal."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def new_table(*headings: str) -> Table:
 
 def number_text(value: float | None) -> str:
     """`0.942`; whole numbers above 1 as `17`; a dash for None and NaN."""
-    if value is None:
+    if value is None or value != value:
         return "-"
-    return str(int(value)) if float(value).is_integer() and value > 1 else "-" if value != value else f"{value:.3f}"
+    return str(int(value)) if value > 1 and float(value).is_integer() else f"{value:.3f}"

@@ -1,4 +1,4 @@
-"""What a model card says: sections of plain text, tables and plots. How they look is the templates' matter."""
+"""The sections of a model card: plain text, tables and plots, which the templates lay out."""
 
 from catalog_io.catalog.model_tables import ModelRow
 from flows.reports.card_sections.limits import limits, noise
@@ -14,7 +14,7 @@ __all__ = ["Plot", "Section", "Table", "sections"]
 
 
 def sections(card: ModelCard, row: ModelRow, certificates: Certificates, results: Results) -> list[Section]:
-    """From what the model reached and promises to where it comes from and what it cannot do."""
+    """All sections in the order of the card: results, certificates, noise, limits, origin."""
     return [
         overview(results),
         promises(certificates),

@@ -1,4 +1,4 @@
-"""What a model cannot do, and how good its evidence of noise is."""
+"""Sections on what a model cannot do, and how well it finds noisy listings."""
 
 from flows.reports.card_sections.parts import Section, Table
 from models.evaluation.results import Results
@@ -6,7 +6,7 @@ from models.lifecycle.card import ModelCard
 from models.rules.certificates import Certificates
 from models.rules.noise.kinds import KINDS
 
-_FEW = 20  # labelled test listings of a value, below which its metrics say little
+_FEW = 20  # with fewer labelled test listings, the metrics of a value are unreliable
 _QUALITIES = ("auroc", "average_precision", "precision", "recall")
 
 
@@ -34,7 +34,7 @@ def noise(card: ModelCard) -> Section:
 
 
 def _title(kind: str) -> str:
-    """A kind's title within a sentence; its name, where this version does not know it."""
+    """The title of a kind within a sentence; its name, where this version does not know the kind."""
     return KINDS[kind].title[0].lower() + KINDS[kind].title[1:] if kind in KINDS else kind
 
 
@@ -47,7 +47,7 @@ def limits(certificates: Certificates, results: Results) -> Section:
         else "Nothing is certified: every tag abstains.",
         "Merchants' labels are taken as the truth: a right tag against a wrong label counts as an error, and a mistake "
         "that merchants make consistently is learned.",
-        "It knows the values of its taxonomy, and no “none of these”: such a listing gets the likeliest value.",
+        "It knows only the values of its taxonomy: a listing that has none of them gets the likeliest value.",
     ]
     if certificates.promise.by == "attribute":
         points.append(
@@ -61,6 +61,6 @@ def limits(certificates: Certificates, results: Results) -> Section:
     ]
     if rare:
         points.append(
-            f"Values with fewer than {_FEW} labelled test listings, of which the figures say little: {', '.join(rare)}."
+            f"Values with fewer than {_FEW} labelled test listings, whose metrics are unreliable: {', '.join(rare)}."
         )
     return Section("What it cannot do", points=points)

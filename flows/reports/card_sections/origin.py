@@ -1,4 +1,4 @@
-"""What a model is, what it learned from, and how."""
+"""Sections on what a model is, its data, and its training."""
 
 from catalog_io.catalog.model_tables import ModelRow
 from flows.reports import plots
@@ -35,7 +35,7 @@ def data(row: ModelRow) -> Section:
     return Section(
         "What it learned from",
         text=[
-            "Labelled listings of the catalogue. Those of one product share a split for good. Weights were learned on "
+            "Labelled listings of the catalogue. All listings of a product stay in one split. Weights were learned on "
             "train, the best epochs and the temperatures chosen on validation, thresholds certified on calibration; "
             "nothing was learned on test.",
             f"SHA-256 of these listings and their labels: {row.data_hash}.",
@@ -51,7 +51,7 @@ def training(card: ModelCard, row: ModelRow) -> Section:
         for stage in preset.stages
         if stage.epochs
     ]
-    says = "Validation accuracy, a mean over attributes, before each stage and after each of its epochs."
+    caption = "Validation accuracy, a mean over attributes, before each stage and after each of its epochs."
     return Section(
         "How it was trained",
         text=[
@@ -60,6 +60,6 @@ def training(card: ModelCard, row: ModelRow) -> Section:
             "one before. A stage that does not train the heads is measured by the probes of picture and title alone, "
             "so its accuracy does not compare with that of later stages.",
         ],
-        tables=[Table(("stage", "what moves", "epochs", "learning rate"), stages)],
-        plots=[Plot("learning-curve", plots.learning_curve(card.history), says)] if card.history else [],
+        tables=[Table(("stage", "parts trained", "epochs", "learning rate"), stages)],
+        plots=[Plot("learning-curve", plots.learning_curve(card.history), caption)] if card.history else [],
     )

@@ -1,4 +1,4 @@
-"""What sections are made of. All texts are plain: whoever renders them escapes them."""
+"""The parts of a section. Texts are plain; the templates escape them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Table:
-    """The first cell of each row names it."""
+    """The first cell of each row is its heading."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -15,11 +15,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """`name` is its file's, `says` what it shows."""
+    """An SVG; `name` is the stem of its file."""
 
     name: str
     svg: str
-    says: str
+    caption: str
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What may be relied on: the certificates of each feed, and what is not certified."""
+"""The section on the certificates of each feed, and on what is not certified."""
 
 from flows.reports.card_sections.parts import Section, Table
 from models.rules.certificates import Calibration, Certificate, Certificates, Promise
@@ -20,7 +20,7 @@ def promises(certificates: Certificates) -> Section:
         tables = []
     if values:
         caption = (
-            "By predicted value, where there are predictions enough; each certificate holds by itself, not all at once"
+            "By predicted value, where there are enough predictions; each certificate holds by itself, not all at once"
         )
         tables.append(Table(("feed", "attribute", "value", *_COLUMNS), values, caption))
     if missing := _not_certified(certificates):

@@ -1,4 +1,4 @@
-"""What a model reached on held-out listings."""
+"""Sections on the metrics of a model on held-out listings."""
 
 from collections.abc import Mapping
 
@@ -26,23 +26,14 @@ def overview(results: Results) -> Section:
 
 
 def attributes(results: Results) -> list[Section]:
-    """A section for each."""
+    """A section for each attribute."""
     return [_attribute(name, found, results.target_precision) for name, found in results.attributes.items()]
 
 
 def _attribute(name: str, found: AttributeResults, target_precision: float) -> Section:
+    shares = ("precision", "recall", "F1")
     by_value = Table(
-        (
-            "value",
-            "labelled",
-            "tagged",
-            "precision",
-            "recall",
-            "F1",
-            "accepted",
-            "precision of these",
-            "recall of these",
-        ),
+        ("value", "labelled", "tagged", *shares, "accepted", "precision of these", "recall of these"),
         [_value(row) for row in found.values],
         "By value; intervals of shares are exact binomial ones (Clopper–Pearson), that of F1 is by bootstrap",
     )
@@ -85,7 +76,7 @@ def _metrics(subsets: Mapping[str, Subset], target_precision: float, caption: st
 
 
 def _value(row: ValueMetrics) -> tuple[str, ...]:
-    """A value has few listings: a third digit would say nothing."""
+    """Cells of a value, with two digits: it has too few listings for a third."""
     shares = (with_interval(share, digits=2) for share in (row.precision, row.recall, row.f1))
     of_accepted = (with_interval(share, digits=2) for share in (row.accepted_precision, row.accepted_recall))
     return row.value, str(row.labelled), str(row.predicted), *shares, str(row.accepted), *of_accepted
