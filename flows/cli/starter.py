@@ -18,6 +18,7 @@ from schemas.taxonomy import Taxonomy
 _TEMPLATE = """\
 # A cma-tagger project. Each key can also be set in the environment: CMA_HOME, CMA_TAG__ENGINE and so on.
 {project}
+
 # A feed is CSV, TSV, JSON lines (each also compressed) or Parquet, by path, glob or URI; or a database, by SQLAlchemy
 # URL and `query`. `columns` maps our names to your columns; `image` may be a list of columns.
 {notes}[feeds.mine]
@@ -25,6 +26,7 @@ source = {source}
 {extra}images = {images}                 # root of relative picture paths; rows cannot name files outside it
 columns = {{ {columns} }}
 labels = {{ {labels} }}      # attribute = your label column; the taxonomy maps its words to values
+
 {sections}
 """
 # The settings that a new project shows, each with its description as a comment, and the values that are no defaults.

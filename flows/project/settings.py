@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     home: Path = Path("warehouse")
     """Folder for the catalogue, pictures, models and reports."""
     taxonomy: Path | None = None
-    """File of attributes, their values, and the words for each value; without it, the packaged one is used."""
+    """Attributes, their values, and the words for each value; without it, the packaged ones."""
     feeds: dict[str, FeedSettings] = {}
     ingest: IngestSettings = IngestSettings()
     fetch: FetchSettings = FetchSettings()

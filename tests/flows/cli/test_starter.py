@@ -30,6 +30,7 @@ def test_without_a_feed_it_writes_a_project_to_fill_in(tmp_path: Path) -> None:
     config, taxonomy = write_starter(tmp_path / "new", None)
     assert load_settings(config).feeds["mine"].columns == {"listing_id": "id", "title": "title", "image": "image"}
     assert taxonomy.is_file()
+    assert "# Share of accepted tags that must be right." in config.read_text(encoding="utf-8")
     with pytest.raises(ConfigurationError, match="--query"):
         write_starter(tmp_path / "other", None, "select 1")
 

@@ -1,20 +1,21 @@
 """A nightly run over a malformed feed tags every listing that it can."""
 
-import io
+import sys
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from catalog_io.catalog.snapshot import query
-from flows.cli.printing.tagging import print_night
-from flows.nightly import nightly
+from flows import deployments
+from flows.cli.commands import main
 from flows.project.project import Project
 from tests.catalog_io.feeds.malformed.pictures import BYTES, lay_out
-from tests.flows.ingestion.bad_feed_project import feed_section
+from tests.flows.ingestion.malformed.bad_feed_project import feed_section
 
 
-def test_a_night_with_a_bad_feed(project_copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_night_with_a_bad_feed(
+    project_copy: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     folder = project_copy.parent / "bad"
     lay_out(folder)
     good = [f"GOOD-{n},A good red dress {n},good.jpg" for n in range(3)]
@@ -30,10 +31,13 @@ def test_a_night_with_a_bad_feed(project_copy: Path, capfd: pytest.CaptureFixtur
     )
     with project_copy.open("a", encoding="utf-8") as file:
         file.write("\n" + feed_section("bad", {"source": "bad/listings.csv", "images": "bad"}))
-    printed = Console(highlight=False, soft_wrap=True, width=160, file=io.StringIO(), record=True)
-    print_night(printed, nightly(Project.open(project_copy)))
-    said = printed.export_text()
-    assert "Traceback" not in said + "".join(capfd.readouterr())
+    monkeypatch.setattr(deployments, "nightly", deployments.nightly.fn)  # without a Prefect server
+    monkeypatch.setattr(sys, "argv", ["cma", "nightly", "--config", str(project_copy)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said, errors = capfd.readouterr()
+    assert ended.value.code == 0, errors
+    assert "Traceback" not in said + errors
     listed, rejected = len(good) + len(title_only), len(bad) + 1
     assert (
         f"feed bad  {listed + rejected} rows read = {listed} accepted ({listed} new, 0 changed, 0 unchanged) + "

@@ -14,7 +14,7 @@ from schemas.errors import UserError
 from tests.catalog_io.feeds.malformed.pictures import JPEG
 from tests.catalog_io.feeds.malformed.rows import GOOD
 from tests.catalog_io.feeds.malformed.web import HOST
-from tests.flows.ingestion.bad_feed_project import PROJECT, feed_section
+from tests.flows.ingestion.malformed.bad_feed_project import PROJECT, feed_section
 
 SECRETS = ("hunter2pass", "tokenS3cr3t", "s1gnaturE", "bearerT0ken")
 

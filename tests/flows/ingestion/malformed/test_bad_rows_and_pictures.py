@@ -19,7 +19,7 @@ from tests.catalog_io.feeds.malformed.files import FILES
 from tests.catalog_io.feeds.malformed.pictures import BYTES, JPEG, PLACES, lay_out
 from tests.catalog_io.feeds.malformed.rows import GOOD, MORE_PICTURES
 from tests.catalog_io.feeds.malformed.web import WEB, Named, named_pictures, serving, write_embedded, write_named
-from tests.flows.ingestion.bad_feed_project import PROJECT, feed_section, filled, tables
+from tests.flows.ingestion.malformed.bad_feed_project import PROJECT, feed_section, filled, tables
 
 
 class State(NamedTuple):

@@ -15,7 +15,7 @@ from tests.catalog_io.feeds.malformed.feeds import HEAD
 from tests.catalog_io.feeds.malformed.files import FILES, Broken
 from tests.catalog_io.feeds.malformed.pictures import JPEG
 from tests.catalog_io.feeds.malformed.rows import GOOD
-from tests.flows.ingestion.bad_feed_project import PROJECT, feed_section, filled, tables
+from tests.flows.ingestion.malformed.bad_feed_project import PROJECT, feed_section, filled, tables
 
 
 class Shop(NamedTuple):
