@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.cli.console import Config, flow_config, out
+from flows.cli.console import Config, flow_config, open_project, out
+from flows.cli.printing import ingestion, tagging
 
 SqlFormat = Literal["table", "csv", "json", "parquet"]
 
@@ -19,13 +20,12 @@ def nightly(config: Config = None) -> None:
     """
     config = flow_config(config)
     from flows import deployments
-    from flows.cli.printing.tagging import print_night
     from flows.nightly import NightFailed
 
     try:
-        print_night(out, deployments.nightly(config))
+        tagging.print_night(out, deployments.nightly(config))
     except NightFailed as failed:
-        print_night(out, failed.night)
+        tagging.print_night(out, failed.night)
         raise
 
 
@@ -39,13 +39,12 @@ def ingest(
     """
     config = flow_config(config)
     from flows import deployments
-    from flows.cli.printing.ingestion import print_feeds
     from flows.ingestion.ingest import FeedsFailed
 
     try:
-        print_feeds(out, deployments.ingest_catalog(config, feeds))
+        ingestion.print_feeds(out, deployments.ingest_catalog(config, feeds))
     except FeedsFailed as failed:
-        print_feeds(out, failed.summaries)
+        ingestion.print_feeds(out, failed.summaries)
         raise
 
 
@@ -53,18 +52,16 @@ def tag(config: Config = None) -> None:
     """Tags new and changed listings and publishes the snapshot for analysts (flow tag-catalog)."""
     config = flow_config(config)
     from flows import deployments
-    from flows.cli.printing.tagging import print_tags
 
-    print_tags(out, deployments.tag_catalog(config))
+    tagging.print_tags(out, deployments.tag_catalog(config))
 
 
 def report(config: Config = None) -> None:
     """Writes the report of noisy listings among the published tags (flow noise-report)."""
     config = flow_config(config)
     from flows import deployments
-    from flows.cli.printing.tagging import print_report
 
-    print_report(out, deployments.noise_report(config))
+    tagging.print_report(out, deployments.noise_report(config))
 
 
 def sql(
@@ -90,19 +87,14 @@ def runs(
     config: Config = None, limit: Annotated[int, typer.Option(min=1, help="Number of runs, newest first.")] = 20
 ) -> None:
     """Lists past runs: when each started, how long it took, how it ended."""
-    from flows.cli.printing.ingestion import print_runs
-    from flows.project.project import Project
-
-    print_runs(out, Project.open(config).catalog.runs().head(limit))
+    ingestion.print_runs(out, open_project(config).catalog.runs().head(limit))
 
 
 def compact(config: Config = None) -> None:
     """Merges small picture shards. `cma nightly` does this by itself once there are enough of them."""
-    from flows.cli.printing.ingestion import print_compacted
     from flows.ingestion.compact import compact as compact_pictures
-    from flows.project.project import Project
 
-    print_compacted(out, compact_pictures(Project.open(config)))
+    ingestion.print_compacted(out, compact_pictures(open_project(config)))
 
 
 def print_sql(home: Path, statement: str, format: SqlFormat) -> None:

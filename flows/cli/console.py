@@ -1,13 +1,16 @@
-"""What all commands share: the terminal, the option --config, JSON files, and Prefect without noise."""
+"""Shared by all commands: the terminal, the options --config and --json, and the preparation of Prefect."""
 
 import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from flows.project.project import Project
 
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 
@@ -19,7 +22,7 @@ JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write all re
 
 
 def write_json(path: Path | None, results: object) -> None:
-    """Writes the results that --json asks for, and prints the path; None: nothing was asked for."""
+    """Writes the results to the file that --json names, and prints its path; None: does nothing."""
     from schemas.files import write_whole
 
     if path:
@@ -28,12 +31,19 @@ def write_json(path: Path | None, results: object) -> None:
 
 
 def flow_config(given: Path | None) -> Path:
-    """The project file that a flow is to read; also prepares Prefect. Call it before flows.deployments is imported."""
+    """The path of the project file, for a flow; also prepares Prefect. Call it before flows.deployments is imported."""
     from flows.project.settings import find_config
 
     config = find_config(given)
     prepare_prefect()
     return config
+
+
+def open_project(config: Path | None) -> "Project":
+    """The project of the file that --config names, or of the default one."""
+    from flows.project.project import Project
+
+    return Project.open(config)
 
 
 def prepare_prefect() -> None:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import Config, JsonFile, out, write_json
+from flows.cli.console import Config, JsonFile, open_project, out, write_json
+from flows.cli.printing import experiments
 from schemas.errors import ConfigurationError
 
 
@@ -29,12 +30,10 @@ def ablate(
 
     It takes hours. An interrupted run resumes when it is run again.
     """
-    from flows.cli.printing.experiments import print_ablation
     from flows.experiments.ablate import ablate as ablate_project
-    from flows.project.project import Project
 
     done = ablate_project(
-        Project.open(config),
+        open_project(config),
         feeds=feeds or (),
         seeds=seeds,
         variants=[name.strip() for name in variants.split(",") if name.strip()],
@@ -42,7 +41,7 @@ def ablate(
         folder=folder,
         processes=processes,
     )
-    print_ablation(out, done)
+    experiments.print_ablation(out, done)
 
 
 def bench(
@@ -59,12 +58,10 @@ def bench(
     Each runs in a process of its own, and they take turns, so that ratios also hold on a busy machine. It takes some
     minutes.
     """
-    from flows.cli.printing.experiments import print_bench
     from flows.experiments.bench import bench as run_bench
-    from flows.project.project import Project
 
-    done = run_bench(Project.open(config), preset_name=preset, listings=listings, rounds=rounds)
-    print_bench(out, done)
+    done = run_bench(open_project(config), preset_name=preset, listings=listings, rounds=rounds)
+    experiments.print_bench(out, done)
     write_json(json_file, done.to_dict())
 
 

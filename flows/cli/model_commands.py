@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.cli.console import Config, JsonFile, flow_config, out, write_json
+from flows.cli.console import Config, JsonFile, flow_config, open_project, out, write_json
+from flows.cli.printing import modelling
 from schemas.errors import UserError
 
 Version = Annotated[str, typer.Argument(help="The model's name, as `cma models` lists it.")]
@@ -23,14 +24,12 @@ def train(
     """
     config = flow_config(config)
     from flows import deployments
-    from flows.cli.printing.modelling import print_champion, print_trained
     from flows.modelling.promotion import promote as promote_model
-    from flows.project.project import Project
 
     done = deployments.train_cma(config)
-    print_trained(out, done)
+    modelling.print_trained(out, done)
     if promote and not done.verdict.promoted:
-        print_champion(out, promote_model(Project.open(config), done.card.version))
+        modelling.print_champion(out, promote_model(open_project(config), done.card.version))
 
 
 def compile(config: Config = None) -> None:
@@ -42,10 +41,9 @@ def compile(config: Config = None) -> None:
     """
     config = flow_config(config)
     from flows import deployments
-    from flows.cli.printing.modelling import print_engines
 
     built = deployments.compile_engine(config)
-    print_engines(out, built)
+    modelling.print_engines(out, built)
     if not built[-1].gate.passed:
         raise UserError(
             f'the {built[-1].backend} engine failed its gate and will not be used. Set tag.engine to "auto": then the '
@@ -63,9 +61,8 @@ def certify(
     """
     config = flow_config(config)
     from flows import deployments
-    from flows.cli.printing.modelling import print_certified
 
-    print_certified(out, deployments.certify_feeds(config, feeds))
+    modelling.print_certified(out, deployments.certify_feeds(config, feeds))
 
 
 def evaluate(
@@ -85,12 +82,10 @@ def evaluate(
 
     Results are stored in the table evaluations. The whole test split also renews the model card.
     """
-    from flows.cli.printing.modelling import print_evaluation
     from flows.modelling.evaluate import evaluate_model
-    from flows.project.project import Project
 
-    done = evaluate_model(Project.open(config), version, split=split, feed=feed)
-    print_evaluation(out, done, values=values)
+    done = evaluate_model(open_project(config), version, split=split, feed=feed)
+    modelling.print_evaluation(out, done, values=values)
     write_json(json_file, done.to_dict())
 
 
@@ -102,18 +97,14 @@ def models(context: typer.Context, config: Config = None) -> None:
     """Lists the registered models."""
     context.obj = config
     if context.invoked_subcommand is None:
-        from flows.cli.printing.modelling import print_models
-        from flows.project.project import Project
-
-        print_models(out, Project.open(config).catalog.models())
+        modelling.print_models(out, open_project(config).catalog.models())
 
 
 @models_app.command()
 def show(context: typer.Context, version: Version) -> None:
     """Prints a model's origin, configuration, metrics and promotions, as JSON."""
-    from flows.project.project import Project
 
-    catalog = Project.open(context.obj).catalog
+    catalog = open_project(context.obj).catalog
     row = next((row for row in catalog.models() if row.model_version == version), None)
     if row is None:
         raise UserError(f"there is no model {version!r}: `cma models` lists all models")
@@ -130,23 +121,19 @@ def promote(
     ] = False,
 ) -> None:
     """Makes a registered model the champion, which is the model that tags. Its files are checked first."""
-    from flows.cli.printing.modelling import print_champion, print_comparison
     from flows.modelling.promotion import compare_with_champion
     from flows.modelling.promotion import promote as promote_model
-    from flows.project.project import Project
 
-    project = Project.open(context.obj)
+    project = open_project(context.obj)
     if compare:
-        print_comparison(out, compare_with_champion(project, version))
+        modelling.print_comparison(out, compare_with_champion(project, version))
     else:
-        print_champion(out, promote_model(project, version))
+        modelling.print_champion(out, promote_model(project, version))
 
 
 @models_app.command()
 def rollback(context: typer.Context) -> None:
     """Makes the previous champion the champion again. Run twice, it goes two champions back."""
-    from flows.cli.printing.modelling import print_champion
     from flows.modelling.promotion import roll_back
-    from flows.project.project import Project
 
-    print_champion(out, roll_back(Project.open(context.obj)))
+    modelling.print_champion(out, roll_back(open_project(context.obj)))

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from flows.cli.catalogue_commands import print_sql
-from flows.cli.console import out, prepare_prefect
+from flows.cli.console import open_project, out, prepare_prefect
+from flows.cli.printing import experiments, ingestion, modelling, tagging
 
 Seed = Annotated[int, typer.Option(help="The same seed generates the same catalogue.")]
 
@@ -22,28 +23,23 @@ def demo(
     """
     prepare_prefect()
     from flows import deployments
-    from flows.cli.printing.experiments import print_demo
-    from flows.cli.printing.ingestion import print_feeds
-    from flows.cli.printing.modelling import print_engines, print_trained
-    from flows.cli.printing.tagging import print_report, print_tags
     from flows.experiments.demo import make_demo, score_demo
-    from flows.project.project import Project
 
     config, sample = make_demo(folder, listings=listings, seed=seed)
     out.print(f"[bold]sample catalogue[/bold] {sample.feed}")
-    project = Project.open(config)
-    print_feeds(out, deployments.ingest_catalog(config))
+    project = open_project(config)
+    ingestion.print_feeds(out, deployments.ingest_catalog(config))
     if project.catalog.champion() is None:
-        print_trained(out, deployments.train_cma(config))
+        modelling.print_trained(out, deployments.train_cma(config))
     if project.model().choose_engine(project.settings.tag.engine).fallback:
-        print_engines(out, deployments.compile_engine(config))
-    print_tags(out, deployments.tag_catalog(config))
+        modelling.print_engines(out, deployments.compile_engine(config))
+    tagging.print_tags(out, deployments.tag_catalog(config))
     report = deployments.noise_report(config)
-    print_demo(out, score_demo(project, sample))
+    experiments.print_demo(out, score_demo(project, sample))
     question = "select color, style, count(*) as listings from tagged_listings group by all order by 3 desc limit 5"
     out.print(f'\n[bold]cma sql "{question}"[/bold]')
     print_sql(project.home, question, "table")
-    print_report(out, report)
+    tagging.print_report(out, report)
     out.print(f'\nAsk your own: [bold]cma sql --config {config} "select …"[/bold]   (tables: `cma sql --help`)')
 
 

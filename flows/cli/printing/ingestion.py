@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 from rich.console import Console
 
 from flows.cli.printing.tables import new_table
 
 if TYPE_CHECKING:  # a summary's type is not loaded to print it
+    import polars as pl
+
     from catalog_io.catalog.compaction import Compacted
     from flows.ingestion.ingest import FeedSummary
 
