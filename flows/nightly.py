@@ -11,7 +11,7 @@ from schemas.errors import UserError
 
 
 class NightFailed(UserError):
-    """Some feeds could not be ingested. `night` sums up what was done with the others."""
+    """Some feeds could not be ingested. `night` has the results of the others."""
 
     def __init__(self, fault: FeedsFailed, night: "NightlySummary") -> None:
         super().__init__(str(fault))
@@ -26,10 +26,8 @@ class NightlySummary:
 
 
 def nightly(project: Project) -> NightlySummary:
-    """Ingests all feeds, tags what changed, publishes the snapshot and writes the report.
-
-    NightFailed at the end, where a feed could not be ingested: the others are tagged all the same.
-    """
+    """Ingests all feeds, tags new and changed listings, publishes the snapshot and writes the report. NightFailed at
+    the end where a feed could not be ingested."""
     with project.run("nightly") as run:
         failed = None
         try:
@@ -38,11 +36,8 @@ def nightly(project: Project) -> NightlySummary:
             failed, feeds = fault, fault.summaries
         compact(project, fewest=FEWEST)
         summary = NightlySummary(feeds, tag(project), report(project))
-        run.summary.update(
-            feeds=[asdict(feed) for feed in summary.feeds],
-            selected=summary.tags.selected,
-            tagged=summary.tags.tagged,
-        )
+        tags = summary.tags
+        run.summary.update(feeds=[asdict(feed) for feed in feeds], selected=tags.selected, tagged=tags.tagged)
         if failed:
             raise NightFailed(failed, summary)
     return summary

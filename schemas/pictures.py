@@ -41,10 +41,9 @@ class PictureError(Exception):
     """A picture that cannot be used: a stable `code`, and a `sentence` for the report, without secrets."""
 
     def __init__(self, code: PictureFault, sentence: str) -> None:
-        sentence = redacted(sentence)
-        super().__init__(f"{code}: {sentence}")
         self.code: PictureFault = code
-        self.sentence = sentence
+        self.sentence = redacted(sentence)
+        super().__init__(code, self.sentence)  # pickle creates it again with these
 
-    def __reduce__(self) -> tuple[type["PictureError"], tuple[PictureFault, str]]:
-        return PictureError, (self.code, self.sentence)
+    def __str__(self) -> str:
+        return f"{self.code}: {self.sentence}"

@@ -73,14 +73,10 @@ class Taxonomy(BaseModel):
         return cls._parse(text, str(path))
 
     @classmethod
-    def packaged(cls, name: str = "dress") -> Self:
-        """A taxonomy that ships with the program."""
-        folder = resources.files("schemas") / "taxonomies"
-        file = folder / f"{name}.yaml"
-        if not file.is_file():
-            names = ", ".join(sorted(f.name.removesuffix(".yaml") for f in folder.iterdir()))
-            raise ConfigurationError(f"there is no packaged taxonomy {name!r}; there are: {names}")
-        return cls._parse(file.read_text(encoding="utf-8"), f"packaged taxonomy {name}")
+    def packaged(cls) -> Self:
+        """The taxonomy of dresses, which ships with the program."""
+        file = resources.files("schemas") / "taxonomies" / "dress.yaml"
+        return cls._parse(file.read_text(encoding="utf-8"), "the packaged taxonomy")
 
     @classmethod
     def _parse(cls, text: str, source: str) -> Self:

@@ -22,3 +22,10 @@ def with_interval(estimate: Estimate, digits: int = 3) -> str:
         return "–"
     value, low, high = (f"{number:.{digits}f}" for number in (estimate.value, estimate.low, estimate.high))
     return f"{value} ({low}–{high})"
+
+
+def number_text(value: float | None) -> str:
+    """`0.942`; whole numbers above 1 as `17`; a dash for None and NaN."""
+    if value is None or value != value:
+        return "–"
+    return str(int(value)) if value > 1 and float(value).is_integer() else f"{value:.3f}"

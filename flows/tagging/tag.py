@@ -21,27 +21,24 @@ from flows.project.resumable import resumable
 from flows.tagging.drift import FeedDrift, watch
 from flows.tagging.units import AT_ONCE, Champion, Unit, cut, tag_unit
 from models.lifecycle.model import Model
-from models.rules.certificates import Certificates
 
 
 @dataclass
 class TagSummary:
-    """Counts of one run: listings `selected` = `tagged` + `rejected`, of which `from_features` were tagged from stored
-    features without an engine; their tags and flags. `uncertified` are the attributes, by feed, without a certificate;
-    `drift` is that of the certified feeds; `snapshot` is the path of the published database."""
+    """Counts of one run: listings `selected` = `tagged` + `rejected`; their tags and noise flags."""
 
     model_version: str
     engine: str
     selected: int = 0
     tagged: int = 0
     rejected: int = 0
-    from_features: int = 0
+    from_features: int = 0  # listings tagged from stored features, without an engine
     accepted_tags: int = 0
     provisional_tags: int = 0
     flags: int = 0
-    uncertified: dict[str, list[str]] = field(default_factory=dict)
-    drift: list[FeedDrift] = field(default_factory=list)
-    snapshot: str = ""
+    uncertified: dict[str, list[str]] = field(default_factory=dict)  # attributes without a certificate, by feed
+    drift: list[FeedDrift] = field(default_factory=list)  # of certified feeds
+    snapshot: str = ""  # path of the published database
 
 
 def tag(project: Project) -> TagSummary:
@@ -59,17 +56,16 @@ def tag(project: Project) -> TagSummary:
         summary.selected = untagged.height
         if untagged.height:
             champion = Champion(model.folder, engine, "-".join([certificates.pooled_id, *ids.values()]))
-            collected = _tag(project, model, champion, untagged, run.run_id, summary)
-            summary.tagged, summary.rejected = collected.tagged, collected.rejected
-            summary.accepted_tags, summary.provisional_tags = collected.accepted_tags, collected.provisional_tags
-            summary.flags = collected.flags
-            conserve(
-                "listings selected",
-                summary.selected,
-                {"tagged": summary.tagged, "rejected": summary.rejected},
-            )
+            for count, value in _tag(project, model, champion, untagged, run.run_id, summary)._asdict().items():
+                setattr(summary, count, value)
+            conserve("listings selected", untagged.height, {"tagged": summary.tagged, "rejected": summary.rejected})
             feeds = sorted(untagged["feed"].unique())
-            summary.uncertified = _uncertified(certificates, feeds)
+            for feed in feeds:
+                names = [
+                    name for name in certificates.pooled if not certificates.certified(name, np.array([feed])).all()
+                ]
+                if names:
+                    summary.uncertified[feed] = names
             certified = [feed for feed in feeds if feed in certificates.feeds]
             summary.drift = watch(project, model, certificates, certified, engine=engine, run_id=run.run_id)
         summary.snapshot = str(project.catalog.publish())
@@ -77,19 +73,10 @@ def tag(project: Project) -> TagSummary:
     return summary
 
 
-def _uncertified(certificates: Certificates, feeds: list[str]) -> dict[str, list[str]]:
-    missing = {
-        feed: [name for name in certificates.pooled if not certificates.certified(name, np.array([feed])).all()]
-        for feed in feeds
-    }
-    return {feed: names for feed, names in missing.items() if names}
-
-
 def _tag(
     project: Project, model: Model, champion: Champion, untagged: pl.DataFrame, run_id: str, summary: TagSummary
 ) -> Collected:
-    """Tags the listings and stores their tags. A run that was interrupted resumes: the same work has the same
-    folder."""
+    """Tags the listings and stores their tags. An interrupted run resumes: the same work has the same folder."""
     settings = project.settings.tag
     store = FeatureStore(project.home, model.encoder_key(champion.engine)) if settings.features else None
     plan = (model.version, champion.engine, champion.certificates, str(settings.partition_rows), _digest(untagged))

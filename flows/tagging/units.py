@@ -95,13 +95,13 @@ def _units_of_known(listings: pl.DataFrame, store: FeatureStore, folder: Path) -
 
 
 def tag_unit(unit: Unit, champion: Champion, threads: int) -> int:
-    """Tags one unit in a Dask worker; its files of features and tags are written whole or not at all. Returns how many
-    listings it has."""
+    """Tags one unit in a Dask worker, writes its features and tags, and returns its number of listings."""
     listings = pl.read_parquet(unit.listings)
     if unit.known:
         with _loading:
             rules = _rules(champion)
-        tagged = rules.tag(_with_features(listings, unit.known))
+        features = read_features(unit.known).with_columns(error=pl.lit(None, ENCODED["error"]))
+        tagged = rules.tag(listings.join(features, on="input_hash", how="left", maintain_order="left"))
     else:
         with _loading:
             tagger = _tagger(champion, threads)
@@ -111,12 +111,6 @@ def tag_unit(unit: Unit, champion: Champion, threads: int) -> int:
         tagged = tagger.tag_encoded(encoded)
     write_parquet(unit.out, tagged)
     return tagged.height
-
-
-def _with_features(listings: pl.DataFrame, known: Path) -> pl.DataFrame:
-    return listings.join(read_features(known), on="input_hash", how="left", maintain_order="left").with_columns(
-        error=pl.lit(None, ENCODED["error"])
-    )
 
 
 # Loaded once a process, and again after `cma certify`: the ids of the certificates are part of the key.

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from flows.cli.printing.tables import new_table, number_text
+from flows.cli.printing.tables import new_table
 from flows.experiments.ablation_tables import tables
+from flows.reports.metric_texts import number_text
 
 if TYPE_CHECKING:  # a summary's type is not loaded to print it
     from flows.experiments.ablate import AblationSummary

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from flows.cli.printing.tables import new_table, number_text
-from flows.reports.metric_texts import metric_titles, with_interval
+from flows.cli.printing.tables import new_table
+from flows.reports.metric_texts import metric_titles, number_text, with_interval
 
 if TYPE_CHECKING:  # a summary's type is not loaded to print it
     from catalog_io.catalog.model_tables import ModelRow

@@ -1,7 +1,8 @@
 """The section on the certificates of each feed, and on what is not certified."""
 
 from flows.reports.card_sections.parts import Section, Table
-from models.rules.certificates import Calibration, Certificate, Certificates, Promise
+from flows.reports.metric_texts import number_text
+from models.rules.certificates import Certificate, Certificates, Promise
 
 _COLUMNS = ("labelled", "worth", "threshold", "accepted", "right", "precision at least", "labels needed")
 
@@ -10,7 +11,8 @@ def promises(certificates: Certificates) -> Section:
     rows, values = [], []
     for feed, attributes in certificates.feeds.items():
         for name, calibration in attributes.items():
-            rows.append((feed, name, *_cells(calibration.certificate), *_errors(calibration)))
+            errors = (number_text(error) for error in (calibration.ece_before, calibration.ece_after))
+            rows.append((feed, name, *_cells(calibration.certificate), *errors))
             values += [(feed, name, value, *_cells(own)) for value, own in calibration.values.items()]
     text = [_promise(certificates.promise)]
     if rows:
@@ -23,7 +25,13 @@ def promises(certificates: Certificates) -> Section:
             "By predicted value, where there are enough predictions; each certificate holds by itself, not all at once"
         )
         tables.append(Table(("feed", "attribute", "value", *_COLUMNS), values, caption))
-    if missing := _not_certified(certificates):
+    missing = [
+        f"{name} of {feed} ({_needed(calibration.certificate)})"
+        for feed, attributes in certificates.feeds.items()
+        for name, calibration in attributes.items()
+        if not calibration.certified
+    ]
+    if missing:
         text.append(f"Not certified, so that every such tag abstains: {', '.join(missing)}.")
     return Section("What it promises", text=text, tables=tables)
 
@@ -43,31 +51,16 @@ def _promise(promise: Promise) -> str:
     )
 
 
-def _not_certified(certificates: Certificates) -> list[str]:
-    return [
-        f"{name} of {feed} ({_needed(calibration.certificate)})"
-        for feed, attributes in certificates.feeds.items()
-        for name, calibration in attributes.items()
-        if not calibration.certified
-    ]
-
-
 def _needed(certificate: Certificate) -> str:
     if certificate.labels_needed is None:
-        return "no number of labels would do; the model must get better"
+        return "no number of labels is enough; the model must become better"
     return f"about {certificate.labels_needed} more labels would give it an even chance"
 
 
 def _cells(certificate: Certificate) -> tuple[str, ...]:
     listings = str(certificate.listings), str(certificate.worth)
     if certificate.threshold is None:
-        needed = "no number will do" if certificate.labels_needed is None else f"about {certificate.labels_needed}"
+        needed = "no number is enough" if certificate.labels_needed is None else f"about {certificate.labels_needed}"
         return *listings, "not certified", "–", "–", "–", needed
-    bound = "–" if certificate.precision_bound is None else f"{certificate.precision_bound:.3f}"
     counts = (str(certificate.accepted), str(certificate.right))
-    return *listings, f"{certificate.threshold:.3f}", *counts, bound, "–"
-
-
-def _errors(calibration: Calibration) -> tuple[str, ...]:
-    errors = (calibration.ece_before, calibration.ece_after)
-    return tuple("–" if error is None else f"{error:.3f}" for error in errors)
+    return *listings, f"{certificate.threshold:.3f}", *counts, number_text(certificate.precision_bound), "–"
