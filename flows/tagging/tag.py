@@ -61,10 +61,8 @@ def tag(project: Project) -> TagSummary:
             conserve("listings selected", untagged.height, {"tagged": summary.tagged, "rejected": summary.rejected})
             feeds = sorted(untagged["feed"].unique())
             for feed in feeds:
-                names = [
-                    name for name in certificates.pooled if not certificates.certified(name, np.array([feed])).all()
-                ]
-                if names:
+                own = np.array([feed])
+                if names := [name for name in certificates.pooled if not certificates.certified(name, own).all()]:
                     summary.uncertified[feed] = names
             certified = [feed for feed in feeds if feed in certificates.feeds]
             summary.drift = watch(project, model, certificates, certified, engine=engine, run_id=run.run_id)
