@@ -16,7 +16,7 @@ from flows.project.progress import console
 from flows.project.project import Project
 from models.evaluation.metrics import area_under_risk_coverage, recall_at_precision
 from models.experiments.outcomes import Outcome, Splits, late_fusion
-from models.experiments.scores import Measure, behind, image_weights, scores
+from models.experiments.scores import Measure, difference, image_weights, scores
 from models.experiments.swapped_listings import CONDITIONS, SHARE
 from models.experiments.variants import FUSED, OPTIONS, VARIANTS, counterpart_of, variant_of
 from models.training.presets import preset
@@ -137,7 +137,7 @@ def _compare(
         full = outcomes.get(counterpart_of(name))
         if full and name != "full":
             variants[name]["behind_full"] = {
-                metric: {given: behind(full, by_seed, splits.test, given, measure) for given in CONDITIONS}
+                metric: {given: difference(full, by_seed, splits.test, given, measure) for given in CONDITIONS}
                 for metric, measure in measures.items()
             }
     return {"attributes": list(attributes), "target_precision": target, "variants": variants}

@@ -104,10 +104,10 @@ def run_variant(name: str, inputs: TrainingInputs, test: Examples, *, towers: Pa
     began = time.monotonic()
     model = train_variant(name, inputs, towers=towers, folder=folder)
     seconds = time.monotonic() - began
-    return ask(model, inputs.validation, test, seed=inputs.preset.seed, seconds=seconds)
+    return predict(model, inputs.validation, test, seed=inputs.preset.seed, seconds=seconds)
 
 
-def ask(model: Predictor, validation: Examples, test: Examples, *, seed: int, seconds: float) -> Outcome:
+def predict(model: Predictor, validation: Examples, test: Examples, *, seed: int, seconds: float) -> Outcome:
     """The calibrated predictions of a model for the test listings under each condition.
 
     Temperatures are fitted on the validation listings that have both picture and title, as those of the test have.

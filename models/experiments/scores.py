@@ -27,15 +27,17 @@ def scores(outcomes: Outcomes, test: Examples, attributes: Sequence[str], target
     """By condition, attribute (or `mean`) and metric: `mean` and `std` over the seeds, and the values by seed."""
     found: Table = {}
     for condition in CONDITIONS:
-        of_seed = [_metrics(outcome, condition, test, attributes, target_precision) for outcome in outcomes.values()]
+        by_seed = [_metrics(outcome, condition, test, attributes, target_precision) for outcome in outcomes.values()]
         found[condition] = {
-            name: {metric: _spread([metrics[name][metric] for metrics in of_seed]) for metric in METRICS}
-            for name in of_seed[0]
+            name: {metric: _spread([metrics[name][metric] for metrics in by_seed]) for metric in METRICS}
+            for name in by_seed[0]
         }
     return found
 
 
-def behind(full: Outcomes, other: Outcomes, test: Examples, condition: Condition, measure: Measure) -> dict[str, float]:
+def difference(
+    full: Outcomes, other: Outcomes, test: Examples, condition: Condition, measure: Measure
+) -> dict[str, float]:
     """The difference full − other of a measure, a mean over attributes and seeds, with the 95 % interval of a paired
     bootstrap over products. Both have the same seeds."""
     products = [_bootstrap(outcomes, test, condition, measure) for outcomes in (full, other)]
@@ -103,7 +105,7 @@ def _metrics(
             )
             metrics = evaluate(tags.take(tags.labels >= 0), target_precision)
             found[name] = {metric: metrics[metric] for metric in METRICS}
-    found[MEAN] = {metric: float(np.mean([of[metric] for of in found.values()])) for metric in METRICS}
+    found[MEAN] = {metric: float(np.mean([metrics[metric] for metrics in found.values()])) for metric in METRICS}
     return found
 
 

@@ -25,7 +25,7 @@ from models.training.train import Progress, train
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
-_OF_TOWERS = ("backbone.", "image_probes.", "title_probes.")
+_TOWER_PREFIXES = ("backbone.", "image_probes.", "title_probes.")
 
 
 class Answers(NamedTuple):
@@ -129,7 +129,7 @@ def _network(inputs: TrainingInputs, variant: Variant, towers: Path | None) -> C
         found = load(towers / f"{stages[-1].name}.safetensors")
         if found is None:
             raise UserError(f"{towers} holds no towers that can be read: remove the folder, and run this again")
-        weights = {name: tensor for name, tensor in found[0].items() if name.startswith(_OF_TOWERS)}
+        weights = {name: tensor for name, tensor in found[0].items() if name.startswith(_TOWER_PREFIXES)}
         network.load_state_dict(weights, strict=False)  # all other weights stay random
     return network.to(inputs.device)
 

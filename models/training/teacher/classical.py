@@ -27,16 +27,16 @@ class ClassicalBaseline:
         self._classes = classes
         self._pictures = PictureKernel(seed=seed)
         self._titles = title_vectorizer()
-        self._of_picture: list[Classifier] = []
-        self._of_title: list[Classifier] = []
+        self._classifiers: list[tuple[Classifier, Classifier]] = []  # by picture and by title
         self._weights: list[Float[np.ndarray, " 3"]] = []
 
     def fit(self, examples: Examples, validation: Examples) -> "ClassicalBaseline":
         """Trains the classifiers on `examples` and fits the weights of picture, title and prior on `validation`. Both
         need listings with a picture and a title."""
         pictured, titled = (examples.take(has) for has in examples.present.T)
-        self._of_picture = self._classifiers(self._pictures.fit_transform(pictured.pictures), pictured)
-        self._of_title = self._classifiers(self._titles.fit_transform(titled.tokens), titled)
+        by_picture = self._train(self._pictures.fit_transform(pictured.pictures), pictured)
+        by_title = self._train(self._titles.fit_transform(titled.tokens), titled)
+        self._classifiers = list(zip(by_picture, by_title, strict=True))
         both = validation.take(np.logical_and(*validation.present.T))
         for evidence, labels in zip(self._evidence(both), both.labels.T, strict=True):
             known = labels >= 0
@@ -48,7 +48,7 @@ class ClassicalBaseline:
         pairs = zip(self._weights, self._evidence(examples), strict=True)
         return [np.tensordot(weights, evidence, axes=1) for weights, evidence in pairs]
 
-    def _classifiers(self, features: Any, examples: Examples) -> list["Classifier"]:
+    def _train(self, features: Any, examples: Examples) -> list["Classifier"]:
         return [
             Classifier(features[labels >= 0], labels[labels >= 0], classes)
             for labels, classes in zip(examples.labels.T, self._classes, strict=True)
@@ -58,15 +58,10 @@ class ClassicalBaseline:
         """Per attribute the log-probabilities by the picture, by the title, and by the prior."""
         pictures, titles = self._pictures.transform(examples.pictures), self._titles.transform(examples.tokens)
         has_picture, has_title = examples.present.T[:, :, None]
-        for of_picture, of_title in zip(self._of_picture, self._of_title, strict=True):
-            prior = np.broadcast_to(of_picture.log_prior, (len(examples), len(of_picture.log_prior)))
-            yield np.stack(
-                [
-                    np.where(has_picture, of_picture(pictures), prior),
-                    np.where(has_title, of_title(titles), prior),
-                    prior,
-                ]
-            )
+        for by_picture, by_title in self._classifiers:
+            prior = np.broadcast_to(by_picture.log_prior, (len(examples), len(by_picture.log_prior)))
+            picture = np.where(has_picture, by_picture(pictures), prior)
+            yield np.stack([picture, np.where(has_title, by_title(titles), prior), prior])
 
 
 class Classifier:

@@ -11,7 +11,7 @@ from models.training.teacher.picture_features import picture_features
 
 _MOST_COMPONENTS = 150  # PCA components of each kind of feature
 _LANDMARKS = 2500  # pictures that every picture is compared with
-_OF_SEVERAL_UNITS = ("textures", "statistics")
+_MIXED_UNITS = ("textures", "statistics")
 
 
 class PictureKernel:
@@ -26,7 +26,7 @@ class PictureKernel:
         """Fits PCA and landmarks to N ≥ 1 pictures, and returns their vectors."""
         features = picture_features(pictures)
         for kind, numbers in features.items():
-            scale = StandardScaler() if kind in _OF_SEVERAL_UNITS else "passthrough"
+            scale = StandardScaler() if kind in _MIXED_UNITS else "passthrough"
             components = min(_MOST_COMPONENTS, *numbers.shape)
             reduction = make_pipeline(scale, PCA(components, svd_solver="randomized", random_state=self._seed))
             with np.errstate(invalid="ignore"):  # PCA divides 0 by 0 if all pictures are alike

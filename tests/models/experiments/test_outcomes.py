@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.evaluation.metrics import area_under_risk_coverage, recall_at_precision
-from models.experiments.outcomes import Outcome, Splits, ask, late_fusion
-from models.experiments.scores import MEAN, behind, image_weights, scores
+from models.experiments.outcomes import Outcome, Splits, late_fusion, predict
+from models.experiments.scores import MEAN, difference, image_weights, scores
 from models.experiments.swapped_listings import CONDITIONS, under_condition
 from models.experiments.train_variant import Answers, masked
 from models.experiments.variants import VARIANTS
@@ -65,7 +65,7 @@ def test_answers_are_calibrated_on_listings_with_both() -> None:
         sure = np.tile([4.0, 0.0], (len(listings), 1))
         return Answers([sure, sure], np.full((len(listings), 2), 0.25))
 
-    found = ask(model, validation, complete(20, 2), seed=0, seconds=0.0)
+    found = predict(model, validation, complete(20, 2), seed=0, seconds=0.0)
     assert np.allclose(found.probabilities["clean"][0], 0.5, atol=0.06)
     assert (found.image_weight["swapped titles"] == 0.25).all()
 
@@ -106,15 +106,15 @@ def test_the_full_network_is_compared_in_pairs() -> None:
     test = replace(test, labels=np.abs(test.labels))
     better, worse = (outcome(answers(test, right)) for right in (0.9, 0.6))
     recall = partial(recall_at_precision, target=0.9)
-    same = behind({0: better, 1: better}, {0: better, 1: better}, test, "clean", recall)
+    same = difference({0: better, 1: better}, {0: better, 1: better}, test, "clean", recall)
     assert same == {"mean": 0.0, "low": 0.0, "high": 0.0}
-    ahead = behind({0: better}, {0: worse}, test, "clean", recall)
+    ahead = difference({0: better}, {0: worse}, test, "clean", recall)
     assert 0.2 < ahead["mean"] < 0.4
     assert 0.1 < ahead["low"] < ahead["mean"] < ahead["high"] < 0.5
     expected = scores({0: better}, test, ["color", "pattern"], 0.9)["clean"][MEAN]["recall_oracle"]["mean"]
     expected -= scores({0: worse}, test, ["color", "pattern"], 0.9)["clean"][MEAN]["recall_oracle"]["mean"]
     assert ahead["mean"] == pytest.approx(expected)
-    surer = behind({0: better}, {0: worse}, test, "clean", area_under_risk_coverage)
+    surer = difference({0: better}, {0: worse}, test, "clean", area_under_risk_coverage)
     assert surer["low"] < surer["mean"] < surer["high"] < 0
 
 

@@ -74,7 +74,6 @@ def test_the_error_is_that_of_the_process_which_failed_first(four_chunks: Preset
 
 BATCH_NORM = """
 import sys
-from dataclasses import replace
 from pathlib import Path
 import torch
 import torch.distributed as dist
@@ -82,7 +81,6 @@ from safetensors.torch import save_file
 rank, folder = int(sys.argv[1]), Path(sys.argv[2])
 torch.set_num_threads(1)
 from models.training.stage import StageRun
-from tests.places import ROOT
 from tests.models.tiny import examples, tiny_network, tiny_preset
 dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
 preset = tiny_preset("cma-small", "small", micro_batch=4, ema=0.5)
