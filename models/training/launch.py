@@ -1,7 +1,6 @@
-"""Training shared among processes, on one machine or several. All that a process needs to take part is a folder.
+"""Data-parallel training in several processes, which read all that they need from one folder.
 
-`train_together` starts `torchrun --nproc-per-node N -m models.training.launch FOLDER` on one machine. On several, start
-torchrun on each by hand, with a folder that all of them can read and write.
+`train_together` starts `torchrun --nproc-per-node N -m models.training.launch FOLDER` on this machine.
 """
 
 import json
@@ -44,10 +43,10 @@ def train_together(
     processes: int,
     cache_bytes: int = 20_000_000_000,
 ) -> None:
-    """Leaves every stage's checkpoint in `folder`, from which `train` then loads them; `network` itself stays as it is.
+    """Trains in `processes` and leaves the checkpoints of all stages in `folder`, where `train` finds them; `network`
+    itself does not change.
 
-    One process that fails ends all. UserError then, with the exception of the process that failed first; the next call
-    resumes from what was saved.
+    If a process fails, all end: UserError with the exception of the first that failed. The next call resumes.
     """
     save(folder / _START, network.state_dict(), {})
     for name, part in zip(_PARTS, (examples, validation), strict=True):
@@ -81,7 +80,7 @@ def _first_failure(folder: Path) -> str | None:
 
 @record
 def join(folder: str) -> None:
-    """Takes part in the training of a folder, as one of the processes that torchrun started."""
+    """Trains by the plan in `folder`, as one of the processes that torchrun started."""
     place = Path(folder)
     plan = json.loads((place / _PLAN).read_text(encoding="utf-8"))
     preset, taxonomy = TypeAdapter(Preset).validate_python(plan["preset"]), Taxonomy.from_dict(plan["taxonomy"])
@@ -109,6 +108,6 @@ if __name__ == "__main__":
     try:
         join(sys.argv[1])
     except Exception:
-        # torchrun orders failures by whole seconds. The others fail when this process closes its connections: later.
+        # torchrun orders failures by whole seconds. The other processes fail once this one has closed its connections.
         time.sleep(1.1)
         raise
