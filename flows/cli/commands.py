@@ -63,7 +63,3 @@ def options(
     ] = False,
 ) -> None:
     pass
-
-
-if __name__ == "__main__":
-    main()

@@ -55,21 +55,16 @@ _MOST_VALUES, _FEWEST_ROWS = 60, 20  # of an attribute that is made from a feed'
 
 
 class Guess(NamedTuple):
-    """How a feed can probably be read, and how often each label word occurs, by attribute.
-
-    `notes` are sentences about what is uncertain, each after the name of its setting.
-    """
+    """How a feed can probably be read."""
 
     feed: FeedSettings
-    words: dict[str, Counter[str]]
-    notes: list[str]
+    words: dict[str, Counter[str]]  # counts of label words, by attribute
+    notes: list[str]  # what is uncertain: the name of a setting, and a sentence
 
 
 def guess_feed(source: str, query: str | None = None) -> Guess:
-    """Guesses the settings of a feed; its source is a path, glob, URI, or SQLAlchemy URL with a query.
-
-    UserError where it cannot be read, or where a needed column has none of the usual names.
-    """
+    """Guesses the settings of a feed; its source is a path, glob, URI, or SQLAlchemy URL with a query. UserError where
+    it cannot be read, or where a needed column has none of the usual names."""
     if layout := layout_of(source):
         raise UserError(
             f"{source}: this is a published data set, whose columns are known: set `layout = {toml_text(layout)}` for "
@@ -91,8 +86,7 @@ def guess_feed(source: str, query: str | None = None) -> Guess:
     rows = size = 0
     for frame in read_feed(feed):
         for name, counter in words.items():
-            found = frame[f"label_word_{name}"].drop_nulls()
-            counter.update(dict(found.value_counts().iter_rows()))
+            counter.update(dict(frame[f"label_word_{name}"].drop_nulls().value_counts().iter_rows()))
         cells += frame["pictures"].explode().struct.field("uri").drop_nulls().to_list()
         rows, size = rows + frame.height, size + int(frame.estimated_size())
         if rows >= _SAMPLE_ROWS or size >= _SAMPLE_BYTES:
@@ -104,10 +98,8 @@ def guess_feed(source: str, query: str | None = None) -> Guess:
 
 
 def guess_columns(names: list[str], source: str) -> tuple[dict[str, str | list[str]], dict[str, str], list[str]]:
-    """Returns columns, labels and notes, guessed from the names of a feed's columns.
-
-    UserError, with all names, where there is no column for the listing id, the title or the picture.
-    """
+    """Returns columns, labels and notes, guessed from the names of a feed's columns. UserError, with all names, where
+    there is no column for the listing id, the title or the picture."""
     by_normalised = {_normalised(name): name for name in reversed(names)}
     notes = []
 
@@ -119,29 +111,25 @@ def guess_columns(names: list[str], source: str) -> tuple[dict[str, str | list[s
         return fitting[0] if fitting else None
 
     found = {ours: guessed(ours, usual) for ours, usual in _NAMES.items()}
-    if found["product_id"] == found["listing_id"]:
-        found["product_id"] = None
-    columns: dict[str, str | list[str]] = {ours: theirs for ours, theirs in found.items() if theirs}
-    if images := _images(names, guessed("image", _IMAGES)):
-        columns["image"] = images[0] if len(images) == 1 else images
+    images = _images(names, guessed("image", _IMAGES))
+    fields: dict[str, str | list[str] | None] = {
+        "listing_id": found["listing_id"],
+        "title": found["title"],
+        "image": images[0] if len(images) == 1 else images,
+        "product_id": found["product_id"] if found["product_id"] != found["listing_id"] else None,
+    }
+    columns = {ours: theirs for ours, theirs in fields.items() if theirs}
     if missing := [name for name in ("listing_id", "title", "image") if name not in columns]:
         raise UserError(
             f"{redacted(source)}: cannot tell which column is {' or '.join(missing)}; its columns are "
             f"{', '.join(names)}. Run `cma init` without a feed and fill in [feeds.mine.columns]"
         )
     labels = {ours: theirs for ours, usual in _LABELS.items() if (theirs := guessed(ours, usual))}
-    return (
-        {name: columns[name] for name in ("listing_id", "title", "image", "product_id") if name in columns},
-        labels,
-        notes,
-    )
+    return columns, labels, notes
 
 
 def guess_separator(cells: list[str]) -> str | None:
-    """Returns the character that separates several pictures in one cell, or None.
-
-    All parts must look like pictures: file names, or URLs.
-    """
+    """Returns the character that separates several pictures (file names or URLs) in one cell, or None."""
     for separator in _SEPARATORS:
         several = [parts for cell in cells if len(parts := [p for p in cell.split(separator) if p.strip()]) > 1]
         if several and all(_are_pictures(parts) for parts in several):
@@ -170,11 +158,8 @@ def _normalised(name: str) -> str:
 
 
 def guess_taxonomy(words: dict[str, Counter[str]], packaged: Taxonomy) -> Taxonomy:
-    """Returns a taxonomy for a feed's label words.
-
-    An attribute of the packaged taxonomy is used where it covers most of the feed's words. Otherwise, the feed's common
-    words become the attribute's values.
-    """
+    """Returns a taxonomy for a feed's label words. An attribute of the packaged taxonomy is used where it covers most
+    of the feed's words; otherwise, the feed's common words become the attribute's values."""
     attributes: dict[str, object] = {}
     for name, counts in words.items():
         known = packaged[name]
@@ -183,10 +168,7 @@ def guess_taxonomy(words: dict[str, Counter[str]], packaged: Taxonomy) -> Taxono
             continue
         common = [word for word, count in counts.most_common(_MOST_VALUES) if count >= _FEWEST_ROWS]
         if len(common) >= 2:
-            attributes[name] = {
-                "prompt": "a photo of a {} product",
-                "values": {word: [] for word in common},
-            }
+            attributes[name] = {"prompt": "a photo of a {} product", "values": dict.fromkeys(common)}
     return Taxonomy.from_dict(attributes) if attributes else packaged
 
 

@@ -1,6 +1,7 @@
 """Commands that experiment: ablate and bench. They change neither the catalogue nor the models."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +63,7 @@ def bench(
 
     done = run_bench(open_project(config), preset_name=preset, listings=listings, rounds=rounds)
     experiments.print_bench(out, done)
-    write_json(json_file, done.to_dict())
+    write_json(json_file, asdict(done))
 
 
 def parse_epochs(texts: Iterable[str]) -> dict[str, int]:

@@ -5,7 +5,7 @@ Each contender has a process of its own, and they take turns, so that other load
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -57,9 +57,6 @@ class BenchSummary:
     work: float  # floating-point operations for each listing
     matrix_rates: dict[str, list[float]]  # floating-point operations a second, by device (cpu, cuda) and round
     rows: list[Row]
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def bench(project: Project, *, preset_name: str | None = None, listings: int = 512, rounds: int = 5) -> BenchSummary:

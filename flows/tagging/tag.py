@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from hashlib import blake2b
+from hashlib import sha256
 
 import numpy as np
 import polars as pl
@@ -77,7 +77,9 @@ def _tag(
     """Tags the listings and stores their tags. An interrupted run resumes: the same work has the same folder."""
     settings = project.settings.tag
     store = FeatureStore(project.home, model.encoder_key(champion.engine)) if settings.features else None
-    plan = (model.version, champion.engine, champion.certificates, str(settings.partition_rows), _digest(untagged))
+    keys = untagged.select("feed", "listing_id", "input_hash").sort("feed", "listing_id")
+    digest = sha256(keys.write_csv().encode()).hexdigest()
+    plan = (model.version, champion.engine, champion.certificates, str(settings.partition_rows), digest)
     with resumable(project.home / "partitions", *plan, what="tagging") as work:
         units = cut(untagged, project.shards, store, work, rows=settings.partition_rows)
         summary.from_features = sum(unit.rows for unit in units if unit.known)
@@ -93,13 +95,6 @@ def _tag(
         if store:
             store.tidy(project.catalog.input_hashes())
     return collected
-
-
-def _digest(untagged: pl.DataFrame) -> str:
-    digest = blake2b(digest_size=8)
-    for row in untagged.select("feed", "listing_id", "input_hash").sort("feed", "listing_id").iter_rows():
-        digest.update("\0".join(row).encode())
-    return digest.hexdigest()
 
 
 def _compute(project: Project, champion: Champion, units: Sequence[Unit]) -> None:

@@ -39,7 +39,7 @@ URL_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
         ('see "https://u:p@x/?sig=a" or <https://u:p@y/>', 'see "https://u:***@x/?sig=***" or <https://u:***@y/>'),
     ],
 )  # fmt: skip
-def test_what_is_shown(text: str, shown: str) -> None:
+def test_secrets_are_hidden_and_other_text_is_shown(text: str, shown: str) -> None:
     assert redacted(text) == shown
     assert redacted(shown) == shown
 

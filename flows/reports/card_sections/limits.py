@@ -28,7 +28,7 @@ def noise(card: ModelCard) -> Section:
             "catalogue's own faults may be subtler than these."
         ],
         tables=[
-            Table(("evidence", "flags from", "AUROC", "average precision", "precision of flags", "faults found"), rows)
+            Table(("evidence", "threshold", "AUROC", "average precision", "precision of flags", "faults found"), rows)
         ],
     )
 

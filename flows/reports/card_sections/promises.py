@@ -45,9 +45,9 @@ def _promise(promise: Promise) -> str:
     return (
         "On the feeds below, accepted tags of the attribute are right at least "
         f"{promise.target_precision:.0%} of the time, at {promise.confidence:.0%} confidence, by a binomial test "
-        f"on calibration listings that training has not seen. {kept} Listings of a product are right or wrong "
-        "together, and are worth less than as many of products of their own. On any other feed nothing is accepted, "
-        "however sure the model is."
+        f"on calibration listings that training has not seen. {kept} Listings of one product tend to be right or wrong "
+        "together, so they count as fewer independent ones (worth). On any other feed no tag is accepted, whatever its "
+        "confidence."
     )
 
 

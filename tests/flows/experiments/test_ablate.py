@@ -1,4 +1,4 @@
-"""The ablation from a catalogue to its tables."""
+"""The ablation, from a catalogue to its tables."""
 
 import json
 from pathlib import Path
@@ -103,7 +103,7 @@ def test_unknown_names_are_refused(trained: Path) -> None:
 
 
 @pytest.mark.timeout(900)  # each call starts processes that import PyTorch
-def test_an_ablation_goes_on_where_it_was(project_copy: Path, tmp_path: Path) -> None:
+def test_an_ablation_resumes_from_its_outcomes(project_copy: Path, tmp_path: Path) -> None:
     project = Project.open(project_copy)
     first = ablate(project, seeds=1, variants=["zero-shot", "full"], folder=tmp_path / "results")
     made = {path.name: path.stat().st_mtime_ns for path in first.folder.glob("*.safetensors")}

@@ -1,4 +1,4 @@
-"""Feeds into the catalogue with every real part: files, Dask workers, DuckDB. Only what changes costs."""
+"""Ingests feeds with real files, Dask workers and DuckDB; unchanged rows and pictures cost no work."""
 
 import csv
 import os
@@ -88,7 +88,7 @@ def content(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
     return {table: select(folder, f"select {what} from {table} order by all") for table, what in columns.items()}
 
 
-def test_the_second_time_costs_nothing_and_changes_nothing(shop: Path) -> None:
+def test_a_second_ingest_processes_and_changes_nothing(shop: Path) -> None:
     assert outcome(run(shop)) == (3, 0, 0, 3, 3)
     before = content(shop)
     assert outcome(run(shop)) == (0, 0, 3, 0, 0)
@@ -96,7 +96,7 @@ def test_the_second_time_costs_nothing_and_changes_nothing(shop: Path) -> None:
     assert not (shop / "warehouse" / "ingest" / "shop").exists()
 
 
-def test_a_folder_of_any_name_will_do(tmp_path: Path, shared_workers: None) -> None:
+def test_the_project_folder_may_have_any_name(tmp_path: Path, shared_workers: None) -> None:
     folder = tmp_path / "it's [a] {shop}: 100%"
     folder.mkdir()
     make_shop(folder)
@@ -171,7 +171,7 @@ def test_a_file_that_breaks_in_the_middle_changes_nothing(shop: Path) -> None:
     assert content(shop) == before
 
 
-def test_a_broken_feed_does_not_keep_the_others_out(shop: Path) -> None:
+def test_a_broken_feed_does_not_stop_the_others(shop: Path) -> None:
     other = CONFIG.format(source="absent.csv").replace("feeds.shop", "feeds.a-broken-one")
     text = (shop / "cma.toml").read_text(encoding="utf-8")
     (shop / "cma.toml").write_text(other + text, encoding="utf-8")
@@ -215,7 +215,7 @@ def test_a_picture_that_kills_workers_is_given_up_and_the_rest_is_kept(
     assert (summary.accepted, summary.without_picture, summary.pictures_new) == (3, 1, 2)
 
 
-def test_a_killed_ingest_run_again_equals_one_that_was_not(tmp_path: Path, shared_workers: None) -> None:
+def test_a_killed_ingest_that_is_repeated_equals_an_uninterrupted_one(tmp_path: Path, shared_workers: None) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     rows = []

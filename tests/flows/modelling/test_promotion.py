@@ -150,7 +150,7 @@ def test_models_of_different_values_are_not_compared(project_copy: Path) -> None
         compare_with_champion(project, "other")
 
 
-def test_a_damaged_champion_is_said_and_can_be_replaced(project_copy: Path) -> None:
+def test_a_damaged_champion_is_reported_and_can_be_replaced(project_copy: Path) -> None:
     project = Project.open(project_copy)
     register_twin(project, "twin")
     (project.model_folder() / WEIGHTS).write_bytes(b"damaged")
@@ -164,7 +164,7 @@ def test_a_damaged_champion_is_said_and_can_be_replaced(project_copy: Path) -> N
     assert champion(project) == "twin"
 
 
-def test_a_model_that_is_not_whole_is_not_promoted(project_copy: Path) -> None:
+def test_an_incomplete_model_is_not_promoted(project_copy: Path) -> None:
     project = Project.open(project_copy)
     first = champion(project)
     folder = register_twin(project, "twin")

@@ -1,4 +1,4 @@
-"""Evaluation of a really trained model: what is stored, and what its card says; whole, self-contained, safe to open."""
+"""Evaluation of a trained model: the stored results, and a model card that is complete and safe to open."""
 
 import io
 import json
@@ -131,7 +131,7 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_the_page_says_it_all_and_needs_no_other_file(evaluated: tuple[Project, Evaluation]) -> None:
+def test_the_page_is_complete_and_needs_no_other_file(evaluated: tuple[Project, Evaluation]) -> None:
     project, done = evaluated
     assert done.files is not None
     html = done.files.page.read_text(encoding="utf-8")

@@ -138,7 +138,7 @@ def test_unusable_pictures_are_noisy_listings(story: Story) -> None:
     assert sorted(noisy["detail"]) == sorted(details)
 
 
-def test_the_same_again_changes_nothing(story: Story) -> None:
+def test_a_second_ingest_changes_nothing(story: Story) -> None:
     for feed, summary in story.second.feeds.items():
         before = story.first.feeds[feed]
         assert (summary.inserted, summary.updated, summary.gone, summary.returned) == (0, 0, 0, 0)
@@ -152,7 +152,7 @@ def test_the_same_again_changes_nothing(story: Story) -> None:
             assert story.second.tables[name].select(unchanged).equals(table.select(unchanged)), name
 
 
-def test_made_good_nothing_is_rejected_any_more(story: Story) -> None:
+def test_a_corrected_feed_has_no_rejections(story: Story) -> None:
     assert story.healed.tables["rejections"].is_empty()
     for feed, summary in story.healed.feeds.items():
         assert (summary.read, summary.rejected) == (story.first.feeds[feed].read, 0)
