@@ -26,8 +26,8 @@ _ESCAPED = re.compile(r"\\++(?:/|u00(2[13-9a-f]|3[0-9a-f]|40))", re.IGNORECASE) 
 def redacted(text: str) -> str:
     """The text with the passwords of URLs and the secret values of queries replaced by ***.
 
-    A URL's user stays visible beside a password; alone it is hidden, too, because it may be a token. Doubtful parts
-    are hidden. Never raises, and takes time in proportion to the text.
+    A URL's user stays visible beside a password; without one it is hidden, too, because it may be a token. Doubtful
+    parts are hidden. Never raises, and takes time in proportion to the text.
     """
     if "//" in text:
         first, *others = text.split("//")

@@ -1,4 +1,4 @@
-"""`cma.toml`: the settings of a project. Each can also be set by environment (`CMA_HOME`, `CMA_TAG__ENGINE`, …)."""
+"""`cma.toml`: the settings of a project. Each can also be set by environment, such as `CMA_TAG__ENGINE`."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Drift of certified feeds: compares their newest confidences with those that their certificates were made on."""
+"""Drift of certified feeds: compares the newest confidences with those on which the certificates were made."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -28,8 +28,8 @@ class FeedDrift:
 def watch(
     project: Project, model: Model, certificates: Certificates, feeds: Sequence[str], *, engine: str, run_id: str
 ) -> list[FeedDrift]:
-    """Measures the drift of these feeds on the listings that the run tagged (on more of the newest, where it tagged
-    few), and stores it in the catalogue."""
+    """Measures the drift of these feeds on the listings that the run tagged, or on the newest FEWEST where it tagged
+    fewer, and stores it in the catalogue."""
     found = [drift for feed in feeds for drift in _drift_of(project, model, certificates, feed, engine, run_id)]
     if found:
         rows = pl.DataFrame([asdict(drift) for drift in found])

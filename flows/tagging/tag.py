@@ -19,7 +19,7 @@ from flows.project.progress import bar, console
 from flows.project.project import Project, conserve, cores
 from flows.project.resumable import resumable
 from flows.tagging.drift import FeedDrift, watch
-from flows.tagging.units import AT_ONCE, Champion, Unit, cut, tag_unit
+from flows.tagging.units import AT_ONCE, Champion, Unit, tag_unit, write_units
 from models.lifecycle.model import Model
 
 
@@ -81,7 +81,7 @@ def _tag(
     digest = sha256(keys.write_csv().encode()).hexdigest()
     plan = (model.version, champion.engine, champion.certificates, str(settings.partition_rows), digest)
     with resumable(project.home / "partitions", *plan, what="tagging") as work:
-        units = cut(untagged, project.shards, store, work, rows=settings.partition_rows)
+        units = write_units(untagged, project.shards, store, work, rows=settings.partition_rows)
         summary.from_features = sum(unit.rows for unit in units if unit.known)
         _compute(project, champion, units)
         collected = project.catalog.store_tagged(

@@ -1,4 +1,4 @@
-"""The units of a tagging run: how listings are cut into them, and how a Dask worker tags one."""
+"""The units of a tagging run: writes its listings as units, and tags a unit in a Dask worker."""
 
 import shutil
 from collections.abc import Iterator
@@ -27,29 +27,29 @@ _loading = Lock()
 
 @dataclass(frozen=True)
 class Champion:
-    """The model and the engine that a worker tags with; `certificates` are the ids of those that hold."""
+    """The model and the engine that a worker tags with."""
 
     folder: Path
     engine: EngineName
-    certificates: str
+    certificates: str  # ids of the certificates that hold, joined
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Listings that a worker tags at once. Either `listings` is a WORK file, or it has keys and labels only and `known`
-    is the file of their stored features."""
+    """Listings that a worker tags at once."""
 
-    listings: Path
+    listings: Path  # a WORK file; with `known`, a file of keys and labels only
     rows: int
-    out: Path  # where the tags go
-    known: Path | None = None
-    keep: Path | None = None  # where new features are stored; None: nowhere
+    out: Path  # where the tags are written
+    known: Path | None = None  # the file of stored features
+    keep: Path | None = None  # where new features are written; None: nowhere
 
 
-def cut(
+def write_units(
     untagged: pl.DataFrame, shards: PictureShards, store: FeatureStore | None, folder: Path, *, rows: int
 ) -> list[Unit]:
-    """Writes the listings of a run to `folder` as units of `rows` listings. A resumed run gets the same units."""
+    """Writes the listings of a run to `folder` as units of `rows` listings; a resumed run gets the same units. Listings
+    whose features are in `store` get units of their own, without pictures."""
     known = _known(untagged, store, folder)
     new = untagged.join(known, on="input_hash", how="anti")
     paths = write_partitions(new, shards, folder / "in", rows_per_partition=rows)
@@ -113,7 +113,7 @@ def tag_unit(unit: Unit, champion: Champion, threads: int) -> int:
     return tagged.height
 
 
-# Loaded once a process, and again after `cma certify`: the ids of the certificates are part of the key.
+# Loaded once in a process, and again after `cma certify`, because the key has the ids of the certificates.
 @lru_cache(maxsize=1)
 def _tagger(champion: Champion, threads: int) -> "Tagger":
     from models.engines.machine import keep_freed_memory, use_threads
