@@ -1,4 +1,4 @@
-"""Many listings through an engine, and what the heads make of the features."""
+"""Features of listings: from an engine, through the heads, and stored as bfloat16."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from models.inputs.examples import Examples
 from models.inputs.preprocessing import trim
 from models.network.cma_clip import CmaClip
 
-_BLOCK = 512
+_BLOCK = 512  # listings that the heads read at once
 
 
 def encode(
@@ -24,8 +24,8 @@ def encode(
     batch: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Features:
-    """Runs an engine over listings, batch by batch (of as many as the engine wants, unless said otherwise); order is
-    kept."""
+    """The features of N listings in their order, computed in batches of `batch` (None: the engine's preferred size).
+    `progress` is called with the number of listings of each batch."""
     parts, batches = [], in_batches(examples, batch or engine.batch)
 
     def one(rows: NDArray[np.intp]) -> Features:
@@ -43,16 +43,16 @@ def encode(
 
 
 def in_batches(examples: Examples, batch: int) -> list[NDArray[np.intp]]:
-    """The rows of each batch: sorted by title length, so that little padding is computed."""
+    """The rows of each batch, sorted by title length, so that little padding is computed."""
     order = np.argsort((examples.tokens != 0).sum(axis=1), kind="stable")
     return [order[start : start + batch] for start in range(0, len(order), batch)]
 
 
 def classify(network: CmaClip, features: Features, present: NDArray[np.bool_]) -> Predictions:
-    """The heads, on the device of the network; no picture is needed.
+    """What the heads answer to the features of N listings; `present` (N, 2) says which modalities each has.
 
-    They read features as they are kept, and always `_BLOCK` listings at once: a matrix product of another size may
-    round otherwise, and a listing's numbers are to be the same bits in whatever company.
+    The features are rounded as they are stored, and the heads always read `_BLOCK` listings at once, because a matrix
+    product of another size may round differently: a listing's numbers must not depend on the others in its batch.
     """
     network.eval()
     blocks = [
@@ -99,18 +99,18 @@ def _classify(network: CmaClip, features: Features, present: NDArray[np.bool_]) 
 
 
 def rounded(features: Features) -> Features:
-    """Every number as bf16 says it, as float32."""
+    """The features rounded to bfloat16, as float32."""
     return Features(*(torch.from_numpy(part).bfloat16().float().numpy() for part in features))
 
 
 def packed(features: Features) -> pl.Series:
-    """One value a listing: I′, T′ and the towers' embeddings in bf16, one after another, 8·D bytes."""
+    """The features as N binaries of 8·D bytes: I′, T′ and the towers' embeddings in bfloat16."""
     numbers = torch.from_numpy(np.stack(features, axis=1)).bfloat16().view(torch.int16).numpy()
     return pl.Series("features", [row.tobytes() for row in numbers], pl.Binary)
 
 
 def unpacked(series: pl.Series) -> Features:
-    """What `packed` made of rounded features, to the last bit."""
+    """The rounded features that `packed` encoded, bit for bit."""
     numbers = np.frombuffer(bytearray().join(series), dtype=np.int16).reshape(len(series), len(Features._fields), -1)
     whole = torch.from_numpy(numbers).view(torch.bfloat16).float()
     return Features(*(part.numpy() for part in whole.unbind(dim=1)))

@@ -18,7 +18,7 @@ ONNX = "encoder.onnx"  # the exported network, in the folder of engines
 
 @runtime_checkable
 class ModelFacts(Protocol):
-    """What engines read of a model's card."""
+    """The facts of a model's card that engines read."""
 
     @property
     def weights(self) -> str: ...
@@ -30,7 +30,7 @@ class ModelFacts(Protocol):
 
 @runtime_checkable
 class TrainedModel(Protocol):
-    """A model in its folder, as engines are built from it; their files go to `folder / "engines"`."""
+    """The trained model that engines are built from; their files go to `folder / "engines"`."""
 
     @property
     def folder(self) -> Path: ...

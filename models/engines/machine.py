@@ -1,4 +1,4 @@
-"""What networks are trained and compared on: an NVIDIA card where PyTorch finds one, else the processor."""
+"""The device that networks run on, an NVIDIA card where PyTorch finds one, and settings of the process."""
 
 import ctypes
 import sys
@@ -13,29 +13,27 @@ def best_device() -> torch.device:
 
 
 def device_name() -> str:
-    """As it is remembered with a model."""
+    """The name of the device, for the record of a model."""
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
 
 
 def card_name() -> str:
-    """Of an NVIDIA card, as it is remembered with an engine that was built on it."""
+    """The name of the NVIDIA card, for the identity of an engine that is built on it."""
     major, minor = torch.cuda.get_device_capability()
     return f"{torch.cuda.get_device_name()} (compute capability {major}.{minor})"
 
 
 def keep_freed_memory() -> None:
-    """Tells glibc not to hand large blocks back to the kernel each time they are freed; elsewhere nothing happens. Page
+    """Makes glibc keep large freed blocks instead of returning them to the kernel; elsewhere nothing happens. Page
     faults took a tenth of a training step (see docs/decisions)."""
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None  # musl has none
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def use_threads(threads: int) -> None:
-    """Of PyTorch, in a process that computes beside others."""
+    """Limits PyTorch's threads, in a process that computes beside others."""
     torch.set_num_threads(threads)
 
 

@@ -1,4 +1,4 @@
-"""The CPU engine: the exported network as OpenVINO compiles it. The only file that knows openvino."""
+"""The CPU engine: the exported network compiled by OpenVINO. The only file that imports openvino."""
 
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,10 +15,10 @@ from schemas.errors import UserError
 
 
 class OpenVinoEngine:
-    """bf16 where the processor has it, else float32; the compiled form is cached beside the ONNX file.
+    """Runs in bf16 where the processor has it, else in float32. The compiled network is cached beside the ONNX file.
 
-    Each stream computes on one thread: threads that share a batch wait for the slowest, and all would wait for a core
-    that decodes pictures meanwhile.
+    Each stream computes on one thread: threads that shared a batch would wait for the slowest, which may share its core
+    with the decoding of pictures. UserError where the ONNX file is damaged.
     """
 
     batch = 64
@@ -47,7 +47,7 @@ class OpenVinoEngine:
 
     @classmethod
     def build(cls, model: TrainedModel, *, threads: int, tensorrt: TensorRtSettings) -> "OpenVinoEngine":
-        from models.engines.onnx.export import export_onnx  # PyTorch, which opening an engine does not need
+        from models.engines.onnx.export import export_onnx  # loads PyTorch, which `open` does not need
 
         onnx = model.folder / "engines" / ONNX
         export_onnx(model.network, onnx)
@@ -72,7 +72,7 @@ class OpenVinoEngine:
 
 
 def identity() -> EngineIdentity:
-    """Of every engine that OpenVINO compiles here."""
+    """The identity of the engines that OpenVINO compiles on this machine."""
     core = ov.Core()
     precision = "bf16" if "BF16" in core.get_property("CPU", properties.device.capabilities) else "f32"
     name = str(core.get_property("CPU", properties.device.full_name)).strip()

@@ -1,4 +1,4 @@
-"""The table of engines, the preferred ones first. A new engine is one class with the methods of `EngineClass`, and one
+"""The table of engines, in order of preference. A new engine is one class with the methods of `EngineClass`, and one
 line here. Reading the table loads no engine's library, and PyTorch only where there is an NVIDIA driver."""
 
 from collections.abc import Callable
@@ -26,25 +26,21 @@ class EngineClass(Protocol):
         """Opens the engine that was built as `built`. UserError where its files are damaged."""
 
 
-def _nothing() -> None:
-    return None
-
-
 @dataclass(frozen=True)
 class EngineEntry:
-    """One engine: where its class is, and what is known of it before that is loaded."""
+    """The place of an engine's class, and what can be asked without loading it."""
 
     path: str  # `module:class`
     device: Literal["cpu", "cuda"] = "cpu"
-    missing: Callable[[], str | None] = _nothing  # what it lacks on this machine, and the way out
-    source: str | None = None  # the file in the folder of engines that it reads each time that it is opened
+    missing: Callable[[], str | None] = lambda: None  # what it lacks on this machine, and how to get it
+    source: str | None = None  # the file in `engines/` that it reads whenever it is opened
 
     def load(self) -> EngineClass:
         module, name = self.path.split(":")
         return cast(EngineClass, getattr(import_module(module), name))
 
 
-REFERENCE = "torch"  # every other engine is compared with it, and it may always tag
+REFERENCE = "torch"  # the other engines are compared with it; it may always tag
 ENGINES = {
     "tensorrt": EngineEntry("models.engines.nvidia.tensorrt.engine:TensorRtEngine", "cuda", presence.missing),
     "cuda": EngineEntry("models.engines.nvidia.cuda_engine:CudaEngine", "cuda", driver.missing),
@@ -60,8 +56,8 @@ else:
 
 
 def candidates(name: EngineName) -> tuple[EngineName, ...]:
-    """The engines that `tag.engine` stands for on this machine, the first choice first. ConfigurationError where an
-    engine that is asked for by name cannot run here."""
+    """The engines that `tag.engine` allows on this machine, in order of preference. ConfigurationError where the engine
+    that it names cannot run here."""
     if name != "auto" and ENGINES[name].missing() is None:
         return (name,)
     usable = tuple(engine for engine, entry in ENGINES.items() if entry.missing() is None)

@@ -1,4 +1,4 @@
-"""The reference engine: the network as PyTorch runs it, in float32."""
+"""The reference engine: the network in PyTorch and float32."""
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from models.network.cma_clip import CmaClip
 
 
 class TorchEngine:
-    """Runs on the device that the network is on."""
+    """Runs the network in float32, on the device that it is on."""
 
     batch = 64
     streams = 1

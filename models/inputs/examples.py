@@ -1,4 +1,4 @@
-"""Listings as arrays, and the split that each belongs to for good."""
+"""Listings as the arrays that the network reads."""
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 
 @dataclass(frozen=True)
 class Examples:
-    """N listings ready for the network; `present` says which of picture and title a listing has, label −1 is none;
-    `feeds` names the merchant's feed of each, `products` its product (no two feeds share a name). `soft_targets` are
-    what a teacher says of them by the picture, by the title and by both: probabilities of all attributes' values."""
+    """N listings ready for the network. `present`: which of picture and title a listing has. Label −1: none. `feeds`
+    and `products` are names; no two feeds share a product. `soft_targets`: a teacher's probabilities of all attributes'
+    values from the picture, from the title and from both."""
 
     pictures: UInt8[np.ndarray, "N H W 3"]
     tokens: Int64[np.ndarray, "N T"]
@@ -29,14 +29,14 @@ class Examples:
         return replace(self, **{name: array[rows] for name, array in self._arrays().items()})
 
     def save(self, folder: Path) -> None:
-        """One `.npy` file an array."""
+        """Writes one `.npy` file an array."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in self._arrays().items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path) -> "Examples":
-        """What `save` wrote, mapped into memory."""
+        """The listings that `save` wrote, mapped into memory."""
         return cls(**{path.stem: np.load(path, mmap_mode="c") for path in folder.glob("*.npy")})
 
     def _arrays(self) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Labelled listings before they are arrays: titles, stored pictures, label codes."""
+"""Labelled listings before they are decoded: titles, stored pictures, label codes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from models.inputs.preprocessing import Processor
 
 @dataclass(frozen=True)
 class Listings:
-    """N listings with their labels (−1: none, one column an attribute), splits, feeds and products, as arrays."""
+    """N listings: titles, JPEGs, (N, K) labels (−1: none), and (N,) splits, feeds and products."""
 
     titles: Sequence[str]
     pictures: Sequence[bytes | None]
     labels: NDArray[np.int64]
     splits: NDArray[np.str_]
     feeds: NDArray[np.str_]
-    products: NDArray[np.str_]  # of all feeds: no two merchants' products have the same name here
+    products: NDArray[np.str_]  # no two feeds share a product's name
 
     def examples(
         self, processor: Processor, split: str, *, threads: int, progress: Callable[[int], None] | None = None

@@ -1,4 +1,4 @@
-"""Turns stored pictures and titles into what the network reads: uint8 pictures of its size, trimmed token ids."""
+"""Turns stored pictures and titles into the network's inputs: uint8 pictures of its size, trimmed token ids."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ from schemas.errors import ConfigurationError
 
 
 class Processor:
-    """Picture size, title length and tokenizer of one backbone."""
+    """Decodes, scales and tokenizes for one backbone."""
 
     def __init__(self, *, backbone: str, image_size: tuple[int, int], context_length: int, trims_titles: bool) -> None:
         self.image_size = image_size
@@ -27,7 +27,7 @@ class Processor:
 
     @classmethod
     def of(cls, name: str, backbone: ClipBackbone) -> "Processor":
-        """Of a backbone that is there, by the name that open_clip knows it by."""
+        """The processor of a backbone that is loaded; `name` is open_clip's."""
         return cls(
             backbone=name,
             image_size=backbone.image_size,
@@ -36,16 +36,16 @@ class Processor:
         )
 
     def picture(self, jpeg: bytes) -> UInt8[np.ndarray, "H W 3"]:
-        """A stored JPEG, decoded and scaled to the network's size. Portrait networks keep the whole picture, square
-        ones its centre (as CLIP was trained). Raises `OSError` or `ValueError` on bytes that are no picture."""
+        """A stored JPEG, decoded and scaled to the network's size. A square network gets the centre of the picture (as
+        CLIP was trained), others the whole. OSError or ValueError where the bytes are no picture."""
         height, width = self.image_size
         pixels = torch.from_numpy(_decoded(jpeg))
         if height == width:
             side = min(pixels.shape[:2])
             top, left = ((length - side) // 2 for length in pixels.shape[:2])
             pixels = pixels[top : top + side, left : left + side]
-        # Pillow's own filter, at a third of its time. Made 4-dimensional last, the tensor would not count as one whose
-        # channels come last, and be turned around twice.
+        # Pillow's filter in a third of its time. The batch axis comes first, so that PyTorch sees channels_last and
+        # does not copy the tensor twice.
         resized = interpolate(pixels[None].permute(0, 3, 1, 2), (height, width), mode="bicubic", antialias=True)
         return resized[0].permute(1, 2, 0).numpy()
 
@@ -56,7 +56,7 @@ class Processor:
         threads: int = 1,
         progress: Callable[[int], None] | None = None,
     ) -> UInt8[np.ndarray, "B H W 3"]:
-        """Many pictures at once; a listing without one gets zeros (its modality is masked)."""
+        """Decodes pictures on `threads` threads. A listing without one gets zeros: its modality is masked."""
         out: NDArray[np.uint8] = np.zeros((len(jpegs), *self.image_size, 3), dtype=np.uint8)
 
         def decode(position: int) -> None:
@@ -71,13 +71,13 @@ class Processor:
         return out
 
     def tokens(self, titles: Sequence[str]) -> Int64[np.ndarray, "B T"]:
-        """Token ids, padded with zeros to the longest title of the batch (to the context length for towers that see
-        their padding); a longer title is cut."""
+        """Token ids, padded with zeros to the longest title of the batch (to the context length for towers that attend
+        to padding). A title longer than the context is cut."""
         ids: NDArray[np.int64] = self._tokenize(list(titles), context_length=self.context_length).numpy()
         return trim(ids) if self._trims else ids
 
     def require_stored_size(self, short_side: int) -> None:
-        """Pictures are shrunk once, at ingest; a network that wants more pixels than were kept refuses."""
+        """ConfigurationError where the network reads more pixels than ingestion stores."""
         if min(self.image_size) > short_side:
             height, width = self.image_size
             raise ConfigurationError(
@@ -89,7 +89,7 @@ class Processor:
 def _decoded(jpeg: bytes) -> UInt8[np.ndarray, "H W 3"]:
     try:
         return decode_jpeg(jpeg, "RGB")
-    except ValueError:  # of what is merely odd, too, that Pillow let in when it was ingested
+    except ValueError:  # also for unusual files that Pillow reads, and that ingestion therefore accepted
         pass
     try:
         with Image.open(BytesIO(jpeg), formats=("JPEG",)) as image:
@@ -99,6 +99,6 @@ def _decoded(jpeg: bytes) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def trim(ids: Int64[np.ndarray, "B T"]) -> Int64[np.ndarray, "B t"]:
-    """Cuts the columns that are padding in every row; at least one stays."""
+    """Removes the columns at the end that are padding in every row; keeps at least one column."""
     used = np.flatnonzero((ids != 0).any(axis=0))
     return ids[:, : int(used[-1]) + 1 if len(used) else 1]

@@ -1,4 +1,4 @@
-"""The card of a trained model: what it is and what it promises, as JSON beside its weights. Loads no PyTorch."""
+"""The card of a trained model, as JSON beside its weights. Loads no PyTorch."""
 
 import json
 from dataclasses import dataclass
@@ -17,9 +17,7 @@ from schemas.taxonomy import Taxonomy
 CARD = "model.json"
 WEIGHTS = "model.safetensors"
 
-
-# Attribute → name of a metric → its value: a count or a number.
-Metrics = dict[str, dict[str, float | int]]
+Metrics = dict[str, dict[str, float | int]]  # attribute → name of a metric → its value
 
 
 def _taxonomy(value: object) -> object:

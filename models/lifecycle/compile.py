@@ -57,9 +57,9 @@ def certify_feeds(
     promise: Promise,
     threads: int,
 ) -> tuple[InferenceEngine, Certificates]:
-    """Certifies `feeds` anew, whose listings are given, on the engine that tags; the other feeds keep their
-    certificates. Without `feeds` it certifies all. ConfigurationError where single feeds would get another promise
-    than the others have."""
+    """Certifies `feeds` (empty: all) again on the engine that tags, from the given listings of theirs; other feeds keep
+    their certificates. Returns engine and certificates. ConfigurationError where the promise has changed but only some
+    feeds are certified."""
     engine, before = model.open_engine(name, threads=threads)
     if feeds and promise != before.promise:
         raise ConfigurationError(

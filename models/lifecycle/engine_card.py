@@ -1,4 +1,4 @@
-"""The card of a compiled engine: gate, certificates and metrics, as JSON beside the model. Loads no PyTorch."""
+"""The card of a compiled engine, as JSON in the model's folder. Loads no PyTorch."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from schemas.files import write_whole
 
 @dataclass(frozen=True)
 class EngineCard:
-    """What the gate found of an engine, and the certificates made on its own outputs."""
+    """The identity of a compiled engine, its gate, and the certificates and metrics of its own outputs."""
 
     backend: str
     identity: EngineIdentity
@@ -23,7 +23,7 @@ class EngineCard:
     gate: Gate
     certificates: Certificates
     metrics: Metrics  # on the test split
-    onnx: str | None = None  # SHA-256 of the ONNX file, where the engine reads it each time that it is opened
+    onnx: str | None = None  # SHA-256 of the ONNX file, where the engine reads it whenever it is opened
 
     def write(self, folder: Path) -> None:
         path = _card_path(folder, self.backend)

@@ -46,9 +46,9 @@ def fit(
     cache_bytes: int = 20_000_000_000,
     progress: Callable[[Progress], None] | None = None,
 ) -> ModelCard:
-    """Writes a whole model into `folder` and returns its card. A run that was interrupted resumes from the checkpoints
-    in `folder`. `processes` train together (0: one a CUDA card, else one); `cache_bytes` is the disk space for the
-    outputs of frozen parts. UserError where a split has too few labels of an attribute."""
+    """Trains a model into `folder` and returns its card. An interrupted run resumes from the checkpoints in `folder`.
+    `processes` is the number of training processes (0: one a CUDA card, else one), `cache_bytes` the disk space for
+    the outputs of frozen parts. UserError where a split has too few labels of an attribute."""
     _require_enough(listings, taxonomy)
     keep_freed_memory()
     network = preset.build(taxonomy, load_pretrained=True)

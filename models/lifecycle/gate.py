@@ -1,4 +1,4 @@
-"""The gate: a compiled engine may tag only if its answers on real listings are those of the reference."""
+"""The gate: a compiled engine may tag only if it agrees with the reference engine on real listings."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ MOST_PROBABILITY_ERROR = 0.01
 
 @dataclass(frozen=True)
 class Gate:
-    """How far an engine agrees with the reference, over all attributes of the compared listings."""
+    """The agreement of an engine with the reference, over all attributes of the compared listings."""
 
     listings: int
     agreement: float  # share of equal argmaxes

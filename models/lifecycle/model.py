@@ -32,7 +32,7 @@ class ChosenEngine(NamedTuple):
 class Model:
     """The card, the network, the engines and the certificates of a trained model.
 
-    Engine cards are read once: what another process compiles later is seen by the next `Model.open`.
+    Engine cards are read once: an engine that another process compiles later is seen by the next `Model.open`.
     """
 
     def __init__(self, folder: Path, card: ModelCard) -> None:
@@ -42,7 +42,7 @@ class Model:
 
     @classmethod
     def open(cls, folder: Path) -> "Model":
-        """UserError where the folder holds no model, or its card is damaged."""
+        """The model in `folder`. UserError where there is none, or its card is damaged."""
         return cls(folder, read_card(folder))
 
     @property
@@ -68,7 +68,7 @@ class Model:
         )
 
     def engine_card(self, engine: str) -> EngineCard | None:
-        """What `cma compile` found of an engine; None where it is not compiled."""
+        """The card that `cma compile` wrote for an engine; None where it is not compiled."""
         if engine not in self._engine_cards:
             self._engine_cards[engine] = EngineCard.read(self.folder, engine)
         return self._engine_cards[engine]
@@ -78,7 +78,7 @@ class Model:
         self._engine_cards[card.backend] = card
 
     def choose_engine(self, name: EngineName) -> ChosenEngine:
-        """The first engine of those that `tag.engine` allows on this machine that may tag; the last where none may.
+        """The first engine that `tag.engine` allows and that may tag on this machine; the last allowed where none may.
         An engine that is asked for by name is chosen in any case."""
         *preferred, last = candidates(name)
         reasons: list[str] = []
@@ -139,7 +139,7 @@ class Model:
         return built.certificates if built else self.card.certificates
 
     def store_certificates(self, engine: str, certificates: Certificates) -> None:
-        """Replaces what `certificates` returns, in one step."""
+        """Replaces the engine's certificates, in one step."""
         if built := self._current_card(engine):
             self.write_engine_card(replace(built, certificates=certificates))
         else:
@@ -153,13 +153,13 @@ class Model:
         return encoder_key(self.folder, self.card, self.engine_identity(engine))
 
     def predict(self, engine: InferenceEngine, examples: "Examples") -> Predictions:
-        """What the heads answer to the features that the engine computes."""
+        """What the heads answer for `examples`, whose features the engine computes."""
         from models.engines.features import classify, encode
 
         return classify(self.network, encode(engine, examples), examples.present)
 
     def tag_rules(self, certificates: Certificates) -> "TagRules":
-        """Heads, certificates and noise rules: all that runs after the engine."""
+        """What runs after the engine: heads, certificates and noise rules."""
         from models.rules.tags import TagRules
 
         return TagRules(self.network, self.card.taxonomy, self.card.noise, certificates)

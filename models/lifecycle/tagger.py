@@ -1,4 +1,4 @@
-"""The tagger of a worker: frames of listings in, features, tags and flags out."""
+"""The tagger of a worker: turns frames of listings into features, tags and flags."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +18,8 @@ from schemas.frames import ENCODED, LABEL_PREFIX
 
 
 class Tagger:
-    """A model, an engine and the rules that make tags of features. Load it once a process; it holds no state between
-    calls, so threads may share it: as many as the engine has streams are in the engine, others decode pictures."""
+    """A model with its engine. Load it once a process: it keeps no state between calls, so threads may share it. As
+    many threads as the engine has streams run the engine; others decode pictures."""
 
     def __init__(self, model: Model, engine: InferenceEngine, certificates: Certificates) -> None:
         self._image_size = model.card.image_size

@@ -1,5 +1,4 @@
-"""The paper's two attentions: over all patches and tokens, equations (1) and (2); and over the two modalities, (3) to
-(6)."""
+"""The paper's two attentions: sequence-wise, equations (1) and (2), and modality-wise, equations (3) to (6)."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -8,7 +7,7 @@ from torch.nn import functional as F
 
 
 class EncoderLayer(nn.Module):
-    """A pre-norm transformer layer whose query rows may be fewer than the sequence it looks at."""
+    """A pre-norm transformer layer. Its query rows may be fewer than the sequence that they attend to."""
 
     def __init__(self, *, width: int, heads: int) -> None:
         super().__init__()
@@ -41,10 +40,8 @@ class EncoderLayer(nn.Module):
 
 
 class SequenceWiseAttention(nn.Module):
-    """Lets every patch and token see every other; returns I′ and T′, the class and end-of-text positions.
-
-    The last layer needs these two query rows only, so it computes no others.
-    """
+    """A transformer over all patches and tokens. Returns I′ and T′, the outputs at the class and end-of-text positions;
+    the last layer computes these two rows only."""
 
     def __init__(self, *, width: int, layers: int, heads: int) -> None:
         super().__init__()
@@ -68,7 +65,7 @@ class SequenceWiseAttention(nn.Module):
 
 
 class NoSequenceAttention(nn.Module):
-    """The ablation: I′ and T′ are the towers' own global embeddings."""
+    """The ablation of sequence-wise attention: I′ and T′ are the towers' own global embeddings."""
 
     def forward(
         self,
@@ -82,7 +79,7 @@ class NoSequenceAttention(nn.Module):
 
 
 class ModalityWiseAttention(nn.Module):
-    """Keyless attention with one vector w shared by both modalities: c = λI′ + (1−λ)T′."""
+    """Keyless attention with one vector w for both modalities. Returns c = λI′ + (1−λ)T′, and λ."""
 
     def __init__(self, *, width: int) -> None:
         super().__init__()
@@ -101,7 +98,7 @@ class ModalityWiseAttention(nn.Module):
 
 
 class Concatenation(nn.Module):
-    """The ablation of modality-wise attention: c = [I′, T′], a missing modality as zeros; λ says nothing (½)."""
+    """The ablation of modality-wise attention: c = [I′, T′], a missing modality as zeros. λ is always ½."""
 
     def forward(
         self,

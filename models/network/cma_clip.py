@@ -11,7 +11,7 @@ from models.network.towers import ClipBackbone, ImageSequence, TitleSequence
 
 
 class Encoded(NamedTuple):
-    """What one pass over a picture and a title leaves: I′ and T′, and the towers' own global embeddings."""
+    """The features of pictures and titles: I′ and T′, and the towers' own global embeddings."""
 
     image_out: Float[Tensor, "B D"]
     title_out: Float[Tensor, "B D"]
@@ -20,8 +20,8 @@ class Encoded(NamedTuple):
 
 
 class Classified(NamedTuple):
-    """Logits of each task; λ: how much each task took from the image, in [0, 1]; and the logits that picture and title
-    belong together, by I′ and by T′."""
+    """The (B, C_k) logits of each task; λ, the weight of the image in each task, in [0, 1]; and the logits that picture
+    and title belong together, from I′ and from T′."""
 
     logits: list[Tensor]
     image_weight: Float[Tensor, "B K"]
@@ -29,7 +29,7 @@ class Classified(NamedTuple):
 
 
 class CmaClip(nn.Module):
-    """`encode` is what engines run; `classify`, `probe` and `pooled` are what remains when their outputs are kept."""
+    """The network. Engines run `encode`; `classify`, `probe` and `pooled` read its outputs, which may be stored."""
 
     pool: Tensor
 
@@ -62,14 +62,14 @@ class CmaClip(nn.Module):
             nn.Sequential(nn.Linear(fused, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, count))
             for count in classes
         )
-        # Image–text matching is no part of the paper's network: whether picture and title are of one listing, read off
-        # I′ and off T′, so that each must know it, and a head can be unsure where they are not.
+        # Not in the paper: image–text matching, whether picture and title are of one listing, from I′ and from T′. Both
+        # must encode it, so that a head can be unsure where they are not.
         self.matching = nn.Linear(width, 1)
-        # Nor are probes, which read one tower's embedding alone: what the picture alone and the title alone say is
+        # Not in the paper: linear probes of each tower's embedding. What the picture and the title say by themselves is
         # evidence of noise, and supervises towers that start from random weights.
         self.image_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
         self.title_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
-        # How much head, image probe and title probe count, per task. The heads alone, until opinion_pool.py fits it.
+        # Per task, the weights of head, image probe and title probe: the head only, until opinion_pool.py fits them.
         self.register_buffer("pool", torch.eye(3)[0].repeat(len(classes), 1))
 
     def encode(
@@ -78,11 +78,11 @@ class CmaClip(nn.Module):
         tokens: Int[Tensor, "B T"],
         present: Bool[Tensor, "B 2"],
     ) -> Encoded:
-        """`present` says which of picture and title a listing has; at least one must be true."""
+        """The features of B listings. `present`: which of picture and title a listing has, at least one of them."""
         return self.attend(self.backbone.images(pictures), self.backbone.titles(tokens), present)
 
     def attend(self, image: ImageSequence, title: TitleSequence, present: Bool[Tensor, "B 2"]) -> Encoded:
-        """`encode` from the towers' outputs on."""
+        """The features of B listings from the towers' outputs."""
         seen = present[:, :1].expand(-1, image.sequence.shape[1])
         valid = torch.cat([seen, title.valid & present[:, 1:]], dim=1)
         image_out, title_out = self.sequence_attention(image.sequence, title.sequence, valid, title.end)
@@ -94,6 +94,7 @@ class CmaClip(nn.Module):
         title_out: Float[Tensor, "B D"],
         present: Bool[Tensor, "B 2"],
     ) -> Classified:
+        """What the heads answer to the features I′ and T′."""
         fused = [attend(image_out, title_out, present) for attend in self.modality_attentions]
         logits = [head(context) for head, (context, _) in zip(self.heads, fused, strict=True)]
         match = self.matching(torch.stack([image_out, title_out], dim=1))[..., 0]
@@ -102,7 +103,7 @@ class CmaClip(nn.Module):
     def probe(
         self, image_embedding: Float[Tensor, "B D"], title_embedding: Float[Tensor, "B D"]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Per task, the logits of the picture alone and of the title alone."""
+        """Per task, the (B, C_k) logits of the picture by itself and of the title by itself."""
         return (
             [probe(image_embedding) for probe in self.image_probes],
             [probe(title_embedding) for probe in self.title_probes],
@@ -115,7 +116,7 @@ class CmaClip(nn.Module):
         title_logits: list[Tensor],
         present: Bool[Tensor, "B 2"],
     ) -> list[Tensor]:
-        """Per task, the logits of heads and probes together; a probe whose modality is missing says nothing."""
+        """Per task, the (B, C_k) weighted sum of head and probe logits, without the probe of a missing modality."""
         image, title = present.T[..., None]
         return [
             of_head * head + of_image * by_image.log_softmax(1) * image + of_title * by_title.log_softmax(1) * title

@@ -1,4 +1,4 @@
-"""CLIP's two towers, giving every patch and every token in the joint space. The only file that knows open_clip."""
+"""CLIP's two towers: embeddings of every patch and token in the joint space. The only file that imports open_clip."""
 
 import logging
 import warnings
@@ -20,22 +20,22 @@ from models.network import small_convnet as small_convnet  # registers the trunk
 from schemas.errors import ConfigurationError
 
 CONFIGS = Path(__file__).parent / "configs"
-_POOLS = ("argmax", "eos", "last")  # where a title ends, as open_clip's text towers say it
+_POOLS = ("argmax", "eos", "last")  # open_clip's names for where a title ends
 _LOADING_FAULTS = (
     *(RuntimeError, OSError, ValueError, KeyError, EOFError, UnpicklingError, SafetensorError, UserWarning),
-    *(AttributeError, TypeError, StopIteration),  # of files that hold something else than named tensors
+    *(AttributeError, TypeError, StopIteration),  # the file holds something else than named tensors
 )
 
 
 class ImageSequence(NamedTuple):
-    """An image as the sequence-wise attention reads it: the class position first, then the patches (I = 1 + P)."""
+    """The image embeddings that sequence-wise attention reads: the class position, then the patches (I = 1 + P)."""
 
     sequence: Float[Tensor, "B I D"]
     embedding: Float[Tensor, "B D"]
 
 
 class TitleSequence(NamedTuple):
-    """A title as the sequence-wise attention reads it; `end` is the end-of-text position."""
+    """The token embeddings that sequence-wise attention reads; `end` is the end-of-text position."""
 
     sequence: Float[Tensor, "B T D"]
     embedding: Float[Tensor, "B D"]
@@ -44,7 +44,7 @@ class TitleSequence(NamedTuple):
 
 
 class Normalisation(nn.Module):
-    """Pixels of 0–255 with the mean and deviation that the tower was trained on, given as shares of 255."""
+    """Normalises pixels of 0–255 by the mean and standard deviation of the tower's training, given in units of 255."""
 
     mean: Tensor
     std: Tensor
@@ -59,38 +59,32 @@ class Normalisation(nn.Module):
 
 
 class ClipBackbone(nn.Module):
-    """Any open_clip model whose text tower is a `TextTransformer`; its own projections lead into the joint space."""
+    """An open_clip model whose text tower is a `TextTransformer`; its own projections lead into the joint space."""
 
     def __init__(self, clip: open_clip.CustomTextCLIP) -> None:
         super().__init__()
-        text = clip.text
-        readable = isinstance(text, TextTransformer) and text.pool_type in _POOLS
-        if not readable or text.cls_emb is not None or text.use_pad_mask:
-            raise ConfigurationError(
-                f"model.backbone: the text tower {type(clip.text).__name__} has no token embeddings"
-            )
-        if not isinstance(clip.visual, VisionTransformer | TimmModel):
-            raise ConfigurationError(
-                f"model.backbone: the image tower {type(clip.visual).__name__} has no patch embeddings"
-            )
-        self.visual = clip.visual
-        self.text = clip.text
-        if isinstance(self.visual, VisionTransformer):
-            self.visual.output_tokens = True
+        visual, text = clip.visual, clip.text
+        has_tokens = isinstance(text, TextTransformer) and text.pool_type in _POOLS
+        if not has_tokens or text.cls_emb is not None or text.use_pad_mask:
+            raise ConfigurationError(f"model.backbone: the text tower {type(text).__name__} has no token embeddings")
+        if not isinstance(visual, VisionTransformer | TimmModel):
+            raise ConfigurationError(f"model.backbone: the image tower {type(visual).__name__} has no patch embeddings")
+        self.visual, self.text = visual, text
+        if isinstance(visual, VisionTransformer):
+            visual.output_tokens = True
         self.logit_scale = clip.logit_scale
         self.title_dropout = 0.0
-        height, width = self.visual.image_size
+        height, width = visual.image_size
         self.image_size: tuple[int, int] = (int(height), int(width))
         self.context_length: int = clip.context_length
-        self.width: int = int(clip.text.output_dim or clip.text.width)
-        # Behind a causal mask, padding after the end changes nothing.
-        self.trims_titles: bool = clip.text.attn_mask is not None and clip.text.pool_type != "last"
+        self.width: int = int(text.output_dim or text.width)
+        # Under a causal mask, padding after the end changes nothing.
+        self.trims_titles: bool = text.attn_mask is not None and text.pool_type != "last"
         preprocess = open_clip.get_model_preprocess_cfg(clip)
         self.normalise: nn.Module = Normalisation(mean=preprocess["mean"], std=preprocess["std"])
 
     def images(self, pictures: Num[Tensor, "B H W 3"]) -> ImageSequence:
-        """Pictures as they were decoded (0–255, RGB; uint8, or floats where they were mixed); the normalisation is part
-        of the network."""
+        """The embeddings of RGB pictures, 0–255 (uint8, or floats where an augmentation mixed them), not normalised."""
         normal = self.normalise(pictures).permute(0, 3, 1, 2)
         if isinstance(self.visual, VisionTransformer):
             pooled, patches = self.visual(normal)
@@ -101,28 +95,27 @@ class ClipBackbone(nn.Module):
         else:
             features = self.visual.trunk.forward_features(normal)
             pooled = self.visual.head(self.visual.trunk.forward_head(features))
-            patches = self._alone(features)
+            patches = self._patch_embeddings(features)
         return ImageSequence(torch.cat([pooled[:, None], patches], dim=1), pooled)
 
-    def _alone(self, features: Float[Tensor, "B ..."]) -> Float[Tensor, "B P D"]:
-        """Each patch as the tower would embed a picture that shows nothing else: through its pooling, norm and
-        projection. Of SigLIP's attention pooling that leaves the value and the MLP, as a softmax over one patch is 1.
-        """
+    def _patch_embeddings(self, features: Float[Tensor, "B ..."]) -> Float[Tensor, "B P D"]:
+        """Each patch through the tower's pooling, norm and projection, as if it were the whole picture. In SigLIP's
+        attention pooling, the softmax over a single patch is 1, so the value projection and the MLP remain."""
         trunk = self.visual.trunk
         if features.ndim == 4:
             maps_end_in_channels = getattr(trunk, "output_fmt", "NCHW") == "NHWC"
             patches = features.flatten(1, 2) if maps_end_in_channels else features.flatten(2).transpose(1, 2)
-            alone = patches.flatten(0, 1)
-            alone = alone[:, None, None] if maps_end_in_channels else alone[..., None, None]
+            single = patches.flatten(0, 1)
+            single = single[:, None, None] if maps_end_in_channels else single[..., None, None]
         else:
             prefix = getattr(trunk, "num_prefix_tokens", 0)
             patches = features[:, prefix:]
-            # In the places of class and register tokens, too: poolings read them, skip them or count them.
-            alone = patches.flatten(0, 1)[:, None].expand(-1, 1 + prefix, -1)
-        return cast(Tensor, self.visual.head(trunk.forward_head(alone))).unflatten(0, patches.shape[:2])
+            # The patch stands for class and register tokens, too: poolings read them, skip them or count them.
+            single = patches.flatten(0, 1)[:, None].expand(-1, 1 + prefix, -1)
+        return cast(Tensor, self.visual.head(trunk.forward_head(single))).unflatten(0, patches.shape[:2])
 
     def titles(self, tokens: Int[Tensor, "B T"]) -> TitleSequence:
-        """Token ids, padded with zeros to any length up to the context length."""
+        """The embeddings of token ids that are padded with zeros to any length up to the context length."""
         if not self.trims_titles:
             tokens = F.pad(tokens, (0, self.context_length - tokens.shape[1]))
         text, length = self.text, tokens.shape[1]
@@ -148,24 +141,22 @@ class ClipBackbone(nn.Module):
 def build_backbone(name: str, *, pretrained: str | None, random_weights: bool = False) -> ClipBackbone:
     """An open_clip model by name, `hf-hub:` name or `local-dir:`, with a pretrained tag or checkpoint file.
 
-    `random_weights` says that no weights are wanted (training from scratch, or a checkpoint of ours is loaded
-    next). Otherwise missing, unknown or partial weights raise `ConfigurationError`. Either way `pretrained` tells how
-    pictures are normalised.
+    With `random_weights` none are loaded, and `pretrained` only decides how pictures are normalised. ConfigurationError
+    where the model is unknown or has no embeddings of patches and tokens, or its weights are missing or partial.
     """
     open_clip.add_model_config(CONFIGS)
-    known = ":" in name or name in open_clip.list_models()
-    if not known:
+    if ":" not in name and name not in open_clip.list_models():
         raise ConfigurationError(
             f"model.backbone: open_clip has no model {name!r}; `open_clip.list_models()` lists its names"
         )
 
-    def says_what_we_know(record: logging.LogRecord) -> bool:
+    def is_news(record: logging.LogRecord) -> bool:
         return not (random_weights and "No pretrained weights" in record.getMessage())
 
-    logging.root.addFilter(says_what_we_know)  # open_clip warns on the root logger
+    logging.root.addFilter(is_news)  # open_clip warns on the root logger
     try:
         with warnings.catch_warnings():
-            # open_clip loads weights under another activation than they were trained with, and only warns.
+            # open_clip only warns where weights were trained with another activation.
             warnings.filterwarnings("error", message="QuickGELU mismatch")
             clip = open_clip.create_model(
                 name,
@@ -183,13 +174,13 @@ def build_backbone(name: str, *, pretrained: str | None, random_weights: bool = 
             "download, or the path of a checkpoint file."
         ) from error
     finally:
-        logging.root.removeFilter(says_what_we_know)
+        logging.root.removeFilter(is_news)
     return ClipBackbone(cast(open_clip.CustomTextCLIP, clip))
 
 
 def _normalisation(name: str, pretrained: str | None) -> dict[str, Any]:
-    """Mean and deviation of the pictures behind a tag's weights; behind a checkpoint file's, those of the model's tags
-    where they agree (open_clip takes CLIP's for any file). Empty where the model's own configuration says it."""
+    """Mean and standard deviation of the pictures that a tag was trained on. For a checkpoint file, those of the
+    model's tags if they agree (open_clip would take CLIP's). Empty: the model's own configuration decides."""
     tag = open_clip.get_pretrained_cfg(name, pretrained) if pretrained else {}
     siblings = (open_clip.get_pretrained_cfg(name, other) for other in open_clip.list_pretrained_tags_by_model(name))
     found = {(tuple(known["mean"]), tuple(known["std"])) for known in ([tag] if tag else siblings)}
@@ -197,7 +188,7 @@ def _normalisation(name: str, pretrained: str | None) -> dict[str, Any]:
 
 
 def title_tokenizer(name: str) -> open_clip.tokenizer.SimpleTokenizer:
-    """The tokenizer that belongs to an open_clip model: titles → `(B, context_length)` ids."""
+    """The tokenizer of an open_clip model: B titles → (B, context_length) ids. May raise ConfigurationError."""
     open_clip.add_model_config(CONFIGS)
     try:
         return cast(open_clip.tokenizer.SimpleTokenizer, open_clip.get_tokenizer(name))

@@ -1,4 +1,4 @@
-"""The network as PyTorch runs it on an NVIDIA card: half precision, trimmed titles, a CUDA graph for each shape."""
+"""The engine that runs PyTorch on an NVIDIA card: half precision, trimmed titles, a CUDA graph for each shape."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -21,7 +21,7 @@ _NAMES = {torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 class CudaEngine(OnCard):
-    """Nothing is built ahead."""
+    """The network in PyTorch, in bf16 or fp16. It has no files: building and opening it are the same."""
 
     def __init__(self, network: CmaClip) -> None:
         backbone = network.backbone
@@ -43,7 +43,7 @@ class CudaEngine(OnCard):
     def open(cls, model: TrainedModel, built: EngineIdentity, *, threads: int) -> "CudaEngine":
         return cls(model.network)
 
-    def _made(self, profile: int, rows: int) -> Slot:
+    def _capture(self, profile: int, rows: int) -> Slot:
         zeros = partial(torch.zeros, device=DEVICE)
         inputs = {
             "pictures": zeros((rows, *self._network.backbone.image_size, 3), dtype=torch.uint8),
@@ -53,25 +53,25 @@ class CudaEngine(OnCard):
         return Slot(inputs, partial(self._encode, inputs), compute=self._compute, pool=self._memory)
 
     def _encode(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        # A cache of cast weights would belong to the graph that was captured first.
+        # Cached casts of weights would live in the memory of the graph that is captured first.
         with torch.inference_mode(), torch.autocast(DEVICE, self._half, cache_enabled=False):
             encoded = self._network.encode(inputs["pictures"], inputs["tokens"], inputs["present"])
         return {name: part.float() for name, part in encoded._asdict().items()}
 
 
 def identity(shapes: Shapes) -> EngineIdentity:
-    """Of the engine that PyTorch runs on this machine's card."""
+    """The identity of this engine on this machine's card."""
     return EngineIdentity("cuda", torch.__version__, card_name(), _NAMES[_half()], str(shapes))
 
 
 def _half() -> torch.dtype:
-    """Cards before Ampere know no bf16."""
+    """bf16, or fp16 on cards before Ampere, which lack bf16."""
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
 def in_half(network: CmaClip, half: torch.dtype) -> CmaClip:
-    """A copy to be run under autocast to `half`. Autocast would cast these weights at every batch; norms, softmaxes,
-    residuals and embeddings stay float32."""
+    """A copy for autocast to `half`, with the weights of products cast once instead of at every batch. Norms,
+    softmaxes, residuals and embeddings stay float32."""
     made = deepcopy(network).eval().requires_grad_(False)
     for module in made.modules():
         if isinstance(module, _PRODUCTS):

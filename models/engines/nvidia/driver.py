@@ -1,4 +1,4 @@
-"""Whether there is a card to compute on, told without loading PyTorch where there is no driver."""
+"""Whether this machine has a usable NVIDIA card. Loads PyTorch only where there is a driver."""
 
 import ctypes
 import sys
@@ -7,7 +7,7 @@ _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
 def missing() -> str | None:
-    """What is missing, as a sentence that ends with the way out."""
+    """What is missing and how to find out more, as a clause; None: the card can be used."""
     if _has_driver():
         import torch
 

@@ -1,4 +1,4 @@
-"""The batch shapes that a plan is built for: titles are padded to one of a few lengths, listings to a power of two."""
+"""The batch shapes of the NVIDIA engines: titles are padded to one of a few lengths, listings to a power of two."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ BATCH = 128
 
 @dataclass(frozen=True)
 class Shapes:
-    """Title lengths, ascending, each an optimisation profile; and the most listings at once."""
+    """Ascending title lengths, each an optimisation profile, and the most listings in a batch."""
 
     lengths: tuple[int, ...]
     batch: int
@@ -18,22 +18,24 @@ class Shapes:
     def of(
         cls, context_length: int, *, trims_titles: bool, lengths: tuple[int, ...] = LENGTHS, batch: int = BATCH
     ) -> "Shapes":
-        """A tower that reads its padding pads every title to the context itself, and has one length only."""
+        """The shapes for a model: these title lengths and its context length, or the latter only where the text tower
+        attends to padding."""
         shorter = sorted({length for length in lengths if length < context_length}) if trims_titles else []
         return cls((*shorter, context_length), batch)
 
     def profile(self, length: int) -> int:
-        """The index of the shortest profile that holds titles of so many tokens."""
+        """The index of the shortest profile for titles of `length` tokens. ValueError where all are shorter."""
         for index, longest in enumerate(self.lengths):
             if length <= longest:
                 return index
         raise ValueError(f"a title has {length} tokens, and the plan was built for {self.lengths[-1]} at most")
 
     def rows(self, listings: int) -> int:
-        """Few different sizes, as each is captured as a CUDA graph of its own."""
+        """The number of rows for this many listings; few sizes, because each is captured as a CUDA graph."""
         return min(self.batch, 1 << (listings - 1).bit_length())
 
     def pieces(self, listings: int) -> Iterator[slice]:
+        """Cuts listings into batches."""
         for start in range(0, listings, self.batch):
             yield slice(start, min(start + self.batch, listings))
 

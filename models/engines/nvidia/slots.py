@@ -1,4 +1,4 @@
-"""What engines on a card share: slots that take turns, so that one piece is copied while another is computed."""
+"""The base of engines on an NVIDIA card: slots take turns, so that one batch is copied while another is computed."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -14,8 +14,11 @@ from models.inputs.preprocessing import trim
 
 
 class Slot:
-    """`program` reads `inputs` (pictures, tokens and present, on the card) and returns the features; captured, it finds
-    the ones and leaves the others at the same addresses each time. It runs on `compute`, after those before it."""
+    """A CUDA graph for one batch shape, with pinned memory for its inputs and outputs.
+
+    `program` computes the features from `inputs` (pictures, tokens and present, on the card). The captured graph reads
+    and writes the same addresses each time, on the stream `compute`, after the batches submitted before.
+    """
 
     def __init__(
         self,
@@ -47,9 +50,8 @@ class Slot:
         tokens: Int64[np.ndarray, "B T"],
         present: Bool[np.ndarray, "B 2"],
     ) -> None:
-        """Starts a batch of at most as many listings, with titles of at most the length, that the inputs have. The one
-        before must have been taken. Rows that are left over compute what an earlier batch put there, and nobody
-        looks."""
+        """Starts a batch, no larger than the inputs in listings and title length; the one before must have been taken.
+        Unused rows compute on data of an earlier batch, and their outputs are not read."""
         listings, length = tokens.shape
         host = {name: pinned.numpy() for name, (pinned, _) in self._inputs.items()}
         host["pictures"][:listings] = pictures
@@ -65,12 +67,12 @@ class Slot:
             self._done.record(self._compute)
 
     def take(self, listings: int) -> Features:
-        """Waits for the batch that was submitted."""
+        """Waits for the submitted batch; returns its features."""
         self._done.synchronize()
         return Features(*(self._outputs[name][0][:listings].numpy().copy() for name in Features._fields))
 
     def _send(self) -> None:
-        """On a stream of its own, so that it goes on while another slot computes."""
+        """Copies the inputs to the card on a separate stream, while another slot computes."""
         with torch.cuda.stream(self._copying):
             for pinned, device in self._inputs.values():
                 device.copy_(pinned, non_blocking=True)
@@ -78,7 +80,7 @@ class Slot:
 
 
 class OnCard(ABC):
-    """An engine whose slots are made when a batch first needs their shape."""
+    """An engine that captures a slot when a batch first needs its shape."""
 
     streams = 1
 
@@ -111,12 +113,12 @@ class OnCard(ABC):
     def _slot(self, profile: int, rows: int, side: int) -> Slot:
         if (profile, rows, side) not in self._slots:
             torch.cuda.synchronize()  # slots share memory, which nothing may use while a graph is captured
-            self._slots[profile, rows, side] = self._made(profile, rows)
+            self._slots[profile, rows, side] = self._capture(profile, rows)
         return self._slots[profile, rows, side]
 
     @abstractmethod
-    def _made(self, profile: int, rows: int) -> Slot:
-        """For titles of a length (by its index in the shapes) and a number of listings; all compute on one stream."""
+    def _capture(self, profile: int, rows: int) -> Slot:
+        """A slot for `rows` listings with titles of the length at index `profile`; all slots compute on one stream."""
 
 
 def _with_pinned(tensors: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:

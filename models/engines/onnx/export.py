@@ -1,4 +1,4 @@
-"""The network as one ONNX file, dynamic in batch and title length; every compiled engine starts from it."""
+"""Exports the network to ONNX, dynamic in batch and title length. Every compiled engine is built from the file."""
 
 import warnings
 from pathlib import Path
@@ -27,27 +27,19 @@ class _Encoder(nn.Module):
 
 
 def export_onnx(network: CmaClip, path: Path) -> None:
-    """Writes `path` whole or not at all (float32; inputs `INPUTS`, outputs `OUTPUTS`)."""
+    """Writes the float32 encoder with inputs `INPUTS` and outputs `OUTPUTS` to `path`, whole or not at all."""
     network.eval()
     height, width = network.backbone.image_size
     tokens = torch.zeros(2, 8, dtype=torch.int64)
     tokens[:, :3] = torch.tensor([1, 2, 3])
-    example = (
-        torch.zeros(2, height, width, 3, dtype=torch.uint8),
-        tokens,
-        torch.ones(2, 2, dtype=torch.bool),
-    )
+    pictures, present = torch.zeros(2, height, width, 3, dtype=torch.uint8), torch.ones(2, 2, dtype=torch.bool)
     batch = torch.export.Dim("batch", min=1)
     length = torch.export.Dim("length", min=2, max=network.backbone.context_length)
-    with (
-        replacing(path) as temporary,
-        warnings.catch_warnings(),
-        folded_normalisation(network.backbone),
-    ):
-        warnings.simplefilter("ignore")  # torch's exporter warns of its own internals
+    with replacing(path) as temporary, warnings.catch_warnings(), folded_normalisation(network.backbone):
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
         program = torch.onnx.export(
             _Encoder(network),
-            example,
+            (pictures, tokens, present),
             dynamo=True,
             dynamic_shapes=({0: batch}, {0: batch, 1: length}, {0: batch}),
             input_names=list(INPUTS),
@@ -61,7 +53,7 @@ def export_onnx(network: CmaClip, path: Path) -> None:
 
 
 def _count_listings_by_titles(program: torch.onnx.ONNXProgram) -> None:
-    """TensorRT takes uint8 for nothing but a cast, so the size of a batch is not asked of the pictures."""
+    """Makes the graph read the batch size from the tokens, because TensorRT accepts uint8 pictures for a cast only."""
     pictures, tokens, _ = program.model.graph.inputs
     for node, index in tuple(pictures.uses()):
         if node.op_type == "Shape":

@@ -1,4 +1,4 @@
-"""The pictures' normalisation as part of the tower's first convolution, so that an engine reads pixels as they are."""
+"""Folds the normalisation of pictures into the tower's first convolution, so that an engine reads raw pixels."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +12,9 @@ from models.network.towers import ClipBackbone, Normalisation
 
 @contextmanager
 def folded_normalisation(backbone: ClipBackbone) -> Iterator[bool]:
-    """While it lasts, 1/std is in the weights of the first convolution and −mean/std in its bias: the same numbers but
-    for rounding. Where the convolution pads with zeros, which stand for the mean, the mean is still subtracted before.
-    False, and nothing has changed, where the tower begins with something else."""
+    """Within the context, 1/std is in the weights of the first convolution and −mean/std in its bias: the same numbers
+    but for rounding. Where the convolution pads with zeros, which stand for the mean colour, the mean is still
+    subtracted before. Yields False, and changes nothing, where the tower does not begin with a convolution."""
     first = _first_convolution(backbone)
     if first is None:
         yield False
@@ -50,7 +50,7 @@ class _Centred(nn.Module):
 
 
 def _first_convolution(backbone: ClipBackbone) -> nn.Conv2d | None:
-    """The plain convolution that reads the normalised picture."""
+    """The convolution that reads the normalised picture; None where there is not exactly one."""
     height, width = backbone.image_size
     black = torch.zeros(1, height, width, 3, device=next(backbone.parameters()).device)
     normal = backbone.normalise(black).permute(0, 3, 1, 2)
@@ -60,7 +60,7 @@ def _first_convolution(backbone: ClipBackbone) -> nn.Conv2d | None:
         if isinstance(module, nn.Conv2d) and given and torch.equal(given[0], normal):
             found.append(module)
 
-    # Subclasses may do something else with their weights.
+    # Subclasses of Conv2d may use their weights differently.
     hooks = [part.register_forward_pre_hook(reads) for part in backbone.visual.modules() if type(part) is nn.Conv2d]
     try:
         with torch.inference_mode():

@@ -1,6 +1,5 @@
-"""An ONNX graph whose matrix products are computed in half precision, every cast written out, as a strongly typed
-builder wants it. Norms, softmaxes, residuals, convolutions (ONNX knows none in bf16 before opset 22) and outputs stay
-float32."""
+"""Lowers the matrix products of an ONNX graph to half precision, with explicit casts for a strongly typed builder.
+Norms, softmaxes, residuals, convolutions (ONNX has none in bf16 before opset 22) and outputs stay float32."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,15 +18,15 @@ _TYPES = {"bf16": (TensorProto.BFLOAT16, ml_dtypes.bfloat16), "fp16": (TensorPro
 
 
 def write_lowered(onnx_file: Path, half: Half) -> Path:
-    """Writes `encoder.bf16.onnx` beside `encoder.onnx`, whole or not at all; returns its path."""
+    """Writes `encoder.bf16.onnx` (or fp16) beside `encoder.onnx`, whole or not at all; returns its path."""
     path = onnx_file.with_suffix(f".{half}.onnx")
     write_whole(path, lowered(onnx.load(onnx_file), half).SerializeToString())
     return path
 
 
 def lowered(model: onnx.ModelProto, half: Half) -> onnx.ModelProto:
-    """A copy of a float32 model: weights of products are stored in `half`, their other inputs cast to it before and
-    their outputs back after. A tensor that several products read is cast once."""
+    """A copy of a float32 model with products in `half`: their weights are stored in it, other inputs cast to it, and
+    outputs cast back. A tensor that several products read is cast once."""
     made = onnx.ModelProto()
     made.CopyFrom(model)
     graph = made.graph
@@ -45,7 +44,7 @@ def lowered(model: onnx.ModelProto, half: Half) -> onnx.ModelProto:
     kept = [tensor for tensor in graph.initializer if tensor.name in read]
     del graph.initializer[:]
     graph.initializer.extend(kept)
-    del graph.value_info[:]  # tells float32 of tensors that are no longer
+    del graph.value_info[:]  # its types are those before the casts
     onnx.checker.check_model(made, full_check=True)
     return made
 

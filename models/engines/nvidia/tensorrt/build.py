@@ -1,4 +1,4 @@
-"""ONNX → plan. TensorRT 11 is strongly typed: the precision of every product is the one that the graph says."""
+"""Builds plans from ONNX. TensorRT 11 is strongly typed: the ONNX graph decides the precision of every product."""
 
 from pathlib import Path
 
@@ -22,9 +22,9 @@ def build(
     version_compatible: bool,
     timing: Path,
 ) -> Plan:
-    """The plan of an ONNX file in `precision`, in `folder`. One that was built of the same weights, for the same
-    shapes, on such a card, by this TensorRT, is not built again. `timing` keeps how fast kernels were, across models.
-    """
+    """The plan of an ONNX file in `precision`, in `folder`; it is built only where none of the same weights, shapes,
+    kind of card and TensorRT is there. `timing` is the file of TensorRT's timing cache, which models share. UserError
+    where TensorRT cannot read or build the file, ConfigurationError where only the lean runtime is installed."""
     if not builds():
         raise ConfigurationError(f"tag.engine: the lean runtime of TensorRT builds no plans: {INSTALL}")
     built_by = version() + (OR_LATER if version_compatible else "")
@@ -41,8 +41,8 @@ def _serialized(onnx: Path, shapes: Shapes, precision: Precision, *, version_com
     network = builder.create_network()
     parser = trt.OnnxParser(network, log())
     if not parser.parse(onnx.read_bytes()):
-        said = "; ".join(parser.get_error(index).desc() for index in range(parser.num_errors))
-        raise UserError(f"TensorRT cannot read {onnx}: {said}. Set tag.engine to torch, and report this")
+        errors = "; ".join(parser.get_error(index).desc() for index in range(parser.num_errors))
+        raise UserError(f"TensorRT cannot read {onnx}: {errors}. Set tag.engine to torch, and report this")
     config = builder.create_builder_config()
     if precision == "float32":
         config.clear_flag(trt.BuilderFlag.TF32)
@@ -66,7 +66,7 @@ def _serialized(onnx: Path, shapes: Shapes, precision: Precision, *, version_com
 def _profile(
     builder: "trt.Builder", network: "trt.INetworkDefinition", length: int, batch: int
 ) -> "trt.IOptimizationProfile":
-    """Any number of listings, with titles of one length: they are padded to it."""
+    """The profile of batches of 1 to `batch` listings, with titles padded to `length`."""
     profile = builder.create_optimization_profile()
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
@@ -77,8 +77,8 @@ def _profile(
 
 
 def _timings(config: "trt.IBuilderConfig", timing: Path) -> "trt.ITimingCache | None":
-    """Known ones, or none yet where the file is missing, damaged, or of another card or TensorRT. The builder only
-    borrows the object."""
+    """The timing cache of the file; an empty one where it is missing, damaged, or of another card or TensorRT. The
+    caller must keep the object while it builds."""
     for known in (timing.read_bytes() if timing.exists() else b"", b""):
         cache = config.create_timing_cache(known)
         if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):

@@ -1,4 +1,4 @@
-"""The GPU engine: a plan of TensorRT's, run in slots that take turns."""
+"""The engine that runs a TensorRT plan on an NVIDIA card."""
 
 from functools import partial
 
@@ -23,11 +23,11 @@ TYPES = {
 
 
 class RefusedPlan(UserError):
-    """TensorRT does not accept a plan, though it is the one that was built."""
+    """TensorRT does not accept a plan that is intact."""
 
 
 class TensorRtEngine(OnCard):
-    """Opens a plan of this machine's (see `identity.here`)."""
+    """Runs a plan that was built for this machine (see `plan.here`). UserError where it cannot be opened."""
 
     def __init__(self, plan: Plan) -> None:
         content, shapes = plan.read()
@@ -53,7 +53,7 @@ class TensorRtEngine(OnCard):
 
     @classmethod
     def build(cls, model: TrainedModel, *, threads: int, tensorrt: TensorRtSettings) -> "TensorRtEngine":
-        # Only building needs these; a worker that opens a plan does without.
+        # Only building needs these libraries, not a worker that opens a plan.
         from models.engines.nvidia.tensorrt.build import build
         from models.engines.onnx.export import export_onnx
         from models.engines.onnx.half_precision import write_lowered
@@ -75,7 +75,7 @@ class TensorRtEngine(OnCard):
         plan = built()
         try:
             return cls(plan)
-        except RefusedPlan:  # a plan of an earlier build, which a newer driver refuses
+        except RefusedPlan:  # it was built earlier, and a newer driver refuses it
             plan.discard()
             return cls(built())
 
@@ -83,14 +83,14 @@ class TensorRtEngine(OnCard):
     def open(cls, model: TrainedModel, built: EngineIdentity, *, threads: int) -> "TensorRtEngine":
         return cls(Plan(model.folder / "engines" / "tensorrt", built, model.card.weights))
 
-    def _made(self, profile: int, rows: int) -> Slot:
+    def _capture(self, profile: int, rows: int) -> Slot:
         execution = Execution(self._engine, profile, rows, compute=self._compute, memory=self._memory)
         return Slot(execution.inputs, execution, compute=self._compute)
 
 
 class Execution:
-    """Calling it computes `inputs` on the stream. A captured graph holds on to its context's state and addresses, so
-    that each has one of its own. `memory` is scratch that contexts share: they compute one after another."""
+    """A TensorRT context for one shape; calling it computes the features of `inputs` on the stream. Each captured graph
+    needs its own context. Contexts share the scratch `memory`, because they compute one after another."""
 
     def __init__(
         self, engine: trt.ICudaEngine, profile: int, rows: int, *, compute: torch.cuda.Stream, memory: Tensor
@@ -101,7 +101,7 @@ class Execution:
             raise RuntimeError("TensorRT could not make an execution context: its messages are above")
         self._context = context
         self._context.set_device_memory(memory.data_ptr(), memory.numel())
-        _must(self._context.set_optimization_profile_async(profile, compute.cuda_stream), "choose a profile")
+        _require(self._context.set_optimization_profile_async(profile, compute.cuda_stream), "choose a profile")
         compute.synchronize()
         self.inputs: dict[str, Tensor] = {}
         self._outputs: dict[str, Tensor] = {}
@@ -110,22 +110,22 @@ class Execution:
             if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT:
                 _, _, longest = engine.get_tensor_profile_shape(name, profile)
                 shape = (rows, *tuple(longest)[1:])
-                _must(self._context.set_input_shape(name, shape), f"take {name} as {shape}")
+                _require(self._context.set_input_shape(name, shape), f"take {name} as {shape}")
                 self.inputs[name] = self._bound(engine, name, shape)
         for name in names:
-            if name not in self.inputs:  # outputs have their shape once all inputs have theirs
+            if name not in self.inputs:  # outputs have shapes once all inputs have
                 self._outputs[name] = self._bound(engine, name, tuple(self._context.get_tensor_shape(name)))
 
     def __call__(self) -> dict[str, Tensor]:
-        _must(self._context.execute_async_v3(self._compute.cuda_stream), "run")
+        _require(self._context.execute_async_v3(self._compute.cuda_stream), "run")
         return self._outputs
 
     def _bound(self, engine: trt.ICudaEngine, name: str, shape: tuple[int, ...]) -> Tensor:
         made = torch.zeros(shape, dtype=TYPES[engine.get_tensor_dtype(name)], device="cuda")
-        _must(self._context.set_tensor_address(name, made.data_ptr()), f"bind {name}")
+        _require(self._context.set_tensor_address(name, made.data_ptr()), f"bind {name}")
         return made
 
 
-def _must(worked: bool, what: str) -> None:
+def _require(worked: bool, what: str) -> None:
     if not worked:
         raise RuntimeError(f"TensorRT could not {what}: its messages are above")

@@ -1,4 +1,4 @@
-"""A plan on disk: what TensorRT built, beside a card of what it is. One for each identity and checkpoint."""
+"""TensorRT plans on disk, each with a JSON card that describes it: one for each engine identity and weights."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -11,12 +11,12 @@ from models.engines.nvidia.shapes import Shapes
 from schemas.errors import UserError
 from schemas.files import write_whole
 
-OR_LATER = "+"  # ends the version of a plan that later TensorRTs and the lean runtime can run, too
+OR_LATER = "+"  # after a version: the plan also runs under later versions and the lean runtime
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`path` is derived from all that the plan depends on, so that plans of several cards lie side by side."""
+    """A plan file. Its name is a hash of all that the plan depends on, so a folder can hold those of several cards."""
 
     folder: Path
     identity: EngineIdentity
@@ -29,11 +29,11 @@ class Plan:
 
     @property
     def holds_host_code(self) -> bool:
-        """A version-compatible plan brings the lean runtime along, as machine code that the reader must allow."""
+        """Whether the plan contains the lean runtime, as machine code that its reader must allow."""
         return self.identity.version.endswith(OR_LATER)
 
     def write(self, content: bytes, shapes: Shapes) -> None:
-        """The card last: a plan without one was not finished."""
+        """Writes the plan, then its card: a plan without a card is unfinished."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, content)
         card = {
@@ -45,7 +45,7 @@ class Plan:
         write_whole(self.path.with_suffix(".json"), json.dumps(card, indent=1))
 
     def read(self) -> tuple[bytes, Shapes]:
-        """Raises `UserError` where the plan is missing, or not byte for byte what was built."""
+        """The plan and its shapes. UserError where it is missing, or differs from what was built."""
         try:
             card: dict[str, Any] = json.loads(self.path.with_suffix(".json").read_text(encoding="utf-8"))
             shapes = Shapes(tuple(card["shapes"]["lengths"]), card["shapes"]["batch"])
@@ -69,15 +69,13 @@ class Plan:
         return True
 
     def discard(self) -> None:
-        """It counts as never built."""
+        """Deletes the card, so that the plan counts as not built."""
         self.path.with_suffix(".json").unlink(missing_ok=True)
 
 
 def here(built: EngineIdentity, *, version: str, device: str) -> EngineIdentity:
-    """The identity that the engine of `built` has on this machine: equal to it where its plan may be run.
-
-    A version-compatible plan runs with the runtime that it brings, so it keeps its version under a later TensorRT.
-    """
+    """The identity of an engine, built as `built`, on this machine; it equals `built` where the plan may be run. A
+    version-compatible plan contains its runtime, so it keeps its version under a later TensorRT."""
     compatible = built.version.endswith(OR_LATER) and _parts(version) >= _parts(built.version.removesuffix(OR_LATER))
     return replace(built, version=built.version if compatible else version, device=device)
 

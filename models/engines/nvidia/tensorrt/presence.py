@@ -1,4 +1,4 @@
-"""Whether TensorRT can run here, told without loading it."""
+"""Whether TensorRT can run on this machine, and its settings. Does not load it."""
 
 from importlib.util import find_spec
 from typing import Annotated, Literal
@@ -15,15 +15,15 @@ INSTALL = "install it with `uv sync --extra tensorrt` or `pip install 'cma-tagge
 
 
 def installed() -> str | None:
-    """The package that holds TensorRT: the whole library, else the lean runtime, which runs plans but builds none."""
+    """The installed package: the full TensorRT, else the lean runtime, which runs plans but cannot build them."""
     return next((name for name in ("tensorrt", "tensorrt_lean") if find_spec(name)), None)
 
 
 def missing() -> str | None:
-    """What TensorRT lacks on this machine, and the way out."""
+    """What TensorRT lacks on this machine, and how to install it; None: nothing."""
     if installed() is None:
         return f"TensorRT is not installed: {INSTALL}"
-    # Without a driver TensorRT hands out objects that end the process when they are used.
+    # Without a driver TensorRT returns objects that crash the process when they are used.
     if trouble := driver.missing():
         return f"TensorRT is installed, but {trouble}"
     return None

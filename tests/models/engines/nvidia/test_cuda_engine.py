@@ -22,8 +22,8 @@ from models.network.cma_clip import CmaClip
 from models.training.presets import Preset
 from schemas.errors import ConfigurationError, UserError
 from tests.models.engines.compiled_models import PROMISE, Compiled, batch, close
+from tests.models.engines.nvidia.kinds_of_towers import towers
 from tests.models.engines.nvidia.simulated_card import NAME, simulate
-from tests.models.engines.nvidia.tensorrt.test_tensorrt import towers
 from tests.models.tiny import CONTEXT, clip_folder, examples, model_folder, tiny_network, tiny_preset
 
 TOLERANCE = 0.1  # of bf16

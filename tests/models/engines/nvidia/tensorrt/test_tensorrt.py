@@ -1,7 +1,6 @@
 """What of the TensorRT engine needs neither TensorRT nor a card."""
 
 import importlib.util
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +22,8 @@ from models.lifecycle.model import Model
 from models.training.presets import Preset
 from schemas.errors import ConfigurationError, UserError
 from tests.models.engines.compiled_models import batch, close, in_float32
-from tests.models.network.tower_folders import timm_folder
-from tests.models.tiny import clip_folder, model_folder, tiny_network, tiny_preset
+from tests.models.engines.nvidia.kinds_of_towers import towers
+from tests.models.tiny import model_folder, tiny_network, tiny_preset
 
 SHAPES = Shapes((16, 32, 77), 64)
 IDENTITY = EngineIdentity("tensorrt", "11.4.0.106", "NVIDIA H200 (compute capability 9.0)", "bf16", str(SHAPES))
@@ -151,30 +150,6 @@ def encoder(backbone_name: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
     path = tmp_path_factory.mktemp("encoder") / "encoder.onnx"
     export_onnx(tiny_network(tiny_preset(backbone_name)), path)
     return path
-
-
-def towers(folder: Path) -> dict[str, str]:
-    """Backbones whose exports have different operators, by what they are like."""
-
-    def named(name: str, *shape: object, **options: object) -> str:
-        (folder / name).mkdir()
-        return timm_folder(folder / name, *shape, **options)
-
-    def with_quick_gelu(name: str) -> str:
-        """As OpenAI's own."""
-        config = folder / "openai" / "open_clip_config.json"
-        told = json.loads(config.read_text())
-        told["model_cfg"]["quick_gelu"] = True
-        config.write_text(json.dumps(told))
-        return name
-
-    padded = {"no_causal_mask": True, "proj_bias": True, "pool_type": "last"}
-    return {
-        "OpenAI": with_quick_gelu(clip_folder(folder / "openai")),
-        "SigLIP": named("siglip", "tiny_siglip", "map", "none", **padded),
-        "ConvNeXt": named("convnext", "test_convnext", "", "linear", side=160),
-        "small": named("small", "cma_small_convnet", "", "linear"),
-    }
 
 
 @pytest.mark.parametrize("like", ["CLIP", "OpenAI", "SigLIP", "ConvNeXt", "small"])
