@@ -11,7 +11,7 @@ from models.rules.noise.rules import NoiseInputs, NoiseRules
 from schemas.frames import FLAG, TAGGED
 from schemas.taxonomy import Attribute
 
-_LEAST_SCORE = 1e-6  # a score of 0 says that nothing contradicts anything, so it is never flagged
+_LEAST_SCORE = 1e-6  # a score of 0 is no evidence, and never flagged
 
 
 def flags_of(

@@ -1,4 +1,4 @@
-"""What a kind of noise has to say for itself: its score, its injection for measuring, and its texts for people."""
+"""The interface of a noise kind: its score, its injection for measuring, and its texts for people."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol

@@ -1,4 +1,4 @@
-"""What is learned about noisy listings after the network, and what the scores of noise are computed from."""
+"""The learned parameters of the noise scores, and the inputs that the scores are computed from."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

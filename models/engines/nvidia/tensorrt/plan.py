@@ -69,7 +69,7 @@ class Plan:
         return True
 
     def discard(self) -> None:
-        """Deletes the card, so that the plan counts as not built."""
+        """Deletes the card, so that the plan is built again."""
         self.path.with_suffix(".json").unlink(missing_ok=True)
 
 
