@@ -1,68 +1,20 @@
 """The trained models and their evaluations, which of them tags (the champion), and the runs."""
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from dataclasses import asdict
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
+from pydantic_core import to_json
 
 from catalog_io.catalog.database import Database, now
+from catalog_io.catalog.model_records import ModelRow, Promotion, Registration, State
 from catalog_io.catalog.tables import EVALUATIONS, MODEL_VERSIONS, PROMOTIONS, RUNS
 from schemas.errors import UserError
 
-State = Literal["candidate", "champion", "retired", "refused"]
 _JSON = ("data", "config", "metrics", "comparison")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Registration:
-    """A finished model and where it comes from. `path` is its folder below the home; `data` counts the labelled
-    listings by feed and split, `data_hash` is of those very listings; `pretrained`: a tag, or a file's SHA-256."""
-
-    model_version: str
-    preset: str
-    path: str
-    pretrained: str | None
-    data_hash: str
-    data: Mapping[str, Mapping[str, int]]
-    config: Mapping[str, Any]
-    code_version: str
-    git_commit: str | None
-    seconds: float
-    device: str
-    metrics: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelRow(Registration):
-    """A registered model. `parent` is the champion when it was trained. State `retired`: it was the champion once;
-    `refused`: it was not promoted by itself, for the reason in `refused`."""
-
-    created_at: datetime
-    parent: str | None
-    comparison: Mapping[str, Any] | None
-    refused: str | None
-    state: State
-
-    @property
-    def champion(self) -> bool:
-        """Whether it is the one that tags."""
-        return self.state == "champion"
-
-
-class Promotion(NamedTuple):
-    """One change of the champion; it stands until a rollback withdraws it."""
-
-    place: int
-    model_version: str
-    replaced: str | None
-    reason: str
-    promoted_at: datetime
-    withdrawn_at: datetime | None
 
 
 class ModelTables:
@@ -204,13 +156,5 @@ def _require_champion(connection: sa.Connection, expected: str | None) -> None:
 
 
 def _json(value: Any) -> str:
-    """Standard JSON: numbers that are not finite become null, where Python would write NaN."""
-    return json.dumps(_finite(value))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    """Standard JSON: numbers that are not finite become null."""
+    return json.dumps(json.loads(to_json(value)))

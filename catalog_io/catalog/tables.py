@@ -4,12 +4,14 @@ No primary keys, unique constraints or indexes: DuckDB has lost data on replayin
 one writer at a time (`database.Database`), and every inserting statement keeps natural keys unique itself.
 """
 
-from typing import Any
+from datetime import datetime
+from typing import Any, get_args, get_type_hints
 
 import polars as pl
 import sqlalchemy as sa
 
-from schemas.frames import TAG
+from catalog_io.catalog.model_records import ModelRow, Promotion
+from schemas.frames import FLAG, TAG
 
 METADATA = sa.MetaData()
 
@@ -21,10 +23,22 @@ def _table(name: str, **columns: sa.types.TypeEngine[Any]) -> sa.Table:
 TEXT = sa.Text()
 INTEGER = sa.BigInteger()
 REAL: sa.REAL[float] = sa.REAL()
-FLAG = sa.Boolean()
+BOOLEAN = sa.Boolean()
 TIME = sa.DateTime()
 TEXTS = sa.ARRAY(sa.Text)
-_COLUMN_TYPES: dict[Any, sa.types.TypeEngine[Any]] = {pl.String(): TEXT, pl.Float32(): REAL, pl.Boolean(): FLAG}
+
+
+def _struct_columns(struct: pl.Struct) -> dict[str, sa.types.TypeEngine[Any]]:
+    """One column for each field of a struct of `schemas.frames`."""
+    kinds: dict[Any, sa.types.TypeEngine[Any]] = {pl.String(): TEXT, pl.Float32(): REAL, pl.Boolean(): BOOLEAN}
+    return {field.name: kinds[field.dtype] for field in struct.fields}
+
+
+def _record_columns(record: type) -> dict[str, sa.types.TypeEngine[Any]]:
+    """One column for each field of a record; text and JSON are both TEXT."""
+    kinds: dict[Any, sa.types.TypeEngine[Any]] = {int: INTEGER, float: REAL, datetime: TIME}
+    return {name: kinds.get((get_args(kind) or (kind,))[0], TEXT) for name, kind in get_type_hints(record).items()}
+
 
 LISTINGS = _table(
     "listings",
@@ -34,11 +48,11 @@ LISTINGS = _table(
     title=TEXT,
     image_hash=TEXT,  # of the first usable picture; null: tagged from its title alone
     input_hash=TEXT,  # of what a model sees: the title and that picture
-    row_hash=TEXT,  # of the feed's row and its pictures: an equal one costs nothing at the next ingest
-    inactive_since=TIME,  # gone from a full feed; null: there
+    row_hash=TEXT,  # of the feed's row and its pictures: a row with the same hash is skipped by the next ingest
+    inactive_since=TIME,  # when it was gone from a full feed; null: it is active
     run_id=TEXT,
     updated_at=TIME,
-    split=TEXT,  # that the feed gives it (`schemas.listings.SPLIT_WORDS`); null: none, its product decides
+    split=TEXT,  # the feed's (`schemas.listings.SPLIT_WORDS`); null: its product decides
 )
 LISTING_IMAGES = _table(
     "listing_images",
@@ -46,8 +60,8 @@ LISTING_IMAGES = _table(
     listing_id=TEXT,
     position=INTEGER,  # from 0, in the feed's order
     uri=TEXT,  # without passwords and signatures
-    image_hash=TEXT,  # the last good picture that came from there; null: none ever
-    code=TEXT,  # why it cannot be used now; null: it can
+    image_hash=TEXT,  # the last good picture from this reference; null: there was none
+    code=TEXT,  # why the picture cannot be used now; null: it can
     reason=TEXT,
 )
 IMAGES = _table(
@@ -59,13 +73,13 @@ IMAGES = _table(
     perceptual_hash=TEXT,  # 64 bits in hex: near-duplicates differ in few bits
     shard=TEXT,
 )
-# What each reference to a picture led to, so that an unchanged one is neither fetched nor shrunk again.
+# The result of each picture reference, so that an unchanged picture is neither fetched nor shrunk again.
 PICTURE_SOURCES = _table(
     "picture_sources",
     feed=TEXT,
     key=TEXT,  # of the reference (`picture_key`), or of the embedded bytes
     stamp=TEXT,  # the file's time and size, or the server's ETag
-    picture_size=INTEGER,  # the setting that it was shrunk by
+    picture_size=INTEGER,  # shorter side in pixels that it was shrunk to
     image_hash=TEXT,
     code=TEXT,
     reason=TEXT,
@@ -97,10 +111,10 @@ TAGS = _table(
     "tags",
     feed=TEXT,
     listing_id=TEXT,
-    **{field.name: _COLUMN_TYPES[field.dtype] for field in TAG.fields},  # a field of TAG is a column here
+    **_struct_columns(TAG),
     model_version=TEXT,
     engine=TEXT,
-    certificate=TEXT,  # id of what the feed's tags are accepted by
+    certificate=TEXT,  # id of the certificate by which the feed's tags are accepted
     input_hash=TEXT,
     run_id=TEXT,
     tagged_at=TIME,
@@ -109,15 +123,12 @@ NOISE_FLAGS = _table(
     "noise_flags",
     feed=TEXT,
     listing_id=TEXT,
-    kind=TEXT,
-    attribute=TEXT,
-    score=REAL,
-    detail=TEXT,
+    **_struct_columns(FLAG),
     model_version=TEXT,
     input_hash=TEXT,
     run_id=TEXT,
 )
-# Of each tagging run: a feed's new confidences against those that its certificates were made on.
+# By tagging run: a feed's new confidences, compared with those that its certificates were made on.
 DRIFT = _table(
     "drift",
     feed=TEXT,
@@ -128,37 +139,11 @@ DRIFT = _table(
     listings=INTEGER,
     statistic=REAL,  # Kolmogorov–Smirnov distance, in [0, 1]
     p_value=REAL,
-    drifted=FLAG,
+    drifted=BOOLEAN,
 )
-MODEL_VERSIONS = _table(
-    "model_versions",
-    model_version=TEXT,
-    created_at=TIME,
-    preset=TEXT,
-    path=TEXT,
-    parent=TEXT,  # the champion when it was trained; null: none
-    pretrained=TEXT,  # the weights that it started from: a tag, or a file's SHA-256; null: random ones
-    data_hash=TEXT,  # of the labelled listings that it learned from
-    data=TEXT,  # JSON: how many of each feed and split
-    config=TEXT,  # JSON
-    code_version=TEXT,
-    git_commit=TEXT,  # null: not run from a checkout
-    seconds=REAL,  # of training
-    device=TEXT,
-    metrics=TEXT,  # JSON
-    comparison=TEXT,  # JSON, with the champion of then; null: none was made
-    refused=TEXT,  # why it was not promoted by itself; null: it was not refused
-)
+MODEL_VERSIONS = _table("model_versions", **{k: v for k, v in _record_columns(ModelRow).items() if k != "state"})
 # The champion is the model of the last promotion that was not withdrawn, so there is never another beside it.
-PROMOTIONS = _table(
-    "promotions",
-    place=INTEGER,  # from 1, in the order that they were made
-    model_version=TEXT,
-    replaced=TEXT,  # the champion until then; null: none
-    reason=TEXT,
-    promoted_at=TIME,
-    withdrawn_at=TIME,  # by a rollback; null: it stands
-)
+PROMOTIONS = _table("promotions", **_record_columns(Promotion))
 RUNS = _table(
     "runs",
     run_id=TEXT,
@@ -174,6 +159,6 @@ EVALUATIONS = _table(
     engine=TEXT,
     evaluated_at=TIME,
     split=TEXT,
-    data_hash=TEXT,  # of the labelled listings that it was evaluated on
+    data_hash=TEXT,  # of the labelled listings of the evaluation
     results=TEXT,  # JSON: metrics with intervals
 )

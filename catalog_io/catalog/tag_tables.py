@@ -111,9 +111,9 @@ _STORE_TAGGED = (
     """insert into tags by name select feed, listing_id, unnest(tags, recursive := true), input_hash, certificate,
            $model_version as model_version, $engine as engine, $run_id as run_id, $tagged_at as tagged_at
        from part where error is null""",
-    """insert into noise_flags (feed, listing_id, kind, attribute, score, detail, model_version, input_hash, run_id)
-       select feed, listing_id, f.kind, f.attribute, f.score, f.detail, $model_version, input_hash, $run_id
-       from (select feed, listing_id, input_hash, unnest(flags) as f from part where error is null)""",
+    """insert into noise_flags by name select feed, listing_id, unnest(flags, recursive := true), input_hash,
+           $model_version as model_version, $run_id as run_id
+       from part where error is null""",
     """insert into rejections (feed, row_number, listing_id, stage, codes, reason, raw, run_id, first_seen, last_seen)
        select feed, null, listing_id, 'tag', ['tag_failed'], error, null,
            $run_id, $tagged_at, $tagged_at from part where error is not null""",

@@ -1,13 +1,16 @@
-"""The analysts' views, of active listings. Tags of a listing that has changed are not shown until it is tagged anew."""
+"""The analysts' views of active listings. Tags of a listing that has changed are hidden until it is tagged again."""
 
 from collections.abc import Sequence
 
 # The columns of `tagged_listings` before the attributes.
 LISTING_COLUMNS = ("feed", "listing_id", "product_id", "title")
+_CURRENT_TAGS = """tags t
+        join listings l on l.feed = t.feed and l.listing_id = t.listing_id and l.input_hash = t.input_hash
+        where l.inactive_since is null"""
 
 
 def view_statements(attributes: Sequence[str]) -> list[str]:
-    """`create or replace view` statements; attribute names are plain identifiers (`Taxonomy` sees to it)."""
+    """The statements that create the views. `Taxonomy` guarantees that attribute names are plain identifiers."""
     accepted = "".join(
         f""", max(t.value) filter (where t.attribute = '{name}' and t.accepted) as "{name}" """ for name in attributes
     )
@@ -41,21 +44,17 @@ def view_statements(attributes: Sequence[str]) -> list[str]:
             image_hash, null, null
         from unusable_pictures
         """,
-        """
+        f"""
         create or replace view provisional_tags as
-        select l.feed, l.listing_id, l.product_id, l.title, t.attribute, t.value, t.confidence, t.model_version
-        from tags t
-        join listings l on l.feed = t.feed and l.listing_id = t.listing_id and l.input_hash = t.input_hash
-        where l.inactive_since is null and t.provisional
+        select {keys}, t.attribute, t.value, t.confidence, t.model_version
+        from {_CURRENT_TAGS} and t.provisional
         """,
-        """
+        f"""
         create or replace view tag_coverage as
         select t.attribute, count(*) as listings, count(*) filter (where t.accepted) as accepted,
             avg(t.accepted::double) as coverage, avg(t.confidence::double) as mean_confidence,
             count(*) filter (where t.certified) as certified, count(*) filter (where t.provisional) as provisional
-        from tags t
-        join listings l on l.feed = t.feed and l.listing_id = t.listing_id and l.input_hash = t.input_hash
-        where l.inactive_since is null
+        from {_CURRENT_TAGS}
         group by t.attribute
         """,
         """

@@ -65,5 +65,4 @@ def give_up(unit: Path) -> None:
     given_up = work.select("key", "uri", "stamp").with_columns(
         code=pl.lit("picture_kills_worker"), sentence=pl.lit("worker processes died of this picture repeatedly")
     )
-    missing = [pl.lit(None, dtype).alias(name) for name, dtype in PICTURE_DONE.items() if name not in given_up.columns]
-    write_parquet(done_path(unit), given_up.with_columns(missing).select(PICTURE_DONE.names()).cast(PICTURE_DONE))
+    write_parquet(done_path(unit), pl.concat([pl.DataFrame(schema=PICTURE_DONE), given_up], how="diagonal"))

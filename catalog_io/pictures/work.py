@@ -1,7 +1,6 @@
 """Fetches and shrinks pictures: a frame of references in, a frame of pictures or faults out."""
 
 import warnings
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -41,18 +40,9 @@ def process_pictures(
     image_hash nor code. The stamp is "" where fetching failed. URIs and sentences are free of secrets.
     """
     _silence_pillow()
-    with PictureRoot(root, fetch) as pictures:
-
-        def one(row: tuple[str, str, str, bytes | None]) -> tuple[Any, ...]:
-            return _processed(pictures, short_side, *row)
-
+    with PictureRoot(root, fetch) as pictures, ThreadPoolExecutor(threads) as pool:
         rows = work.select(PICTURE_WORK.names()).iter_rows()
-        done: Iterable[tuple[Any, ...]]
-        if threads <= 1:
-            done = [one(row) for row in rows]
-        else:
-            with ThreadPoolExecutor(threads) as pool:
-                done = list(pool.map(one, rows))
+        done = list(pool.map(lambda row: _processed(pictures, short_side, *row), rows))
     return pl.DataFrame(done, schema=PICTURE_DONE, orient="row")
 
 

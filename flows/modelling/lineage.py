@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from catalog_io.catalog.model_tables import Registration
+from catalog_io.catalog.model_records import Registration
 from flows.project.project import Project
 from models.engines.machine import device_name
 from models.lifecycle.card import ModelCard

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog_io.catalog.model_tables import ModelRow
+from catalog_io.catalog.model_records import ModelRow
 from flows.reports.card_sections import limits, origin, promises
 from flows.reports.card_sections import results as measured
 from flows.reports.rendering import render

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from catalog_io.catalog.model_tables import Registration
+from catalog_io.catalog.model_records import Registration
 from catalog_io.feature_store import FILE_ROWS, FeatureStore, write_features
 from flows.project.project import Project
 from models.engines.features import packed

@@ -18,6 +18,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from catalog_io.pictures.decoding import shrink as images
+from catalog_io.pictures.decoding.open import FORMATS
 
 Way = Callable[[bytes], object]
 
@@ -40,7 +41,7 @@ def encoded(image: Image.Image, kind: str = "JPEG") -> bytes:
 
 def decode_only(data: bytes) -> None:
     """As little as the codec can be asked for."""
-    with Image.open(io.BytesIO(data), formats=images.FORMATS) as image:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         scale = min(1.0, 256 / min(image.size))
         image.draft(None, (round(image.width * scale), round(image.height * scale)))
         image.load()

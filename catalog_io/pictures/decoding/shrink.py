@@ -10,12 +10,10 @@ import imagehash
 from PIL import Image
 
 from catalog_io.pictures.decoding.jpeg import orientation, strip_metadata
-from catalog_io.pictures.decoding.open import FORMATS, MAX_PIXELS, open_picture, orientation_of, without_metadata
+from catalog_io.pictures.decoding.open import MAX_PIXELS, open_picture, orientation_of, without_metadata
 from catalog_io.pictures.decoding.pixels import shrink_to_rgb, turn_upright
 from catalog_io.pictures.fetching.fetched import MAX_BYTES, too_many_bytes
 from schemas.pictures import PictureError
-
-__all__ = ["FORMATS", "MAX_BYTES", "MAX_PIXELS", "Picture", "PictureError", "shrink"]
 
 MIN_SIDE = 16
 MAX_ASPECT = 20

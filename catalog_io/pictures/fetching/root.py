@@ -89,15 +89,15 @@ class PictureRoot:
 
     def _place(self) -> "Folder | Store | Site":
         if self._opened_place is None:
-            place = self._site() if self._scheme in WEB_SCHEMES else Store(self._root, self._settings)
+            if self._scheme in WEB_SCHEMES:
+                from catalog_io.pictures.fetching.web.site import Site
+
+                place: Store | Site = Site(self._root, self._web())
+            else:
+                place = Store(self._root, self._settings)
             with self._lock:
                 self._opened_place = self._opened_place or place
         return self._opened_place
-
-    def _site(self) -> "Site":
-        from catalog_io.pictures.fetching.web.site import Site
-
-        return Site(self._root, self._web())
 
 
 def _prefixes(root: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from flows.cli.printing.tables import new_table
 from flows.reports.metric_texts import metric_titles, number_text, with_interval
 
 if TYPE_CHECKING:  # a summary's type is not loaded to print it
-    from catalog_io.catalog.model_tables import ModelRow
+    from catalog_io.catalog.model_records import ModelRow
     from flows.modelling.certify import CertifySummary
     from flows.modelling.evaluate import Evaluation
     from flows.modelling.promotion import Switched

@@ -1,6 +1,6 @@
 """Sections on what a model is, its data, and its training."""
 
-from catalog_io.catalog.model_tables import ModelRow
+from catalog_io.catalog.model_records import ModelRow
 from flows.reports import plots
 from flows.reports.card_sections.parts import Plot, Section, Table
 from models.lifecycle.card import ModelCard

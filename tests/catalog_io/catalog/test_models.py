@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from catalog_io.catalog.catalog import Catalog
 from catalog_io.catalog.database import now
-from catalog_io.catalog.model_tables import Registration
+from catalog_io.catalog.model_records import Registration
 from flows.modelling.lineage import data_lineage, git_commit, started_from
 from models.training.presets import PRESETS
 from schemas.errors import UserError

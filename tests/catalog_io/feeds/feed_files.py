@@ -1,5 +1,6 @@
 """Writes feed files, and reads them as one frame."""
 
+import codecs
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from catalog_io.feeds.read import read_feed
 from catalog_io.feeds.settings import FeedSettings
 
 COLUMNS = {"listing_id": "id", "title": "name", "image": "pic"}
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"]
+# The byte-order marks that Python's codecs of these names do not write.
+MARKS = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE, "utf-32-be": codecs.BOM_UTF32_BE}
 
 
 def feed(source: Path | str, labels: Mapping[str, str] | None = None, **settings: Any) -> FeedSettings:

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from catalog_io.feeds.read import read_feed
 from schemas.errors import ConfigurationError
-from tests.catalog_io.feeds.feed_files import feed, read, uris, write
-from tests.catalog_io.feeds.formats.test_text import ENCODINGS, MARKS
+from tests.catalog_io.feeds.feed_files import ENCODINGS, MARKS, feed, read, uris, write
 
 
 def test_csv(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Encodings, and lines of any length."""
 
-import codecs
 import gzip
 import json
 import subprocess
@@ -14,11 +13,7 @@ from hypothesis import strategies as st
 
 from catalog_io.feeds.read import read_feed
 from schemas.errors import ConfigurationError
-from tests.catalog_io.feeds.feed_files import COLUMNS, feed, read, write
-
-ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"]
-
-MARKS = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE, "utf-32-be": codecs.BOM_UTF32_BE}
+from tests.catalog_io.feeds.feed_files import COLUMNS, ENCODINGS, MARKS, feed, read, write
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

@@ -27,7 +27,8 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[4]))
-from catalog_io.pictures.decoding.shrink import Picture, PictureError, shrink
+from catalog_io.pictures.decoding.shrink import Picture, shrink
+from schemas.pictures import PictureError
 
 REAL = Path(__file__).parents[5] / "shared" / "data" / "hm" / "images"
 SECONDS = 10

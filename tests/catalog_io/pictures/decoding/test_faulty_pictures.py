@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from catalog_io.pictures.decoding.shrink import PictureError, shrink
+from catalog_io.pictures.decoding.shrink import shrink
+from schemas.pictures import PictureError
 from tests.catalog_io.pictures.decoding.made_pictures import NOISE, bad_crc, encoded, is_color, png_header
 
 FAULTS = {

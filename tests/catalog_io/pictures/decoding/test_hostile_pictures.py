@@ -9,7 +9,8 @@ import tracemalloc
 import pytest
 from PIL import Image
 
-from catalog_io.pictures.decoding.shrink import PictureError, shrink
+from catalog_io.pictures.decoding.shrink import shrink
+from schemas.pictures import PictureError
 from tests.catalog_io.pictures.decoding.made_pictures import NOISE, chunk, encoded, with_chunk
 
 JPEG, PNG, GIF = (encoded(NOISE, kind) for kind in ("JPEG", "PNG", "GIF"))

@@ -14,7 +14,7 @@ from catalog_io.pictures.fetching.settings import FetchSettings
 from catalog_io.pictures.fetching.web.addresses import AllowedHosts
 from catalog_io.pictures.fetching.web.web import Web
 from tests.catalog_io.pictures.fetching.errors import OPEN, code_of
-from tests.catalog_io.pictures.fetching.web_server import Server
+from tests.catalog_io.pictures.fetching.web.web_server import Server
 
 PRIVATE = [
     *("127.0.0.1", "127.9.9.9", "0.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1"),

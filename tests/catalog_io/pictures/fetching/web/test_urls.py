@@ -12,7 +12,7 @@ from catalog_io.pictures.fetching.settings import FetchSettings
 from catalog_io.pictures.fetching.web.web import Web
 from schemas.pictures import PictureError
 from tests.catalog_io.pictures.fetching.errors import OPEN, code_of
-from tests.catalog_io.pictures.fetching.web_server import Server
+from tests.catalog_io.pictures.fetching.web.web_server import Server
 
 
 def test_schemes_that_are_not_allowed(tmp_path: Path, server: Server) -> None:

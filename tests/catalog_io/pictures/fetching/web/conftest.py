@@ -8,7 +8,7 @@ import pytest
 
 from catalog_io.pictures.fetching.root import PictureRoot
 from tests.catalog_io.pictures.fetching.errors import OPEN
-from tests.catalog_io.pictures.fetching.web_server import Server
+from tests.catalog_io.pictures.fetching.web.web_server import Server
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from catalog_io.pictures.fetching.fetched import Fetched
 from catalog_io.pictures.fetching.root import PictureRoot
 from catalog_io.pictures.fetching.web.web import Web
 from tests.catalog_io.pictures.fetching.errors import OPEN, code_of
-from tests.catalog_io.pictures.fetching.web_server import Server
+from tests.catalog_io.pictures.fetching.web.web_server import Server
 
 
 def test_a_login_goes_to_its_own_server_only(root: PictureRoot, server: Server) -> None:

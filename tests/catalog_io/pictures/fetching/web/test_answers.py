@@ -11,7 +11,7 @@ from catalog_io.pictures.fetching.fetched import Fetched
 from catalog_io.pictures.fetching.root import PictureRoot
 from schemas.pictures import PictureError
 from tests.catalog_io.pictures.fetching.errors import OPEN, code_of
-from tests.catalog_io.pictures.fetching.web_server import Server
+from tests.catalog_io.pictures.fetching.web.web_server import Server
 
 
 def test_a_picture_from_the_web(root: PictureRoot, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
