@@ -1,4 +1,4 @@
-"""Features that engines made, kept for the next time by what went in: Parquet files, a folder for each encoder."""
+"""Stores the features of listings by input hash, so that the engine does not run again for unchanged listings."""
 
 import os
 import shutil
@@ -14,21 +14,21 @@ from schemas.errors import UserError
 from schemas.files import write_parquet
 from schemas.frames import KEPT
 
-FILE_ROWS = 16_384  # of a file when many small ones are merged: that much is in memory at once
-FEWEST = 16  # small files that make a merge worth its while
-ENCODERS = 2  # whose features are kept: the champion's, and those that a rollback leads to
+FILE_ROWS = 16_384  # of a merged file; as many are in memory at once
+FEWEST = 16  # small files that are merged
+ENCODERS = 2  # whose features are kept: the champion's, and the one that a rollback returns to
 
 INDEX = pl.Schema({"input_hash": pl.String(), "file": pl.String()})
 
 
 class FeatureStore:
-    """The folder `<home>/features/<encoder>`. What is lost from it is computed again. One run at a time changes it."""
+    """The Parquet files in `<home>/features/<encoder>`. Lost ones are computed again. One run at a time writes."""
 
     def __init__(self, home: Path, encoder: str) -> None:
         self.folder = Path(home) / "features" / encoder
 
     def index(self) -> pl.DataFrame:
-        """input_hash, file: whose features are where, each once. A file that is no Parquet is removed."""
+        """input_hash, file: the file with the features of each input. Files that are not Parquet are removed."""
         parts = [pl.DataFrame(schema=INDEX)]
         for path in sorted(self.folder.glob("*.parquet")):
             try:
@@ -40,8 +40,8 @@ class FeatureStore:
         return pl.concat(parts).unique("input_hash", maintain_order=True)
 
     def tidy(self, wanted: pl.Series) -> None:
-        """Merges small files, without what no listing is any more (all others: `wanted` input hashes), and forgets the
-        encoders that were used the longest ago. Killed at any point, it has lost nothing."""
+        """Merges small files, keeping only the `wanted` input hashes, and removes the folders of the encoders that were
+        used the longest ago. A kill at any point loses nothing."""
         used = self.index().filter(pl.col("input_hash").is_in(wanted.implode()))
         rows = dict(used.group_by("file").len().iter_rows())
         small = [path for path in sorted(self.folder.glob("*.parquet")) if rows.get(path.name, 0) < FILE_ROWS / 2]
@@ -58,10 +58,10 @@ class FeatureStore:
 
 
 def read_features(path: Path) -> pl.DataFrame:
-    """A file of KEPT rows, each input hash once."""
+    """The KEPT rows of a file, each input hash once. A damaged file is removed, with a UserError."""
     try:
         rows = pl.read_parquet(path, glob=False)
-        if not rows["crc32"].equals(_sums(rows)):
+        if not rows["crc32"].equals(_checksums(rows)):
             raise OSError("a checksum differs")
     except (pl.exceptions.PolarsError, OSError) as fault:
         path.unlink(missing_ok=True)
@@ -70,14 +70,14 @@ def read_features(path: Path) -> pl.DataFrame:
 
 
 def write_features(path: Path, encoded: pl.DataFrame) -> None:
-    """Of the listings of an ENCODED frame that have some."""
+    """Writes the features of an ENCODED frame, each input hash once; listings with an error have none."""
     kept = encoded.filter(pl.col("features").is_not_null()).unique("input_hash")
     if kept.height:
-        write_parquet(path, kept.with_columns(crc32=_sums(kept)).select(KEPT.names()))
+        write_parquet(path, kept.with_columns(crc32=_checksums(kept)).select(KEPT.names()))
 
 
-def _sums(rows: pl.DataFrame) -> pl.Series:
-    """Parquet pages have none, and a feature with a flipped bit would be a tag that nobody can explain."""
+def _checksums(rows: pl.DataFrame) -> pl.Series:
+    """The CRC-32 of each row, since these Parquet pages have none and a flipped bit would change tags unnoticed."""
     cells = rows.select("features", "input_hash", "has_picture", "has_title").iter_rows()
     return pl.Series("crc32", [crc32(features, crc32(repr(others).encode())) for features, *others in cells], pl.UInt32)
 
@@ -85,7 +85,7 @@ def _sums(rows: pl.DataFrame) -> pl.Series:
 def _merged(paths: Sequence[Path], wanted: pl.Series) -> Iterator[pl.DataFrame]:
     waiting = pl.DataFrame(schema=KEPT)
     for path in paths:
-        with suppress(UserError):  # damaged: gone, and made again when it is needed
+        with suppress(UserError):  # a damaged file is removed, and computed again when it is needed
             rows = read_features(path).filter(pl.col("input_hash").is_in(wanted.implode()))
             waiting = pl.concat([waiting, rows]).unique("input_hash")
         while waiting.height >= FILE_ROWS:

@@ -9,8 +9,7 @@ from catalog_io.pictures.shards import PictureShards
 from schemas.files import write_parquet
 from schemas.frames import LABEL_PREFIX, WORK
 
-# Pictures of so many listings are in memory at once (about 20 kB each).
-POOL_ROWS = 4096
+POOL_ROWS = 4096  # listings whose pictures are in memory at once (about 20 kB each)
 
 
 def write_partitions(
@@ -23,11 +22,11 @@ def write_partitions(
 ) -> list[Path]:
     """Writes `part-00000.parquet`, … in WORK shape from a frame of `Catalog.listings()` or `.untagged()`.
 
-    Within a pool of partitions, rows are sorted by title length: batches are padded to their longest title.
-    The same frame makes the same partitions, in whatever order its rows come.
+    Within a pool of partitions, rows are sorted by title length, since batches are padded to their longest title.
+    The order of the frame's rows does not change the partitions.
     """
     labels = [name for name in frame.columns if name.startswith(LABEL_PREFIX)]
-    # Listings whose pictures lie in one shard come together, so a pool reads few shards.
+    # Listings whose pictures lie in one shard are neighbours, so that a pool reads few shards.
     frame = frame.sort("shard", "image_hash", "feed", "listing_id", nulls_last=True)
     pool_rows = max(1, POOL_ROWS // rows_per_partition) * rows_per_partition
     paths: list[Path] = []

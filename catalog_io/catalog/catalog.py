@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from catalog_io.catalog import snapshot
 from catalog_io.catalog.database import Database, execute
-from catalog_io.catalog.feed_tables import FeedTables
-from catalog_io.catalog.label_words import update_values
+from catalog_io.catalog.feed_tables import FeedTables, update_label_values
 from catalog_io.catalog.model_tables import ModelTables
-from catalog_io.catalog.tables import METADATA
+from catalog_io.catalog.tables import TABLES
 from catalog_io.catalog.tag_tables import TagTables
 from catalog_io.catalog.views import view_statements
 from schemas.taxonomy import Taxonomy
@@ -29,15 +26,14 @@ class Catalog(FeedTables, TagTables, ModelTables):
     def create(self, taxonomy: Taxonomy) -> None:
         """Creates tables and columns that are missing, and updates views and label values to the taxonomy."""
         with self._database.transaction(create=True) as connection:
-            METADATA.create_all(connection)
-            for table in METADATA.sorted_tables:  # an older catalogue lacks some columns
-                for column in table.columns:
-                    kind = column.type.compile(connection.dialect)
-                    statement = f'alter table {table.name} add column if not exists "{column.name}" {kind}'
-                    connection.execute(sa.text(statement))
+            for table, columns in TABLES.items():
+                typed = [f'"{name}" {kind}' for name, kind in columns.items()]
+                execute(connection, f"create table if not exists {table} ({', '.join(typed)})")
+                for column in typed:  # an older catalogue lacks some columns
+                    execute(connection, f"alter table {table} add column if not exists {column}")
             for statement in view_statements(taxonomy.names):
                 execute(connection, statement)
-            update_values(connection, taxonomy)
+            update_label_values(connection, taxonomy)
 
     def publish(self) -> Path:
         """Copies the catalogue to `<home>/catalog.duckdb`, the analysts' snapshot, and returns its path.
@@ -48,6 +44,5 @@ class Catalog(FeedTables, TagTables, ModelTables):
 
     def counts(self) -> dict[str, int]:
         """The number of rows of each table."""
-        tables = sorted(METADATA.tables)
-        sql = " union all ".join(f"select '{name}' as name, count(*) as n from {name}" for name in tables)
+        sql = " union all ".join(f"select '{name}' as name, count(*) as n from {name}" for name in sorted(TABLES))
         return dict(self._database.execute(sql).iter_rows())

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import filelock
 import polars as pl
-import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
 
 from catalog_io.files import MEMORY
 from schemas.errors import UserError
@@ -42,26 +41,24 @@ class Database:
             yield
 
     @contextmanager
-    def transaction(self, *, create: bool = False) -> Iterator[sa.Connection]:
+    def transaction(self, *, create: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """One transaction: committed on leaving, rolled back on an error."""
         with self.exclusive():
             if not create and not self.path.exists():
                 raise UserError(f"{self.path}: there is no catalogue yet; run `cma ingest` first")
-            # NullPool: a pooled connection would keep DuckDB's own lock on the file.
-            engine = sa.create_engine(
-                sa.URL.create("duckdb", database=str(self.path)),
-                poolclass=NullPool,
-                connect_args={"config": {"memory_limit": MEMORY, "temp_directory": f"{self.path}.spill"}},
-            )
             try:
-                connection = engine.connect()
-            except sa.exc.DBAPIError as fault:
+                connection = duckdb.connect(
+                    self.path, config={"memory_limit": MEMORY, "temp_directory": f"{self.path}.spill"}
+                )
+            except duckdb.Error as fault:
                 raise UserError(
-                    f"{self.path}: the catalogue cannot be opened: {fault.orig}. Close the other program "
+                    f"{self.path}: the catalogue cannot be opened: {fault}. Close the other program "
                     "that has it open; to query, open catalog.duckdb beside it instead"
                 ) from fault
-            with connection, connection.begin():
+            with connection:  # closing it rolls back what is not committed
+                connection.begin()
                 yield connection
+                connection.commit()
 
     def execute(self, sql: str, values: Mapping[str, Any] | None = None, **frames: pl.DataFrame) -> pl.DataFrame:
         """`execute` in a transaction of its own."""
@@ -70,23 +67,26 @@ class Database:
 
 
 def execute(
-    connection: sa.Connection, sql: str, values: Mapping[str, Any] | None = None, **frames: pl.DataFrame
+    connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any] | None = None, **frames: pl.DataFrame
 ) -> pl.DataFrame:
     """The rows that one SQL statement returns.
 
     `$name` in the statement stands for a value of that name; other values are ignored. `frames` are tables of the
     statement by their names: a million rows are inserted in a second.
     """
-    raw: Any = connection.connection.dbapi_connection
     for name, frame in frames.items():
-        raw.register(name, frame.to_arrow())
+        connection.register(name, frame.to_arrow())
     try:
-        rows = raw.execute(sql, {name: (values or {})[name] for name in re.findall(r"\$([a-z_]+)", sql)}).pl()
+        used = {name: (values or {})[name] for name in re.findall(r"\$([a-z_]+)", sql)}
+        return connection.execute(sql, used).pl()
     finally:
         for name in frames:
-            raw.unregister(name)
-    assert isinstance(rows, pl.DataFrame)
-    return rows
+            connection.unregister(name)
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, **row: Any) -> None:
+    """Inserts one row; columns that are left out are null."""
+    execute(connection, f"insert into {table} ({', '.join(row)}) values ({', '.join(f'${name}' for name in row)})", row)
 
 
 def now() -> datetime:

@@ -1,15 +1,33 @@
 """What ingests read from the catalogue, and write to it: listings, pictures, label words and rejections of a feed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import duckdb
 import polars as pl
 
-from catalog_io.catalog.database import Database, now
-from catalog_io.catalog.store_feed import Stored, store
+from catalog_io.catalog import feed_statements as statements
+from catalog_io.catalog.database import Database, execute, now
 from catalog_io.files import as_pattern, literal
 from catalog_io.staging.staging import Staging
+from schemas.errors import UserError
+from schemas.frames import LABEL_WORD_PREFIX
 from schemas.taxonomy import Taxonomy
+
+FEW_GONE = 100  # listings that may be gone at once, however small the feed is
+
+
+class Stored(NamedTuple):
+    """The number of rows that an ingest rejected, and of listings by what happened to them."""
+
+    rejected: int
+    inserted: int
+    updated: int
+    unchanged: int
+    returned: int  # some of the updated: they were gone before
+    gone: int
+    without_picture: int  # without any usable one
 
 
 class FeedTables:
@@ -62,8 +80,34 @@ class FeedTables:
         ones. UserError, and nothing changes, where more than the share `most_gone` of the listings is gone at once.
         """
         values = {"run_id": run_id, "now": now(), "picture_size": picture_size, "full": full, "feed": staging.feed}
+        values["done"] = [as_pattern(path) for path in done]
         with self._database.transaction() as connection:
-            return store(connection, staging, done, images, taxonomy=taxonomy, most_gone=most_gone, values=values)
+
+            def run(sql: str, **frames: pl.DataFrame) -> pl.DataFrame:
+                return execute(connection, sql, values, **frames)
+
+            for name in ("listings", "pictures", "rejections"):
+                source = literal(as_pattern(staging.settled(name)))
+                run(f"create or replace temp view new_{name} as select * from read_parquet({source})")
+            if done:
+                run(statements.REMEMBER_SOURCES)
+            for statement in statements.PREPARE:
+                run(statement)
+            if run(statements.COUNT_LOST).item():
+                raise AssertionError(f"feed {staging.feed}: a picture of a listing was neither known nor processed")
+            gone = _mark_gone(connection, values, most_gone) if full else 0
+            counts = run(statements.COUNT).row(0, named=True)
+            run(statements.STORE_IMAGES, new_images=images)
+            for statement in statements.STORE:
+                run(statement)
+            for column in staging.words:
+                attribute = column.removeprefix(LABEL_WORD_PREFIX)
+                words = run(f"select distinct '{attribute}' as attribute, {column} as word from changed")
+                meant = _with_values(words.drop_nulls(), taxonomy)
+                run(statements.STORE_LABELS.format(attribute=attribute, column=column), meant=meant)
+            for statement in statements.STORE_REJECTIONS:
+                run(statement)
+            return Stored(gone=gone, **counts)
 
     def label_words_unknown(self, feed: str) -> pl.DataFrame:
         """attribute, word, listings: words that the taxonomy does not know, most frequent first."""
@@ -93,3 +137,41 @@ class FeedTables:
         sql = """update images set shard = p.shard from places p
                  where images.image_hash = p.image_hash and images.shard in (select shard from old)"""
         self._database.execute(sql, places=places, old=pl.DataFrame({"shard": shards}))
+
+
+def _mark_gone(connection: duckdb.DuckDBPyConnection, values: Mapping[str, Any], most_gone: float) -> int:
+    feed = values["feed"]
+    gone, active, here = execute(connection, statements.COUNT_GONE, values).row(0)
+    if active and not here and most_gone < 1:
+        raise UserError(
+            f"feed {feed} has no row that can be read, but {active} listings are active; nothing was changed. If it "
+            f"really is empty, set feeds.{feed}.most_gone = 1 for one run"
+        )
+    if gone > max(FEW_GONE, most_gone * active):
+        raise UserError(
+            f"feed {feed}: {gone} of its {active} listings are gone at once, more than the share most_gone = "
+            f"{most_gone:g}; nothing was changed. If the feed is right, set feeds.{feed}.most_gone = 1 for one run; "
+            f"if it holds changes only, set feeds.{feed}.full = false"
+        )
+    execute(connection, statements.MARK_GONE, values)
+    return int(gone)
+
+
+def update_label_values(connection: duckdb.DuckDBPyConnection, taxonomy: Taxonomy) -> None:
+    """Updates the values of stored labels to the taxonomy, since rows that did not change are not read again."""
+    stored = execute(connection, "select distinct attribute, word, value from labels where word is not null")
+    changed = _with_values(stored.drop("value"), taxonomy).join(
+        stored, on=["attribute", "word", "value"], how="anti", nulls_equal=True
+    )
+    sql = """update labels set value = m.value from changed_words m
+             where labels.attribute = m.attribute and labels.word = m.word"""
+    execute(connection, sql, changed_words=changed)
+
+
+def _with_values(words: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
+    """attribute, word → attribute, word, value: the taxonomy's value, null where it knows none. Rows are unique."""
+    values = [
+        taxonomy[attribute].value_of(word) if attribute in taxonomy.names else None
+        for attribute, word in words.iter_rows()
+    ]
+    return words.with_columns(pl.Series("value", values, pl.String)).unique()

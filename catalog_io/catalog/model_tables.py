@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+import duckdb
 import polars as pl
-import sqlalchemy as sa
 from pydantic_core import to_json
 
-from catalog_io.catalog.database import Database, now
+from catalog_io.catalog.database import Database, execute, insert, now
 from catalog_io.catalog.model_records import ModelRow, Promotion, Registration, State
-from catalog_io.catalog.tables import EVALUATIONS, MODEL_VERSIONS, PROMOTIONS, RUNS
+from catalog_io.catalog.tables import TABLES
 from schemas.errors import UserError
 
 _JSON = ("data", "config", "metrics", "comparison")
@@ -27,18 +27,16 @@ class ModelTables:
         row = {name: _json(value) if name in _JSON else value for name, value in asdict(model).items()}
         with self._database.transaction() as connection:
             parent = _champion(connection)
-            connection.execute(sa.delete(MODEL_VERSIONS).where(MODEL_VERSIONS.c.model_version == model.model_version))
-            connection.execute(sa.insert(MODEL_VERSIONS).values(**row, created_at=now(), parent=parent))
+            execute(connection, "delete from model_versions where model_version = $model_version", row)
+            insert(connection, "model_versions", **row, created_at=now(), parent=parent)
             if parent is None:
                 _add_promotion(connection, model.model_version, None, "the first model")
 
     def record_comparison(self, version: str, comparison: Mapping[str, Any] | None, refused: str | None) -> None:
         """Stores a model's comparison with the champion, and why it was not promoted by itself (None: it may be)."""
-        found = {"comparison": _json(comparison) if comparison else None, "refused": refused}
-        with self._database.transaction() as connection:
-            connection.execute(
-                sa.update(MODEL_VERSIONS).where(MODEL_VERSIONS.c.model_version == version).values(**found)
-            )
+        sql = "update model_versions set comparison = $comparison, refused = $refused where model_version = $version"
+        found = _json(comparison) if comparison else None
+        self._database.execute(sql, {"comparison": found, "refused": refused, "version": version})
 
     def promote(self, version: str, *, instead_of: str | None, reason: str) -> None:
         """Makes this model the champion. UserError, and nothing changes, where there is no such model, or the champion
@@ -61,8 +59,8 @@ class ModelTables:
             standing = _standing(connection)
             if len(standing) < 2:
                 raise UserError(f"{champion} is the first champion: there is none before it to go back to")
-            withdrawn = sa.update(PROMOTIONS).where(PROMOTIONS.c.place == standing[-1].place)
-            connection.execute(withdrawn.values(withdrawn_at=now()))
+            sql = "update promotions set withdrawn_at = $now where place = $place"
+            execute(connection, sql, {"now": now(), "place": standing[-1].place})
 
     def models(self) -> list[ModelRow]:
         """All registered models, the newest first."""
@@ -81,16 +79,16 @@ class ModelTables:
     def start_run(self, run_id: str, flow: str) -> None:
         """Adds a run in state `running`, in place of an earlier one of this id."""
         with self._database.transaction() as connection:
-            connection.execute(sa.delete(RUNS).where(RUNS.c.run_id == run_id))
-            connection.execute(sa.insert(RUNS).values(run_id=run_id, flow=flow, started_at=now(), state="running"))
+            execute(connection, "delete from runs where run_id = $run_id", {"run_id": run_id})
+            insert(connection, "runs", run_id=run_id, flow=flow, started_at=now(), state="running")
 
     def finish_run(self, run_id: str, state: str, summary: Mapping[str, Any]) -> None:
         """Stores a run's state and summary. UserError where the run was never started."""
-        done = {"state": state, "finished_at": now(), "summary": _json(summary)}
-        with self._database.transaction() as connection:
-            if connection.execute(sa.select(RUNS.c.run_id).where(RUNS.c.run_id == run_id)).first() is None:
-                raise UserError(f"there is no run {run_id} to finish; start it first")
-            connection.execute(sa.update(RUNS).where(RUNS.c.run_id == run_id).values(**done))
+        sql = """update runs set state = $state, finished_at = $now, summary = $summary where run_id = $run_id
+                 returning run_id"""
+        values = {"run_id": run_id, "state": state, "now": now(), "summary": _json(summary)}
+        if self._database.execute(sql, values).is_empty():
+            raise UserError(f"there is no run {run_id} to finish; start it first")
 
     def runs(self) -> pl.DataFrame:
         """run_id, flow, started_at, finished_at, state, summary (JSON text), the newest first."""
@@ -101,13 +99,13 @@ class ModelTables:
     ) -> None:
         """Stores the results of a model on an engine and these very listings, in place of earlier ones."""
         key = {"model_version": model_version, "engine": engine, "split": split, "data_hash": data_hash}
-        row = {**key, "evaluated_at": now(), "results": json.dumps(dict(results), allow_nan=False)}
+        text = json.dumps(dict(results), allow_nan=False)
         with self._database.transaction() as connection:
-            connection.execute(sa.delete(EVALUATIONS).where(*(EVALUATIONS.c[name] == key[name] for name in key)))
-            connection.execute(sa.insert(EVALUATIONS).values(**row))
+            execute(connection, f"delete from evaluations where {' and '.join(f'{k} = ${k}' for k in key)}", key)
+            insert(connection, "evaluations", **key, evaluated_at=now(), results=text)
 
 
-def _models(connection: sa.Connection) -> list[ModelRow]:
+def _models(connection: duckdb.DuckDBPyConnection) -> list[ModelRow]:
     champion, once = _champion(connection), {made.model_version for made in _promotions(connection)}
 
     def state(version: str, refused: str | None) -> State:
@@ -115,38 +113,37 @@ def _models(connection: sa.Connection) -> list[ModelRow]:
             return "champion" if version == champion else "retired"
         return "refused" if refused else "candidate"
 
-    rows = connection.execute(
-        sa.select(MODEL_VERSIONS).order_by(MODEL_VERSIONS.c.created_at.desc(), MODEL_VERSIONS.c.model_version)
-    )
+    columns = ", ".join(TABLES["model_versions"])
+    rows = execute(connection, f"select {columns} from model_versions order by created_at desc, model_version")
     return [
         ModelRow(
             **{**row, **{name: json.loads(row[name]) if row[name] else None for name in _JSON}},
             state=state(row["model_version"], row["refused"]),
         )
-        for row in rows.mappings()
+        for row in rows.iter_rows(named=True)
     ]
 
 
-def _promotions(connection: sa.Connection) -> list[Promotion]:
-    rows = connection.execute(sa.select(*(PROMOTIONS.c[name] for name in Promotion._fields)).order_by("place"))
-    return [Promotion(*row) for row in rows]
+def _promotions(connection: duckdb.DuckDBPyConnection) -> list[Promotion]:
+    rows = execute(connection, f"select {', '.join(Promotion._fields)} from promotions order by place")
+    return [Promotion(*row) for row in rows.iter_rows()]
 
 
-def _add_promotion(connection: sa.Connection, version: str, replaced: str | None, reason: str) -> None:
+def _add_promotion(connection: duckdb.DuckDBPyConnection, version: str, replaced: str | None, reason: str) -> None:
     promotion = Promotion(len(_promotions(connection)) + 1, version, replaced, reason, now(), None)
-    connection.execute(sa.insert(PROMOTIONS).values(**promotion._asdict()))
+    insert(connection, "promotions", **promotion._asdict())
 
 
-def _standing(connection: sa.Connection) -> list[Promotion]:
+def _standing(connection: duckdb.DuckDBPyConnection) -> list[Promotion]:
     return [made for made in _promotions(connection) if made.withdrawn_at is None]
 
 
-def _champion(connection: sa.Connection) -> str | None:
+def _champion(connection: duckdb.DuckDBPyConnection) -> str | None:
     standing = _standing(connection)
     return standing[-1].model_version if standing else None
 
 
-def _require_champion(connection: sa.Connection, expected: str | None) -> None:
+def _require_champion(connection: duckdb.DuckDBPyConnection, expected: str | None) -> None:
     """Raises UserError where the champion has changed, since a comparison with another champion does not hold."""
     if (champion := _champion(connection)) != expected:
         raise UserError(
@@ -157,4 +154,4 @@ def _require_champion(connection: sa.Connection, expected: str | None) -> None:
 
 def _json(value: Any) -> str:
     """Standard JSON: numbers that are not finite become null."""
-    return json.dumps(json.loads(to_json(value)))
+    return json.dumps(json.loads(to_json(value, inf_nan_mode="null")))

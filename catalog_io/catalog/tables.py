@@ -8,157 +8,135 @@ from datetime import datetime
 from typing import Any, get_args, get_type_hints
 
 import polars as pl
-import sqlalchemy as sa
 
 from catalog_io.catalog.model_records import ModelRow, Promotion
 from schemas.frames import FLAG, TAG
 
-METADATA = sa.MetaData()
+TEXT, TEXTS, INTEGER, REAL, BOOLEAN, TIME = "text", "text[]", "bigint", "real", "boolean", "timestamp"
 
 
-def _table(name: str, **columns: sa.types.TypeEngine[Any]) -> sa.Table:
-    return sa.Table(name, METADATA, *(sa.Column(column, kind) for column, kind in columns.items()))
-
-
-TEXT = sa.Text()
-INTEGER = sa.BigInteger()
-REAL: sa.REAL[float] = sa.REAL()
-BOOLEAN = sa.Boolean()
-TIME = sa.DateTime()
-TEXTS = sa.ARRAY(sa.Text)
-
-
-def _struct_columns(struct: pl.Struct) -> dict[str, sa.types.TypeEngine[Any]]:
+def _struct_columns(struct: pl.Struct) -> dict[str, str]:
     """One column for each field of a struct of `schemas.frames`."""
-    kinds: dict[Any, sa.types.TypeEngine[Any]] = {pl.String(): TEXT, pl.Float32(): REAL, pl.Boolean(): BOOLEAN}
+    kinds: dict[Any, str] = {pl.String(): TEXT, pl.Float32(): REAL, pl.Boolean(): BOOLEAN}
     return {field.name: kinds[field.dtype] for field in struct.fields}
 
 
-def _record_columns(record: type) -> dict[str, sa.types.TypeEngine[Any]]:
+def _record_columns(record: type) -> dict[str, str]:
     """One column for each field of a record; text and JSON are both TEXT."""
-    kinds: dict[Any, sa.types.TypeEngine[Any]] = {int: INTEGER, float: REAL, datetime: TIME}
+    kinds: dict[Any, str] = {int: INTEGER, float: REAL, datetime: TIME}
     return {name: kinds.get((get_args(kind) or (kind,))[0], TEXT) for name, kind in get_type_hints(record).items()}
 
 
-LISTINGS = _table(
-    "listings",
-    feed=TEXT,
-    listing_id=TEXT,
-    product_id=TEXT,
-    title=TEXT,
-    image_hash=TEXT,  # of the first usable picture; null: tagged from its title alone
-    input_hash=TEXT,  # of what a model sees: the title and that picture
-    row_hash=TEXT,  # of the feed's row and its pictures: a row with the same hash is skipped by the next ingest
-    inactive_since=TIME,  # when it was gone from a full feed; null: it is active
-    run_id=TEXT,
-    updated_at=TIME,
-    split=TEXT,  # the feed's (`schemas.listings.SPLIT_WORDS`); null: its product decides
-)
-LISTING_IMAGES = _table(
-    "listing_images",
-    feed=TEXT,
-    listing_id=TEXT,
-    position=INTEGER,  # from 0, in the feed's order
-    uri=TEXT,  # without passwords and signatures
-    image_hash=TEXT,  # the last good picture from this reference; null: there was none
-    code=TEXT,  # why the picture cannot be used now; null: it can
-    reason=TEXT,
-)
-IMAGES = _table(
-    "images",
-    image_hash=TEXT,
-    width=INTEGER,
-    height=INTEGER,
-    bytes=INTEGER,
-    perceptual_hash=TEXT,  # 64 bits in hex: near-duplicates differ in few bits
-    shard=TEXT,
-)
-# The result of each picture reference, so that an unchanged picture is neither fetched nor shrunk again.
-PICTURE_SOURCES = _table(
-    "picture_sources",
-    feed=TEXT,
-    key=TEXT,  # of the reference (`picture_key`), or of the embedded bytes
-    stamp=TEXT,  # the file's time and size, or the server's ETag
-    picture_size=INTEGER,  # shorter side in pixels that it was shrunk to
-    image_hash=TEXT,
-    code=TEXT,
-    reason=TEXT,
-    checked_at=TIME,
-)
-LABELS = _table(
-    "labels",
-    feed=TEXT,
-    listing_id=TEXT,
-    attribute=TEXT,
-    source=TEXT,  # merchant | reviewer | import
-    word=TEXT,
-    value=TEXT,  # null where the taxonomy does not know the word
-)
-REJECTIONS = _table(
-    "rejections",
-    feed=TEXT,
-    row_number=INTEGER,  # null at stage tag
-    listing_id=TEXT,
-    stage=TEXT,  # ingest | tag
-    codes=TEXTS,
-    reason=TEXT,
-    raw=TEXT,
-    run_id=TEXT,
-    first_seen=TIME,
-    last_seen=TIME,
-)
-TAGS = _table(
-    "tags",
-    feed=TEXT,
-    listing_id=TEXT,
-    **_struct_columns(TAG),
-    model_version=TEXT,
-    engine=TEXT,
-    certificate=TEXT,  # id of the certificate by which the feed's tags are accepted
-    input_hash=TEXT,
-    run_id=TEXT,
-    tagged_at=TIME,
-)
-NOISE_FLAGS = _table(
-    "noise_flags",
-    feed=TEXT,
-    listing_id=TEXT,
-    **_struct_columns(FLAG),
-    model_version=TEXT,
-    input_hash=TEXT,
-    run_id=TEXT,
-)
-# By tagging run: a feed's new confidences, compared with those that its certificates were made on.
-DRIFT = _table(
-    "drift",
-    feed=TEXT,
-    attribute=TEXT,
-    model_version=TEXT,
-    engine=TEXT,
-    run_id=TEXT,
-    listings=INTEGER,
-    statistic=REAL,  # Kolmogorov–Smirnov distance, in [0, 1]
-    p_value=REAL,
-    drifted=BOOLEAN,
-)
-MODEL_VERSIONS = _table("model_versions", **{k: v for k, v in _record_columns(ModelRow).items() if k != "state"})
-# The champion is the model of the last promotion that was not withdrawn, so there is never another beside it.
-PROMOTIONS = _table("promotions", **_record_columns(Promotion))
-RUNS = _table(
-    "runs",
-    run_id=TEXT,
-    flow=TEXT,
-    started_at=TIME,
-    finished_at=TIME,
-    state=TEXT,
-    summary=TEXT,  # JSON
-)
-EVALUATIONS = _table(
-    "evaluations",
-    model_version=TEXT,
-    engine=TEXT,
-    evaluated_at=TIME,
-    split=TEXT,
-    data_hash=TEXT,  # of the labelled listings of the evaluation
-    results=TEXT,  # JSON: metrics with intervals
-)
+TABLES: dict[str, dict[str, str]] = {
+    "listings": {
+        "feed": TEXT,
+        "listing_id": TEXT,
+        "product_id": TEXT,
+        "title": TEXT,
+        "image_hash": TEXT,  # of the first usable picture; null: tagged from its title alone
+        "input_hash": TEXT,  # of what a model sees: the title and that picture
+        "row_hash": TEXT,  # of the feed's row and its pictures: a row with the same hash is skipped by the next ingest
+        "inactive_since": TIME,  # when it was gone from a full feed; null: it is active
+        "run_id": TEXT,
+        "updated_at": TIME,
+        "split": TEXT,  # the feed's (`schemas.listings.SPLIT_WORDS`); null: its product decides
+    },
+    "listing_images": {
+        "feed": TEXT,
+        "listing_id": TEXT,
+        "position": INTEGER,  # from 0, in the feed's order
+        "uri": TEXT,  # without passwords and signatures
+        "image_hash": TEXT,  # the last good picture from this reference; null: there was none
+        "code": TEXT,  # why the picture cannot be used now; null: it can
+        "reason": TEXT,
+    },
+    "images": {
+        "image_hash": TEXT,
+        "width": INTEGER,
+        "height": INTEGER,
+        "bytes": INTEGER,
+        "perceptual_hash": TEXT,  # 64 bits in hex: near-duplicates differ in few bits
+        "shard": TEXT,
+    },
+    # The result of each picture reference, so that an unchanged picture is neither fetched nor shrunk again.
+    "picture_sources": {
+        "feed": TEXT,
+        "key": TEXT,  # of the reference (`picture_key`), or of the embedded bytes
+        "stamp": TEXT,  # the file's time and size, or the server's ETag
+        "picture_size": INTEGER,  # shorter side in pixels that it was shrunk to
+        "image_hash": TEXT,
+        "code": TEXT,
+        "reason": TEXT,
+        "checked_at": TIME,
+    },
+    "labels": {
+        "feed": TEXT,
+        "listing_id": TEXT,
+        "attribute": TEXT,
+        "source": TEXT,  # merchant | reviewer | import
+        "word": TEXT,
+        "value": TEXT,  # null where the taxonomy does not know the word
+    },
+    "rejections": {
+        "feed": TEXT,
+        "row_number": INTEGER,  # null at stage tag
+        "listing_id": TEXT,
+        "stage": TEXT,  # ingest | tag
+        "codes": TEXTS,
+        "reason": TEXT,
+        "raw": TEXT,
+        "run_id": TEXT,
+        "first_seen": TIME,
+        "last_seen": TIME,
+    },
+    "tags": {
+        "feed": TEXT,
+        "listing_id": TEXT,
+        **_struct_columns(TAG),
+        "model_version": TEXT,
+        "engine": TEXT,
+        "certificate": TEXT,  # id of the certificate by which the feed's tags are accepted
+        "input_hash": TEXT,
+        "run_id": TEXT,
+        "tagged_at": TIME,
+    },
+    "noise_flags": {
+        "feed": TEXT,
+        "listing_id": TEXT,
+        **_struct_columns(FLAG),
+        "model_version": TEXT,
+        "input_hash": TEXT,
+        "run_id": TEXT,
+    },
+    # By tagging run: a feed's new confidences, compared with those that its certificates were made on.
+    "drift": {
+        "feed": TEXT,
+        "attribute": TEXT,
+        "model_version": TEXT,
+        "engine": TEXT,
+        "run_id": TEXT,
+        "listings": INTEGER,
+        "statistic": REAL,  # Kolmogorov–Smirnov distance, in [0, 1]
+        "p_value": REAL,
+        "drifted": BOOLEAN,
+    },
+    "model_versions": {k: v for k, v in _record_columns(ModelRow).items() if k != "state"},
+    # The champion is the model of the last promotion that was not withdrawn, so there is never another beside it.
+    "promotions": _record_columns(Promotion),
+    "runs": {
+        "run_id": TEXT,
+        "flow": TEXT,
+        "started_at": TIME,
+        "finished_at": TIME,
+        "state": TEXT,
+        "summary": TEXT,  # JSON
+    },
+    "evaluations": {
+        "model_version": TEXT,
+        "engine": TEXT,
+        "evaluated_at": TIME,
+        "split": TEXT,
+        "data_hash": TEXT,  # of the labelled listings of the evaluation
+        "results": TEXT,  # JSON: metrics with intervals
+    },
+}

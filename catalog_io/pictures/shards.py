@@ -54,18 +54,18 @@ class PictureShards:
             write_parquet(self.folder / name, table, row_group_rows=ROW_GROUP_ROWS)
         return table.with_columns(bytes=pl.col("jpeg").bin.size().cast(pl.Int64), shard=pl.lit(name)).drop("jpeg")
 
-    def all_of(self, shard: str) -> pl.DataFrame:
+    def read_shard(self, shard: str) -> pl.DataFrame:
         """All rows of a shard, as PICTURES."""
         return pl.read_parquet(self.folder / shard, glob=False)
 
     def read(self, shard_of: Mapping[str, str]) -> dict[str, bytes]:
-        """JPEG bytes by hash, for hash → shard name. Each shard is read once, and only the rows asked for."""
+        """JPEG bytes by hash, for hash → shard name; each shard is read once. UserError where one is missing."""
         wanted: defaultdict[str, list[str]] = defaultdict(list)
         for image_hash, shard in shard_of.items():
             wanted[shard].append(image_hash)
         found: dict[str, bytes] = {}
         for shard, hashes in wanted.items():
-            found.update(self._read_shard(shard, hashes))
+            found.update(self._jpegs(shard, hashes))
         if missing := shard_of.keys() - found.keys():
             raise UserError(
                 f"{self.folder / shard_of[min(missing)]}: the stored picture {min(missing)} is gone "
@@ -73,7 +73,7 @@ class PictureShards:
             )
         return found
 
-    def _read_shard(self, shard: str, hashes: list[str]) -> dict[str, bytes]:
+    def _jpegs(self, shard: str, hashes: list[str]) -> dict[str, bytes]:
         path = self.folder / shard
         if not path.is_file():
             return {}

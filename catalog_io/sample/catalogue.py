@@ -1,6 +1,6 @@
-"""A sample catalogue to try everything on: rendered dresses, sellers' titles, planted faults, and the truth.
+"""Generates a sample catalogue: rendered dresses, sellers' titles, planted faults, and the ground truth.
 
-`plan_sample` decides every listing without drawing anything; `make_sample` draws the pictures and writes the
+`plan_sample` plans every listing without drawing it; `make_sample` draws the pictures and writes the
 files. Both depend on the seed alone.
 """
 
@@ -24,16 +24,14 @@ from schemas.taxonomy import Taxonomy
 FAULTS = ("wrong_picture", "unrelated_title", "wrong_label", "broken_file")
 FAULT_SHARE = 0.03  # of the listings, for each fault
 BREAKAGES = ("empty", "truncated", "html", "missing", "one_pixel", "garbage")
-_VERSION = 2  # of what a seed yields; raise it when the pictures or titles change
-_FLATNESS = {
-    "color": 5,
-    "pattern": 9,
-    "style": 12,
-}  # the higher, the shorter the long tail of an attribute's values
+_VERSION = 2  # raise it when the pictures or titles of a seed change
+_FLATNESS = {"color": 5, "pattern": 9, "style": 12}  # the higher, the more even the frequencies of the values
 
 
 @dataclass(frozen=True)
 class SampleCatalogue:
+    """The files of a sample catalogue."""
+
     folder: Path
     feed: Path  # listing_id, product_id, title, image (relative to `folder`), color, pattern, style
     ground_truth: Path  # listing_id, color, pattern, style, fault ("" where none), detail
@@ -41,6 +39,8 @@ class SampleCatalogue:
 
 @dataclass(frozen=True)
 class SampleListing:
+    """One planned listing."""
+
     listing_id: str
     product_id: str
     brand: str
@@ -60,10 +60,10 @@ class SampleListing:
 def make_sample(
     folder: Path, *, listings: int = 3000, seed: int = 7, progress: Callable[[int], None] = lambda more: None
 ) -> SampleCatalogue:
-    """Write this seed's catalogue into the folder, unless it is there; `progress` hears of each picture.
+    """Writes the catalogue of a seed into the folder, unless it is there; calls `progress(1)` after each picture.
 
-    A run that was cut off, or was made with other settings, is redone. UserError: the folder holds a
-    catalogue that is not a sample.
+    An incomplete catalogue, or one of other settings, is made again. UserError where the folder holds a catalogue
+    that is not a sample.
     """
     made = SampleCatalogue(folder, folder / "listings.csv", folder / "ground_truth.csv")
     settings = json.dumps({"listings": listings, "seed": seed, "version": _VERSION}) + "\n"
@@ -89,14 +89,13 @@ def make_sample(
     feed_rows = ([x.listing_id, x.product_id, x.title, x.image, *x.labels.values()] for x in planned)
     _write_csv(made.feed, ["listing_id", "product_id", "title", "image", *attributes], feed_rows)
     truth_rows = ([x.listing_id, *x.values.values(), x.fault, x.detail] for x in planned)
-    _write_csv(
-        made.ground_truth, ["listing_id", *attributes, "fault", "detail"], truth_rows
-    )  # last: it says "complete"
+    # Written last, because it marks a complete catalogue.
+    _write_csv(made.ground_truth, ["listing_id", *attributes, "fault", "detail"], truth_rows)
     return made
 
 
 def plan_sample(listings: int, seed: int) -> list[SampleListing]:
-    """Everything about each listing but its picture's bytes."""
+    """The listings of a seed, without their pictures."""
     rng = np.random.default_rng(seed)
     taxonomy = Taxonomy.packaged()
     planned: list[SampleListing] = []
@@ -143,7 +142,7 @@ def _plant_faults(rng: np.random.Generator, taxonomy: Taxonomy, planned: list[Sa
 def _stranger(
     rng: np.random.Generator, planned: Sequence[SampleListing], listing: SampleListing, *, differing: int
 ) -> SampleListing:
-    """Another listing with at least so many attributes different."""
+    """A random listing that differs in at least `differing` attributes."""
     others = (planned[int(index)] for index in rng.permutation(len(planned)))
     return next(x for x in others if sum(x.values[a] != v for a, v in listing.values.items()) >= differing)
 
@@ -151,7 +150,7 @@ def _stranger(
 def _with_strange_title(
     rng: np.random.Generator, taxonomy: Taxonomy, planned: Sequence[SampleListing], listing: SampleListing
 ) -> SampleListing:
-    """The title of a dress with nothing in common, naming at least one attribute: it contradicts this one."""
+    """The listing with the title of a dress that differs in every attribute; the title names at least one of them."""
     stranger = _stranger(rng, planned, listing, differing=len(listing.values))
     named: tuple[str, ...] = ()
     while not named:
@@ -166,7 +165,7 @@ def _with_wrong_label(rng: np.random.Generator, taxonomy: Taxonomy, listing: Sam
 
 
 def break_picture(data: bytes, breakage: str) -> bytes | None:
-    """What is found in a broken picture file, of a kind in BREAKAGES; None: no file at all."""
+    """The content of a picture file that is broken in this way (one of BREAKAGES); None where there is no file."""
     if breakage == "missing":
         return None
     if breakage == "truncated":

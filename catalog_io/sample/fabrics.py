@@ -1,7 +1,7 @@
-"""Cloth of the sample's dresses: one painter a pattern.
+"""Fabrics of the sample's dresses: one painter for each pattern.
 
-A painter says how much of the second (and third) colour each pixel of the cloth takes. The ground, the colour
-that names the dress, covers more than half.
+A painter returns the share of the second (and third) colour at each pixel of the cloth. The ground, which is the
+colour of the dress's label, covers more than half.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class Cloth:
 
     across: Plane
     down: Plane
-    above: Callable[[float], float]  # share of the dress's area -> the height `down` above which it lies
+    above: Callable[[float], float]  # share of the dress's area -> the height `down` above which that share lies
 
 
 # The second colour's share of each pixel, then the third's, laid over it.

@@ -1,4 +1,4 @@
-"""Silhouettes of the sample's dresses: one cut a style, as polygons in pixels of a 200x320 picture.
+"""Silhouettes of the sample's dresses: one cut for each style, as polygons in pixels of a 200x320 picture.
 
 x is 0 in the middle and grows to the right, y is 0 at the shoulders and grows downward: a waist is at y = 78,
 a knee at 165, the floor at 250. A cut lists the points of its right half from neck to hem; the left mirrors
@@ -22,6 +22,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class Cut:
+    """The outline of a dress, and the lines on it."""
+
     right: Points
     left: Points | None = None
     sleeve: Points | None = None

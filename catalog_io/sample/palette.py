@@ -23,7 +23,7 @@ PALETTE: dict[str, RGB] = {
     "purple": (122, 36, 156),
     "lavender": (186, 162, 230),
 }
-# What prints and trimmings are dyed with.
+# Colours of prints and trimmings.
 _SECONDS: tuple[RGB, ...] = (
     *((248, 247, 243), (20, 20, 22), (240, 220, 180), (24, 34, 90), (60, 30, 18)),
     *((250, 214, 60), (190, 24, 40), (250, 170, 200), (130, 210, 220), (20, 80, 50)),
@@ -31,6 +31,7 @@ _SECONDS: tuple[RGB, ...] = (
 
 
 def lightness(color: RGB) -> float:
+    """The perceived lightness of a colour, from 0 (black) to 1 (white)."""
     return (0.3 * color[0] + 0.59 * color[1] + 0.11 * color[2]) / 255
 
 

@@ -1,4 +1,4 @@
-"""Photographs the sample's dresses: cut, cloth, folds, light, stand and backdrop become a JPEG."""
+"""Renders photographs of the sample's dresses: cut, cloth, folds, light, stand and backdrop, as a JPEG."""
 
 import io
 from collections.abc import Callable, Iterable
@@ -49,8 +49,8 @@ class _Pose:
         placed = np.stack([x * self.cos - y * self.sin + self.x, x * self.sin + y * self.cos + self.y], 1)
         return [float(v) for v in (placed * _FINE).ravel()]
 
-    def cloth_of(self, picture_x: Plane, picture_y: Plane) -> tuple[Plane, Plane]:
-        """Across and down on the dress, of each pixel."""
+    def dress_coordinates(self, picture_x: Plane, picture_y: Plane) -> tuple[Plane, Plane]:
+        """Coordinates on the dress (across, down), in pixels, of pixels of the picture."""
         x, y = picture_x - self.x, picture_y - self.y
         cos, sin = (self.cos / self.scale), (self.sin / self.scale)
         return x * cos + y * sin, y * cos - x * sin
@@ -98,7 +98,7 @@ def _mix(canvas: Plane, color: Plane, amount: Plane) -> Plane:
 
 
 def _window(drawing: Image.Image) -> tuple[slice, slice]:
-    """The rows and columns that something is drawn on: all else need not be painted."""
+    """The rows and columns that a drawing covers: only they are painted."""
     left, top, right, bottom = drawing.getbbox() or (0, 0, WIDTH, HEIGHT)
     return slice(top, bottom), slice(left, right)
 
@@ -139,7 +139,7 @@ def _backdrop(rng: np.random.Generator, pose: _Pose, cut: Cut, mask: Image.Image
 
 
 def _folds(rng: np.random.Generator, across: Plane, down: Plane) -> Plane:
-    """-1..1: light and dark along the folds, which widen and deepen toward the hem."""
+    """Brightness of the folds in [−1, 1]; they widen and deepen toward the hem."""
     spread = across / (28 + 0.24 * np.maximum(down, 0))
     sway = rng.uniform(0.2, 0.6) * np.sin(down / rng.uniform(35, 60) + rng.uniform(0, 6))
     ripple = np.sin(spread * rng.uniform(4.5, 8) + sway + rng.uniform(0, 6))
@@ -148,6 +148,7 @@ def _folds(rng: np.random.Generator, across: Plane, down: Plane) -> Plane:
 
 
 def _height_above(mask: Plane, down: Plane) -> Callable[[float], float]:
+    """`Cloth.above` of a dress that covers `mask`."""
     shares = np.cumsum(mask.sum(1)) / mask.sum()
     heights = down[:, down.shape[1] // 2]
     return lambda share: float(np.interp(share, shares, heights))
@@ -156,13 +157,13 @@ def _height_above(mask: Plane, down: Plane) -> Callable[[float], float]:
 def photograph(rng: np.random.Generator, *, color: str, pattern: str, style: str) -> bytes:
     """A JPEG of 200x320 pixels showing a dress of the packaged taxonomy's values.
 
-    The same generator state gives the same bytes. A value that cannot be drawn is a KeyError.
+    The same generator state gives the same bytes. KeyError for a value that cannot be drawn.
     """
     cut, pose = CUTS[style], _Pose(rng)
     outline = _drawn(pose, cut.shapes())
     window = _window(outline)
     mask = _plane(outline)[window]
-    across, down = pose.cloth_of(_COLUMNS[window], _ROWS[window])
+    across, down = pose.dress_coordinates(_COLUMNS[window], _ROWS[window])
     folds = _folds(rng, across, down)
 
     cloth = Cloth(across + 2 * folds, down, _height_above(mask, down))

@@ -14,7 +14,7 @@ def _choices(text: str) -> tuple[str, ...]:
     return tuple(text.split("|"))
 
 
-# None of these may say a colour, a pattern or a style: a title must name only what it means to.
+# None of these may name a colour, a pattern or a style, since `make_title` returns what its title names.
 BRANDS = _choices(
     "Marlowe & Finch|Velora|Brightwater|Nord & Daughter|Casa Lume|Tilda May|Hartwell|Juno Lane|Ostara|"
     "Kestrel|Maison Ravel|Pemberley|Sol y Mar|Wren Studio|Adira|Lowell & Co|Fable"
@@ -32,7 +32,7 @@ EXTRAS = _choices(
     "Size S|Size M|Size L|Size XL|UK 8|UK 10|UK 12|UK 14|EU 38|EU 40|with Pockets|New Season|"
     "Machine Washable|Petite|Plus Size|Lined|BNWT|Limited Edition|Free Returns"
 )
-# Label words that no value of the taxonomy knows: feeds have them, and they are counted.
+# Label words that the taxonomy does not know, as feeds have them.
 UNKNOWN_WORDS: dict[str, tuple[str, ...]] = {
     "color": ("Assorted", "Sunset Mix", "See Picture"),
     "pattern": ("Novelty", "Other Design"),
@@ -44,7 +44,7 @@ _UNKNOWN_LABEL_SHARE = 0.008
 
 
 def word_for(rng: np.random.Generator, attribute: Attribute, value: str) -> str:
-    """The value's name, or now and then one of its synonyms, in title case."""
+    """The value's name, or sometimes one of its synonyms, in title case."""
     synonyms = [word for word in attribute.values[value] if word != value]
     if not synonyms or rng.random() < _MAIN_WORD_SHARE:
         return value.title()

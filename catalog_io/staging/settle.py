@@ -1,4 +1,4 @@
-"""The rules for a feed as a whole: which of its rows are one listing, and which repeat another's id."""
+"""Merges the rows of a feed into listings, and rejects rows that repeat the id of another."""
 
 import duckdb
 import polars as pl
@@ -10,11 +10,11 @@ from schemas.secrets import redacted_row
 
 
 def settle(staging: Staging) -> int:
-    """Writes the settled `listings`, `pictures`, `references` and `rejections` beside the rows; returns how many rows
-    became part of a listing.
+    """Writes the settled `listings`, `pictures`, `references` and `rejections` from the rows, and returns the
+    number of rows that became part of a listing.
 
-    The first row with an id has it, also where that row is rejected. A later one that differs from it in its
-    pictures only is more pictures of that listing; any other is rejected.
+    The first row with an id keeps it, even where that row is rejected. A later row that differs from it only in its
+    pictures adds them to the listing; any other is rejected.
     """
     words = "".join(f", coalesce({word}, '')" for word in staging.words)
     with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(staging.folder / "spill")}) as connection:
@@ -38,7 +38,7 @@ def _copy(connection: duckdb.DuckDBPyConnection, sql: str, staging: Staging, nam
     connection.execute(f"copy ({sql}) to {literal(staging.settled(name))} (format parquet)")
 
 
-# Rows after the first of their id; `adds`: only pictures, to a good first row.
+# Rows after the first of their id. `adds`: the row adds pictures to an accepted first row.
 _LATER = """
     create table later as
     with ids as (
@@ -47,15 +47,15 @@ _LATER = """
     ),
     candidates as (
         select i.row_number, i.listing_id, p.pictures,
-            row_number() over of_id as nth,
-            coalesce(i.good and first_value(i.good) over of_id and r.cells = first_value(r.cells) over of_id, false)
+            row_number() over same_id as nth,
+            coalesce(i.good and first_value(i.good) over same_id and r.cells = first_value(r.cells) over same_id, false)
                 as alike
         from ids i
         semi join (select listing_id from ids group by all having count(*) > 1) repeated using (listing_id)
         left join rows r using (row_number)
         left join (select row_number, md5(string_agg(key, ',' order by position)) as pictures
                    from pictures group by row_number) p using (row_number)
-        window of_id as (partition by i.listing_id order by i.row_number)
+        window same_id as (partition by i.listing_id order by i.row_number)
     )
     select row_number, adds from (
         select row_number, nth, alike and pictures is not null and nth <= $most and
@@ -64,7 +64,7 @@ _LATER = """
     ) where nth > 1
 """
 _LISTINGS = "select * exclude (raw) from rows anti join later using (row_number)"
-# Only listings of several rows need their pictures counted anew.
+# Only listings of several rows need new positions for their pictures.
 _PICTURES = """
     with several as (
         select listing_id from rows semi join (select * from later where adds) using (row_number) group by all

@@ -1,4 +1,4 @@
-"""What an ingest has read of a feed, in files: memory does not grow with the feed, and the catalogue is untouched."""
+"""Files of what an ingest has read, so that memory does not grow with the feed."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -22,18 +22,18 @@ REFERENCES = pl.Schema(
         "row_number": pl.Int64(),
         "position": pl.Int64(),  # within the row
         "key": pl.String(),
-        "uri": pl.String(),  # as the feed has it, secrets and all: for fetching only
-        "shown": pl.String(),
+        "uri": pl.String(),  # as the feed has it, with secrets: for fetching only
+        "shown": pl.String(),  # without secrets
         "embedded": pl.Boolean(),
     }
 )
 
 
 class Staging:
-    """The folder `<home>/ingest/<feed>`, of one ingest at a time.
+    """The folder `<home>/ingest/<feed>`, which one ingest at a time uses.
 
-    rows, pictures, rejected: what was read, cleared when an ingest begins. units: pictures to be worked and their
-    results, which outlive a killed run, so that the next one goes on from them.
+    Its subfolders: `rows`, `pictures` and `rejected` hold what was read, `settled` the results of `settle`; they are
+    cleared when an ingest begins. `units` holds picture work and its results, which the run after a killed one reuses.
     """
 
     def __init__(self, home: Path, feed: str, labels: Sequence[str] = ()) -> None:
@@ -44,14 +44,17 @@ class Staging:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Empties it and keeps other ingests of the feed out; removes it where the ingest ended well."""
+        """Locks and clears the folder; removes it where the block ends without an error.
+
+        UserError where another run is ingesting the feed.
+        """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = filelock.FileLock(self.folder.with_name(f"{self.feed}.lock"), timeout=0)
+        path = self.folder.with_name(f"{self.feed}.lock")
         try:
-            lock.acquire()
+            lock = filelock.FileLock(path, timeout=0).acquire()
         except filelock.Timeout as fault:
             raise UserError(
-                f"feed {self.feed} is being ingested by another run ({lock.lock_file}); wait until it has ended"
+                f"feed {self.feed} is being ingested by another run ({path}); wait until it has ended"
             ) from fault
         with lock:
             for kind in ("rows", "pictures", "rejected", "settled"):
@@ -64,7 +67,7 @@ class Staging:
             shutil.rmtree(self.folder)
 
     def add(self, rows: Validated) -> pl.DataFrame:
-        """Keeps one batch; returns its embedded pictures (key, data), each once."""
+        """Writes one batch to files, and returns its embedded pictures (key, data), each once."""
         pictures, embedded = _pictures(rows.accepted)
         name = f"{self._batches:06d}.parquet"
         self._batches += 1
@@ -75,7 +78,7 @@ class Staging:
         return embedded
 
     def all(self, kind: str) -> str:
-        """SQL that reads what was kept of a kind."""
+        """The SQL expression for all rows of a kind: rows, pictures or rejected."""
         return f"read_parquet({literal(as_pattern(self.folder / kind) + '/*.parquet')})"
 
     def settled(self, name: str) -> Path:
@@ -91,11 +94,9 @@ class Staging:
 
 
 def _pictures(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows' picture references (REFERENCES), and the embedded pictures among them (key, data), each once."""
     flat = rows.select("row_number", "pictures").explode("pictures").drop_nulls("pictures").unnest("pictures")
-    flat = flat.with_columns(
-        pl.col("uri").fill_null(""),
-        embedded=pl.col("data").is_not_null(),
-    )
+    flat = flat.with_columns(pl.col("uri").fill_null(""), embedded=pl.col("data").is_not_null())
     uris = flat.filter(~pl.col("embedded")).select(pl.col("uri").unique())
     keys = uris.with_columns(uri_key=pl.col("uri").map_elements(picture_key, pl.String))
     digests = [None if data is None else blake2b(data, digest_size=16).hexdigest() for data in flat["data"]]
@@ -111,7 +112,7 @@ def _pictures(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _shown(uris: pl.Series) -> pl.Series:
-    """Only URLs and their queries carry secrets."""
+    """The references without secrets, which only URLs and their queries have."""
     suspect = uris.str.contains("//|=")
     if not suspect.any():
         return uris

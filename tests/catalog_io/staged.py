@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from catalog_io.catalog.catalog import Catalog
-from catalog_io.catalog.store_feed import Stored
+from catalog_io.catalog.feed_tables import Stored
 from catalog_io.feeds.columns import PICTURES
 from catalog_io.pictures.work import PICTURE_DONE
 from catalog_io.staging.settle import settle

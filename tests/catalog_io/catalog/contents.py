@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 
 from catalog_io.catalog.catalog import Catalog
-from catalog_io.catalog.store_feed import Stored
+from catalog_io.catalog.feed_tables import Stored
 from catalog_io.catalog.tag_tables import Collected
 from schemas.frames import TAGGED
 from tests.catalog_io.staged import feed_rows, store_rows

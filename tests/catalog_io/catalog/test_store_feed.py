@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from catalog_io.catalog.catalog import Catalog
-from catalog_io.catalog.store_feed import Stored
+from catalog_io.catalog.feed_tables import Stored
 from catalog_io.staging.staging import Staging
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy

@@ -1,95 +1,14 @@
-"""Brings a settled feed into the catalogue, all or nothing."""
+"""The SQL statements that store a settled feed, in the order in which `FeedTables.store_feed` executes them.
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+Their values are feed, full, run_id, now, picture_size, and the files `done`.
+"""
 
-import polars as pl
-import sqlalchemy as sa
-
-from catalog_io.catalog.database import execute
-from catalog_io.catalog.label_words import with_values
-from catalog_io.files import as_pattern, literal
-from catalog_io.staging.staging import Staging
-from schemas.errors import UserError
-from schemas.frames import LABEL_WORD_PREFIX
 from schemas.pictures import TRANSIENT
-from schemas.taxonomy import Taxonomy
-
-FEW = 100  # so many listings may always go
-
-
-class Stored(NamedTuple):
-    """Rows rejected; listings of the feed: added, changed, as they were; come back after being gone (some of those
-    that changed); gone now; without any usable picture."""
-
-    rejected: int
-    inserted: int
-    updated: int
-    unchanged: int
-    returned: int
-    gone: int
-    without_picture: int
-
-
-def store(
-    connection: sa.Connection,
-    staging: Staging,
-    done: Sequence[Path],
-    images: pl.DataFrame,
-    *,
-    taxonomy: Taxonomy,
-    most_gone: float,
-    values: Mapping[str, Any],
-) -> Stored:
-    """`done`: results of picture units; `images`: the new ones among them, with their shard; `values`: feed, full,
-    run_id, now, picture_size. UserError where more than the share `most_gone` of the listings went at once."""
-    for name in ("listings", "pictures", "rejections"):
-        source = literal(as_pattern(staging.settled(name)))
-        execute(connection, f"create or replace temp view new_{name} as select * from read_parquet({source})")
-    if done:
-        execute(connection, _REMEMBER_SOURCES, {**values, "done": [as_pattern(path) for path in done]})
-    for statement in _PREPARE:
-        execute(connection, statement, values)
-    if execute(connection, _COUNT_LOST).item():
-        raise AssertionError(f"feed {values['feed']}: a picture of a listing was neither known nor processed")
-    gone = _mark_gone(connection, values, most_gone) if values["full"] else 0
-    counts = execute(connection, _COUNT).row(0, named=True)
-    execute(connection, _STORE_IMAGES, new_images=images)
-    for statement in _STORE:
-        execute(connection, statement, values)
-    for column in staging.words:
-        attribute = column.removeprefix(LABEL_WORD_PREFIX)
-        words = execute(connection, f"select distinct '{attribute}' as attribute, {column} as word from changed")
-        meant = with_values(words.drop_nulls(), taxonomy)
-        execute(connection, _STORE_LABELS.format(attribute=attribute, column=column), values, meant=meant)
-    for statement in _STORE_REJECTIONS:
-        execute(connection, statement, values)
-    return Stored(gone=gone, **counts)
-
-
-def _mark_gone(connection: sa.Connection, values: Mapping[str, Any], most_gone: float) -> int:
-    feed = values["feed"]
-    gone, active, here = execute(connection, _COUNT_GONE, values).row(0)
-    if active and not here and most_gone < 1:
-        raise UserError(
-            f"feed {feed} has no row that can be read, but {active} listings are active; nothing was changed. If it "
-            f"really is empty, set feeds.{feed}.most_gone = 1 for one run"
-        )
-    if gone > max(FEW, most_gone * active):
-        raise UserError(
-            f"feed {feed}: {gone} of its {active} listings are gone at once, more than the share most_gone = "
-            f"{most_gone:g}; nothing was changed. If the feed is right, set feeds.{feed}.most_gone = 1 for one run; "
-            f"if it holds changes only, set feeds.{feed}.full = false"
-        )
-    execute(connection, _MARK_GONE, values)
-    return int(gone)
-
 
 _TRANSIENT = ", ".join(f"'{code}'" for code in sorted(TRANSIENT))
 
-# A good picture stays until a good one replaces it; what a server said is remembered only where it answered.
-_REMEMBER_SOURCES = f"""
+# A stored picture stays until a usable one replaces it; a stamp changes only where the source answered.
+REMEMBER_SOURCES = f"""
     merge into picture_sources s
     using (select * from read_parquet($done) qualify row_number() over (partition by key) = 1) d
         on s.feed = $feed and s.key = d.key
@@ -107,7 +26,7 @@ _REMEMBER_SOURCES = f"""
         values ($feed, d.key, d.stamp, $picture_size, d.image_hash, d.code, d.sentence, $now)
 """
 
-_PREPARE = (
+PREPARE = (
     """create or replace temp table resolved as
        select p.listing_id, p.position, p.uri, p.key, s.image_hash, s.code, s.reason
        from new_pictures p join picture_sources s on s.feed = $feed and s.key = p.key""",
@@ -124,8 +43,8 @@ _PREPARE = (
        where l.row_hash is distinct from i.row_hash or l.inactive_since is not null""",
 )
 
-_COUNT_LOST = "select (select count(*) from new_pictures) - (select count(*) from resolved)"
-_COUNT = """
+COUNT_LOST = "select (select count(*) from new_pictures) - (select count(*) from resolved)"
+COUNT = """
     select (select count(*) from new_rejections) as rejected,
         count(*) filter (where not known) as inserted,
         count(*) filter (where known) as updated,
@@ -137,21 +56,21 @@ _COUNT = """
 
 _HERE = """listing_id in (select listing_id from new_listings union all
     select listing_id from new_rejections where listing_id is not null)"""
-_COUNT_GONE = f"""
+COUNT_GONE = f"""
     select count(*) filter (where not {_HERE}), count(*),
         (select count(*) from new_listings) + (select count(*) from new_rejections where listing_id <> '')
     from listings where feed = $feed and inactive_since is null
 """
-_MARK_GONE = f"""
+MARK_GONE = f"""
     update listings set inactive_since = $now where feed = $feed and inactive_since is null and not {_HERE}
 """
 
-_STORE_IMAGES = """
+STORE_IMAGES = """
     insert into images (image_hash, width, height, bytes, perceptual_hash, shard)
     select image_hash, width, height, bytes, perceptual_hash, shard from new_images
     where image_hash not in (select image_hash from images)
 """
-_STORE = (
+STORE = (
     """merge into listings l using changed n on l.feed = $feed and l.listing_id = n.listing_id
        when matched then update set product_id = n.product_id, title = n.title, image_hash = n.image_hash,
            input_hash = n.input_hash, row_hash = n.row_hash, inactive_since = null, run_id = $run_id,
@@ -167,15 +86,15 @@ _STORE = (
     """delete from labels where feed = $feed and source = 'merchant'
            and listing_id in (select listing_id from changed)""",
 )
-_STORE_LABELS = """
+STORE_LABELS = """
     insert into labels (feed, listing_id, attribute, source, word, value)
     select $feed, listing_id, '{attribute}', 'merchant', word, value
     from changed join meant on word = {column}
 """
 
-# A rejection is the same as long as row and reasons are: of a row without an id, by its text.
+# Two rejections are the same where row and codes are; a row without an id is identified by its text.
 _SAME_ROW = "coalesce(nullif(listing_id, ''), md5(raw))"
-_STORE_REJECTIONS = (
+STORE_REJECTIONS = (
     f"""create or replace temp table seen_before as
         select {_SAME_ROW} as row, codes, min(first_seen) as first_seen
         from rejections where feed = $feed and stage = 'ingest' group by all""",
