@@ -39,7 +39,9 @@ def process_pictures(
     An unusable picture has code and sentence, and a null image_hash; one that is unchanged since its stamp has neither
     image_hash nor code. The stamp is "" where fetching failed. URIs and sentences are free of secrets.
     """
-    _silence_pillow()
+    # `shrink` handles damaged EXIF blocks and the like. Filters are global to the process, and `catch_warnings` would
+    # remove this one for other threads of the worker, so it stays.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     with PictureRoot(root, fetch) as pictures, ThreadPoolExecutor(threads) as pool:
         rows = work.select(PICTURE_WORK.names()).iter_rows()
         done = list(pool.map(lambda row: _processed(pictures, short_side, *row), rows))
@@ -61,12 +63,3 @@ def _processed(
     except PictureError as fault:
         return (key, shown, stamp, *[None] * 5, fault.code, fault.sentence)
     return (key, shown, stamp, *picture, None, None)
-
-
-def _silence_pillow() -> None:
-    """Ignores Pillow's warnings of damaged EXIF blocks and the like, which `shrink` handles.
-
-    Filters are global to the process, and `warnings.catch_warnings` would remove this one for other threads of the
-    worker, so it stays.
-    """
-    warnings.filterwarnings("ignore", module=r"PIL\.")

@@ -40,6 +40,8 @@ class Staging:
         self.folder = Path(home) / "ingest" / feed
         self.feed = feed
         self.words = tuple(f"{LABEL_WORD_PREFIX}{name}" for name in labels)
+        self.units = self.folder / "units"
+        self._columns = ("row_number", "listing_id", "product_id", "title", "split", "raw", *self.words)
         self._batches = 0
 
     @contextmanager
@@ -82,15 +84,8 @@ class Staging:
         return f"read_parquet({literal(as_pattern(self.folder / kind) + '/*.parquet')})"
 
     def settled(self, name: str) -> Path:
+        """The Parquet file of a result of `settle`."""
         return self.folder / "settled" / f"{name}.parquet"
-
-    @property
-    def units(self) -> Path:
-        return self.folder / "units"
-
-    @property
-    def _columns(self) -> tuple[str, ...]:
-        return ("row_number", "listing_id", "product_id", "title", "split", "raw", *self.words)
 
 
 def _pictures(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -47,9 +47,10 @@ class DelimitedFile:
                 f"{self.file.path}: the first line, which names the columns, cannot be read: {header.fault}"
             )
         if not is_unicode(header) or any("\0" in name for name in header):
+            likely = self.file.likely_encoding() or "utf-8"
             raise UserError(
                 f"{self.file.path}: the column names are not {self.file.shown} text; save the file as UTF-8, or set "
-                f'feeds.{self.file.feed}.encoding, here perhaps to "{self.file.likely_encoding}"'
+                f'feeds.{self.file.feed}.encoding, here perhaps to "{likely}"'
             )
         return [name.strip() for name in header]
 

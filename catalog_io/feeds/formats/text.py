@@ -52,12 +52,13 @@ class EncodedFile:
         self._stream = file.stream
         with self._stream() as stream:
             self._head = stream.read(HEAD_BYTES)
-        self.guessed = self._guessed_encoding() if guess and not feed.encoding else None
+        self.guessed = self.likely_encoding() if guess and not feed.encoding else None
         encoding = feed.encoding or self.guessed
         mark = next((codec for mark, codec in _MARKS if self._head.startswith(mark)), None)
         try:
             named = codecs.lookup(encoding or "utf-8").name
             self.codec = mark if mark and named.startswith("utf") else named
+            self.shown = self.codec.removesuffix("-sig").upper()
             self.beginning().read(1)
         except (LookupError, ValueError) as fault:
             raise ConfigurationError(
@@ -76,7 +77,7 @@ class EncodedFile:
         with self._stream() as stream:
             yield Lines(self._decoded(stream, newline))
 
-    def _guessed_encoding(self) -> str | None:
+    def likely_encoding(self) -> str | None:
         """The `encoding` that this file seems to need; None where it needs none."""
         if any(self._head.startswith(mark) for mark, _ in _MARKS):
             return None
@@ -87,14 +88,6 @@ class EncodedFile:
         except UnicodeDecodeError:
             return "windows-1252"
         return None
-
-    @property
-    def likely_encoding(self) -> str:
-        return self._guessed_encoding() or "utf-8"
-
-    @property
-    def shown(self) -> str:
-        return self.codec.removesuffix("-sig").upper()
 
     def _decoded(self, stream: BinaryIO, newline: str) -> TextIO:
         return io.TextIOWrapper(stream, encoding=self.codec, errors="cma.surrogates", newline=newline)

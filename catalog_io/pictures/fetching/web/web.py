@@ -87,7 +87,8 @@ class Web:
                     if response.status_code not in _REDIRECTS or "location" not in response.headers:
                         return self._picture(response, stamp)
                     _keep_connection(response)
-                    target = redirected(target, _location(response))
+                    raw = next(value for name, value in response.headers.raw if name.lower() == b"location")
+                    target = redirected(target, raw.decode("utf-8", "surrogateescape"))
             raise PictureError("picture_too_many_redirects", f"the server redirects more than {most} times")
 
     def reach(self, url: str) -> None:
@@ -151,11 +152,6 @@ def _keep_connection(response: httpx.Response) -> None:
     if small or response.status_code == 304:
         for _ in response.iter_raw():
             pass
-
-
-def _location(response: httpx.Response) -> str:
-    raw: bytes = next(value for name, value in response.headers.raw if name.lower() == b"location")
-    return raw.decode("utf-8", "surrogateescape")
 
 
 def _stamp(headers: httpx.Headers, length: int) -> str:
