@@ -34,7 +34,7 @@ def found(store: FeatureStore) -> dict[str, bytes]:
     parts=st.lists(st.lists(st.integers(0, 40), min_size=1, max_size=12), max_size=8),
     wanted=st.sets(st.integers(0, 40)),
 )
-def test_tidying_keeps_all_that_is_wanted_once(
+def test_tidying_keeps_every_wanted_input_once(
     tmp_path_factory: pytest.TempPathFactory, parts: list[list[int]], wanted: set[int]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -61,7 +61,7 @@ def test_a_listing_without_features_is_not_kept(tmp_path: Path) -> None:
     assert [path.name for path in store.folder.iterdir()] == ["a.parquet"]
 
 
-def test_killed_between_merging_and_removing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_between_merging_and_removing_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "FEWEST", 2)
     store = FeatureStore(tmp_path, "encoder")
     for name in "ab":
@@ -76,7 +76,7 @@ def test_killed_between_merging_and_removing(tmp_path: Path, monkeypatch: pytest
     assert found(store) == expected and len(list(store.folder.glob("*.parquet"))) == 1
 
 
-def test_a_damaged_file_is_forgotten_and_says_what_to_do(tmp_path: Path) -> None:
+def test_a_damaged_file_is_removed_and_the_error_names_the_next_step(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path, "encoder")
     for name in "ab":
         write_features(store.folder / f"{name}.parquet", encoded(name))
@@ -89,7 +89,7 @@ def test_a_damaged_file_is_forgotten_and_says_what_to_do(tmp_path: Path) -> None
     assert store.index().is_empty() and not path.exists()
 
 
-def test_tidying_goes_round_a_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tidying_skips_a_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "FEWEST", 2)
     store = FeatureStore(tmp_path, "encoder")
     for name in "abc":

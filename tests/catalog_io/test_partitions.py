@@ -78,7 +78,7 @@ def test_the_same_listings_make_the_same_partitions(tmp_path: Path) -> None:
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 
-def test_no_listings_no_partitions(tmp_path: Path) -> None:
+def test_no_listings_make_no_partitions(tmp_path: Path) -> None:
     shards = PictureShards(tmp_path)
     assert write_partitions(listings(shards, 2).clear(), shards, tmp_path / "work") == []
 
@@ -97,7 +97,7 @@ def test_shards_have_a_sensible_size_and_are_found_again(tmp_path: Path, monkeyp
     assert shards.read({}) == {}
 
 
-def test_no_pictures_no_shard(tmp_path: Path) -> None:
+def test_no_pictures_make_no_shard(tmp_path: Path) -> None:
     assert PictureShards(tmp_path).append([pictures()]).height == 0
     assert not (tmp_path / "pictures").exists()
 

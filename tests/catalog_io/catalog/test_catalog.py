@@ -24,7 +24,7 @@ def other_process(code: str, *arguments: object) -> Iterator[subprocess.Popen[st
         process.kill()
 
 
-def test_runs(catalog: Catalog) -> None:
+def test_a_run_is_stored_with_its_state_and_summary(catalog: Catalog) -> None:
     catalog.start_run("r1", "ingest")
     catalog.start_run("r2", "tag-catalog")
     catalog.finish_run("r1", "completed", {"read": 3})
@@ -45,7 +45,7 @@ def test_create_twice_keeps_everything(catalog: Catalog) -> None:
     assert catalog.counts()["listings"] == 3
 
 
-def test_without_a_catalogue(tmp_path: Path) -> None:
+def test_without_a_catalogue_the_error_names_the_command_that_makes_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run `cma ingest` first"):
         Catalog(tmp_path).counts()
     assert not (tmp_path / "work.duckdb").exists()
@@ -67,7 +67,7 @@ def test_a_second_writer_waits(catalog: Catalog) -> None:
     holder.join()
 
 
-def test_a_second_process_is_told_and_a_killed_one_blocks_nobody(catalog: Catalog) -> None:
+def test_a_second_process_is_refused_and_a_killed_one_blocks_nobody(catalog: Catalog) -> None:
     code = """
 import pathlib, sys, time
 from catalog_io.catalog.database import Database

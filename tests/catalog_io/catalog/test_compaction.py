@@ -53,7 +53,7 @@ def test_small_shards_become_one_and_old_files_go_after_a_day(home: Path) -> Non
     assert stored(home) == before
 
 
-def test_large_shards_stay(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_shards_are_not_merged(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("catalog_io.catalog.compaction.SHARD_BYTES", 10)
     assert compact(Catalog(home), PictureShards(home)) == (0, 0, 0)
 

@@ -73,7 +73,7 @@ def states(catalog: Catalog) -> dict[str, str]:
     return {row.model_version: row.state for row in catalog.models()}
 
 
-def test_a_model_is_remembered_as_it_was_registered(tmp_path: Path) -> None:
+def test_a_model_is_stored_as_it_was_registered(tmp_path: Path) -> None:
     catalog = Catalog(tmp_path)
     catalog.create(TAXONOMY)
     assert catalog.models() == []
@@ -130,7 +130,7 @@ def test_a_model_that_is_not_registered_cannot_be_promoted(catalog: Catalog) -> 
     assert champion(catalog) == "m1"
 
 
-def test_what_was_decided_of_another_champion_is_not_done(catalog: Catalog) -> None:
+def test_a_decision_about_another_champion_is_refused(catalog: Catalog) -> None:
     """Two trainings end at once: the second one was compared with a champion that is not any more."""
     catalog.promote("m2", instead_of="m1", reason="not worse than m1")
     with pytest.raises(UserError, match=r"it is m2, not m1; nothing was changed"):
@@ -282,7 +282,7 @@ def test_the_commit_says_whether_files_were_changed_since(tmp_path: Path) -> Non
     assert git_commit(tmp_path) == f"{commit}-dirty"
 
 
-def test_what_is_remembered_is_json_that_every_reader_takes(catalog: Catalog) -> None:
+def test_stored_json_is_standard_json(catalog: Catalog) -> None:
     catalog.start_run("r1", "train-cma")
     catalog.finish_run("r1", "completed", {"metrics": {"color": [1.0, float("inf")]}})
     (summary,) = catalog.runs()["summary"]

@@ -96,7 +96,7 @@ def test_a_query_reads_the_snapshot_and_nothing_else(catalog: Catalog, sql: str)
         query(catalog.home, sql)
 
 
-def test_a_failing_query_says_what_duckdb_says(catalog: Catalog) -> None:
+def test_a_failing_query_shows_the_message_of_duckdb(catalog: Catalog) -> None:
     catalog.publish()
     with pytest.raises(UserError, match="nowhere does not exist"):
         query(catalog.home, "select color from nowhere")

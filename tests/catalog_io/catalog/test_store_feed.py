@@ -176,7 +176,7 @@ def test_storing_nothing_clears_the_rejections(catalog: Catalog) -> None:
     assert rows(catalog, "select count(*) from tagged_listings") == [(0,)]
 
 
-def test_an_ingest_of_the_same_feed_is_kept_out(catalog: Catalog) -> None:
+def test_a_second_ingest_of_the_same_feed_is_refused(catalog: Catalog) -> None:
     with Staging(catalog.home, "hm").held(), pytest.raises(UserError, match="feed hm is being ingested by another"):
         store(catalog)
     assert counts(store(catalog)) == (3, 0, 0)

@@ -97,7 +97,7 @@ def test_the_newest_confidences_of_a_feed_come_first(catalog: Catalog, tmp_path:
     assert catalog.newest_confidences(**wanted, certificate="c3").height == 0
 
 
-def test_drift_is_kept_by_run(catalog: Catalog) -> None:
+def test_drift_is_stored_for_each_run(catalog: Catalog) -> None:
     row = {
         **{"feed": "hm", "attribute": "color", "listings": 300, "statistic": 0.25, "p_value": 0.0, "drifted": True},
         **{"model_version": "m1", "engine": "torch", "run_id": "r1"},
@@ -130,7 +130,7 @@ def test_a_missing_or_damaged_part_changes_nothing(catalog: Catalog, tmp_path: P
     assert collect(catalog) == Collected(0, 0, 0, 0, 0)
 
 
-def test_times_are_kept_in_utc(catalog: Catalog, tmp_path: Path) -> None:
+def test_times_are_stored_in_utc(catalog: Catalog, tmp_path: Path) -> None:
     store(catalog)
     local = NOON.astimezone(timezone(timedelta(hours=5)))
     catalog.store_tagged([part(tmp_path, "1.parquet", "a")], model_version="m", engine="e", run_id="r", tagged_at=local)

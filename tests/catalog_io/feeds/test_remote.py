@@ -91,7 +91,7 @@ def test_web(web: str) -> None:
         ("cut.csv?sig=s3cret-w0rd", r"cut\.csv\?sig=\*\*\*: reading failed"),
     ],
 )
-def test_web_faults(web: str, path: str, said: str) -> None:
+def test_faults_of_web_servers_are_named(web: str, path: str, said: str) -> None:
     with pytest.raises(UserError, match=said) as fault:
         read(f"{web}/{path}")
     assert SECRET not in str(fault.value)

@@ -35,7 +35,7 @@ MEANING = {
 ANY_WORD = re.compile(r"\b(" + "|".join(map(re.escape, sorted(MEANING, key=len, reverse=True))) + r")\b")
 
 
-def said_in(text: str) -> dict[str, str]:
+def named_in(text: str) -> dict[str, str]:
     return dict(MEANING[word] for word in ANY_WORD.findall(text.lower()))
 
 
@@ -102,13 +102,13 @@ def test_a_folder_with_someone_elses_catalogue_is_refused(tmp_path: Path) -> Non
 
 def test_titles_name_attributes_as_often_as_in_the_paper(planned: list[SampleListing]) -> None:
     for name, rate in NAMING_RATES.items():
-        share = sum(name in said_in(listing.title) for listing in planned) / len(planned)
+        share = sum(name in named_in(listing.title) for listing in planned) / len(planned)
         assert share == pytest.approx(rate, abs=0.03)
 
 
-def test_titles_say_what_they_mean_and_nothing_else(planned: list[SampleListing]) -> None:
+def test_titles_name_the_planned_attributes_and_no_others(planned: list[SampleListing]) -> None:
     for listing in planned:
-        said = said_in(listing.title)
+        said = named_in(listing.title)
         assert set(said) == set(listing.named), listing.title
         if listing.fault == "unrelated_title":
             assert said
@@ -119,7 +119,7 @@ def test_titles_say_what_they_mean_and_nothing_else(planned: list[SampleListing]
 
 def test_filler_words_name_no_attribute() -> None:
     for filler in (*BRANDS, *WEARERS, *OCCASIONS, *MATERIALS, *EXTRAS, *sum(UNKNOWN_WORDS.values(), ())):
-        assert not said_in(filler), filler
+        assert not named_in(filler), filler
 
 
 def test_faults_are_planted_in_the_shares_and_ways_promised(planned: list[SampleListing]) -> None:

@@ -91,7 +91,7 @@ def test_adobe_inverted_cmyk() -> None:
 
 @pytest.mark.parametrize("side", [64, 2600])
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "LA", "RGBA", "I;16"])
-def test_large_pictures_go_the_same_way_as_small_ones(mode: str, side: int) -> None:
+def test_large_pictures_give_the_same_result_as_small_ones(mode: str, side: int) -> None:
     y, x = np.mgrid[0:side, 0:side]
     ramp = Image.fromarray((x * 255 // (side - 1)).astype(np.uint8))
     alpha = Image.fromarray((y * 255 // (side - 1)).astype(np.uint8))

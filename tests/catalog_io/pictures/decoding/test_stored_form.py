@@ -37,7 +37,7 @@ def test_a_small_jpeg_keeps_its_coding(mode: str, options: dict[str, object]) ->
     assert np.array_equal(np.asarray(stored.convert("RGB")), np.asarray(came.convert("RGB")))
 
 
-def test_a_small_jpeg_that_is_coded_anew() -> None:
+def test_some_small_jpegs_are_encoded_again() -> None:
     turned = Image.Exif()
     turned[0x0112] = 3
     for data in (
@@ -52,7 +52,7 @@ def test_a_small_jpeg_that_is_coded_anew() -> None:
         assert shrink(picture.jpeg) == picture
 
 
-def test_what_is_stored_is_stored_again_as_it_is() -> None:
+def test_shrinking_a_stored_picture_changes_nothing() -> None:
     first = shrink(encoded(Image.effect_noise((700, 900), 60).convert("RGB"), "PNG"))
     assert shrink(first.jpeg).jpeg == first.jpeg
 

@@ -13,7 +13,7 @@ from catalog_io.pictures.fetching.references import below, picture_key
     st.text()
     | st.lists(st.sampled_from(["..", ".", "a", "", "%2e%2e", "%252e%252e", "..\\", "%2f", "/"])).map("/".join)
 )
-def test_nothing_leads_out(path: str) -> None:
+def test_no_path_leads_out_of_the_folder(path: str) -> None:
     name = below("/top", path)
     if name is not None:
         for decoded in (name, name.replace("%252e", ".").replace("%2e", ".").replace("%2f", "/")):

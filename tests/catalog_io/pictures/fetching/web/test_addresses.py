@@ -27,14 +27,14 @@ PRIVATE = [
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_private_addresses(address: str) -> None:
+def test_private_addresses_are_refused(address: str) -> None:
     assert not AllowedHosts(()).allow("host", address)
 
 
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::"]
 )
-def test_public_addresses(address: str) -> None:
+def test_public_addresses_are_allowed(address: str) -> None:
     assert AllowedHosts(()).allow("host", address)
 
 

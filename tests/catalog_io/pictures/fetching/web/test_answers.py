@@ -72,14 +72,14 @@ def test_errors_keep_the_connection(root: PictureRoot, server: Server) -> None:
 
 
 @pytest.mark.parametrize("path", ["drip", "dripheaders", "silent"])
-def test_slow_servers(tmp_path: Path, server: Server, path: str) -> None:
+def test_slow_servers_end_in_a_timeout(tmp_path: Path, server: Server, path: str) -> None:
     began = time.perf_counter()
     with PictureRoot(str(tmp_path), replace(OPEN, timeout=0.5)) as root:
         assert code_of(lambda: root.read(f"{server.url}/{path}")) == "picture_timeout"
     assert 0.4 < time.perf_counter() - began < 5
 
 
-def test_more_than_the_length_said_is_not_read(root: PictureRoot, server: Server) -> None:
+def test_no_more_than_the_announced_length_is_read(root: PictureRoot, server: Server) -> None:
     assert root.read(f"{server.url}/long") == Fetched(b"picture", "")
 
 
@@ -88,7 +88,7 @@ def test_a_server_that_closes_kept_connections(root: PictureRoot, server: Server
         assert root.read(f"{server.url}/once") == Fetched(b"picture", "")
 
 
-def test_unchanged_pictures(root: PictureRoot, server: Server) -> None:
+def test_an_unchanged_picture_is_not_sent_again(root: PictureRoot, server: Server) -> None:
     date = "Mon, 23 Nov 2026 10:00:00 GMT"
     for path, stamp in (("tagged", '"v1"'), ("dated", f"{date}-7"), ("unconditional", '"v1"')):
         assert root.read(f"{server.url}/{path}") == Fetched(b"picture", stamp)
@@ -99,7 +99,7 @@ def test_unchanged_pictures(root: PictureRoot, server: Server) -> None:
     assert root.read(f"{server.url}/oddtag") == Fetched(b"picture", "")
 
 
-def test_redirects(root: PictureRoot, server: Server, tmp_path: Path) -> None:
+def test_redirects_are_followed_up_to_the_limit(root: PictureRoot, server: Server, tmp_path: Path) -> None:
     assert root.read(f"{server.url}/redirect?redirect?/redirect?{server.url}/picture") == Fetched(b"picture", "")
     with PictureRoot(str(tmp_path), replace(OPEN, max_redirects=0)) as none:
         assert code_of(lambda: none.read(f"{server.url}/redirect?/picture")) == "picture_too_many_redirects"

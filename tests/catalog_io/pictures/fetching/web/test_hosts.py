@@ -8,7 +8,7 @@ from catalog_io.pictures.fetching.web.web import Web
 from schemas.pictures import TRANSIENT, PictureError
 
 
-def test_what_is_worth_another_try() -> None:
+def test_server_errors_are_transient_and_refusals_are_not() -> None:
     assert "picture_server_error" in TRANSIENT and "picture_http_status" not in TRANSIENT
 
 

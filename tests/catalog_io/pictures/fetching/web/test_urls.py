@@ -53,7 +53,7 @@ def test_schemes_that_are_not_allowed(tmp_path: Path, server: Server) -> None:
         ("http://u:pa55@127.0.0.1:1/", "picture_connection_failed"),
     ],
 )
-def test_odd_urls(root: PictureRoot, url: str, code: str) -> None:
+def test_odd_urls_reach_the_server_or_name_their_fault(root: PictureRoot, url: str, code: str) -> None:
     assert code_of(lambda: root.read(url)) == code
 
 
