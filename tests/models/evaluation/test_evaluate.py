@@ -186,6 +186,7 @@ def test_results_survive_strict_json() -> None:
     assert back.listings == 120
 
 
+@pytest.mark.slow
 def test_the_bootstrap_is_fast() -> None:
     """4,000 listings and three attributes, every feed and kind: under 10 s."""
     start = time.process_time()

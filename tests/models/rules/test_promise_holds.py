@@ -23,7 +23,7 @@ MOST_BROKEN = 0.05 + 3 * np.sqrt(0.05 * 0.95 / REPEATS)
 
 
 @pytest.mark.parametrize("scores", [2001, 8], ids=["no ties", "ties"])
-@pytest.mark.parametrize("count", [29, 60, 144, 400])
+@pytest.mark.parametrize("count", [29, 144, *(pytest.param(count, marks=pytest.mark.slow) for count in (60, 400))])
 @pytest.mark.parametrize("curve", CURVES)
 def test_the_promise_is_broken_no_more_often_than_agreed(curve: str, count: int, scores: int) -> None:
     """Over 1,000 calibration sets, the true precision at the threshold falls under the target in δ of them at most."""

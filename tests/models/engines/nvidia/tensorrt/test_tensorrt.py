@@ -152,7 +152,10 @@ def encoder(backbone_name: str, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return path
 
 
-@pytest.mark.parametrize("like", ["CLIP", "OpenAI", "SigLIP", "ConvNeXt", "small"])
+@pytest.mark.parametrize(
+    "like",
+    ["CLIP", "small", *(pytest.param(like, marks=pytest.mark.slow) for like in ("OpenAI", "SigLIP", "ConvNeXt"))],
+)
 def test_tensorrts_parser_supports_every_operator_on_its_types(encoder: Path, tmp_path: Path, like: str) -> None:
     if like != "CLIP":
         encoder = tmp_path / "encoder.onnx"
