@@ -29,7 +29,7 @@ sys.dont_write_bytecode = False
 
 # In place of the epochs with which the demonstration's own project file ends.
 BARELY_TRAINED = """\
-epochs = { titles = 1, pictures = 1, warm-up = 1, end-to-end = 1, tuning = 1 }
+epochs = { titles = 1, pictures = 0, warm-up = 0, end-to-end = 1, tuning = 0 }
 
 [tag]
 partition_rows = 64
@@ -77,7 +77,7 @@ def picture_workers() -> Iterator[str]:
     seconds, and loading PyTorch there some more."""
     from flows.project.cluster import dask_client
 
-    with dask_client("", 2) as client:
+    with dask_client("", 1 if PARALLEL else 2) as client:
         yield client.scheduler_info()["address"]
 
 

@@ -3,22 +3,16 @@
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from flows.experiments.ablation_results import AblationResults, compare
 from flows.experiments.ablation_runs import Recipe, read_splits, train_missing
 from flows.experiments.ablation_tables import markdown
 from flows.project.progress import console
 from flows.project.project import Project
-from models.evaluation.metrics import area_under_risk_coverage, recall_at_precision
-from models.experiments.outcomes import Outcome, Splits, late_fusion
-from models.experiments.scores import Measure, difference, image_weights, scores
-from models.experiments.swapped_listings import CONDITIONS, SHARE
-from models.experiments.variants import FUSED, OPTIONS, VARIANTS, counterpart_of, variant_of
+from models.experiments.outcomes import Outcome, late_fusion
+from models.experiments.variants import FUSED, OPTIONS, VARIANTS, variant_of
 from models.training.presets import preset
 from schemas.errors import ConfigurationError
 from schemas.files import write_whole
@@ -27,7 +21,7 @@ from schemas.files import write_whole
 @dataclass(frozen=True)
 class AblationSummary:
     folder: Path
-    results: dict[str, Any]  # the content of `<folder>/ablation.json`
+    results: AblationResults  # the content of `<folder>/ablation.json`
 
 
 def ablate(
@@ -64,14 +58,11 @@ def ablate(
         recipe = Recipe(project.config, tuple(feeds), asked, splits.hash, place)
         train_missing(recipe, _trained(chosen), range(seeds), processes=processes)
         outcomes = {name: {seed: _outcome(recipe, name, seed) for seed in range(seeds)} for name in chosen}
-        results = {
-            "preset": asdict(asked),
-            "data": _data(splits),
-            "seeds": seeds,
-            "swapped_share": SHARE,
-            **_compare(outcomes, splits, project.taxonomy.names, project.settings.tag.target_precision),
-        }
-        for name, text in (("ablation.json", json.dumps(results, indent=1)), ("ablation.md", markdown(results))):
+        results = compare(outcomes, splits, asked, project.taxonomy.names, project.settings.tag.target_precision)
+        for name, text in (
+            ("ablation.json", json.dumps(asdict(results), indent=1)),
+            ("ablation.md", markdown(results)),
+        ):
             write_whole(place / name, text)
         run.summary.update(folder=str(place), seeds=seeds, variants=", ".join(chosen))
     return AblationSummary(place, results)
@@ -103,41 +94,3 @@ def _outcome(recipe: Recipe, name: str, seed: int) -> Outcome:
     outcome = Outcome.read(recipe.outcome(name, seed))
     assert outcome is not None, name
     return outcome
-
-
-def _data(splits: Splits) -> dict[str, Any]:
-    feeds, counts = np.unique(splits.test.feeds, return_counts=True)
-    return {
-        "hash": splits.hash,
-        "train": len(splits.train),
-        "validation": len(splits.validation),
-        "test": dict(zip(feeds.tolist(), counts.tolist(), strict=True)),
-        "left_out": splits.left_out,
-        "products": len(np.unique(splits.test.products)),
-    }
-
-
-def _compare(
-    outcomes: Mapping[str, Mapping[int, Outcome]], splits: Splits, attributes: tuple[str, ...], target: float
-) -> dict[str, Any]:
-    variants: dict[str, dict[str, Any]] = {}
-    measures: dict[str, Measure] = {
-        "recall": partial(recall_at_precision, target=target),
-        "AURC": area_under_risk_coverage,
-    }
-    for name, by_seed in outcomes.items():
-        variant = variant_of(name)
-        variants[name] = {
-            "label": variant.label,
-            "seconds": [outcome.seconds for outcome in by_seed.values()],
-            "metrics": scores(by_seed, splits.test, attributes, target),
-            "behind_full": {},
-            "image_weight": image_weights(by_seed, splits.test, attributes) if variant.weighs_modalities else {},
-        }
-        full = outcomes.get(counterpart_of(name))
-        if full and name != "full":
-            variants[name]["behind_full"] = {
-                metric: {given: difference(full, by_seed, splits.test, given, measure) for given in CONDITIONS}
-                for metric, measure in measures.items()
-            }
-    return {"attributes": list(attributes), "target_precision": target, "variants": variants}

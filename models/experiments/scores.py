@@ -1,7 +1,7 @@
 """Compares the variants of an ablation: means over seeds, and the difference from the full network."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -17,33 +17,57 @@ METRICS = ("accuracy", "macro_f1", "recall_oracle", "aurc")
 MEAN = "mean"  # over the attributes that have labels
 
 Outcomes = Mapping[int, Outcome]  # by seed
-Table = dict[str, dict[str, dict[str, dict[str, Any]]]]
 
 # A metric of confidences and right tags under R weightings of N listings, as in `metrics.py`.
 Measure = Callable[[Float[np.ndarray, " N"], Bool[np.ndarray, " N"], Float[np.ndarray, "R N"]], Float[np.ndarray, " R"]]
 
 
-def scores(outcomes: Outcomes, test: Examples, attributes: Sequence[str], target_precision: float) -> Table:
-    """By condition, attribute (or `mean`) and metric: `mean` and `std` over the seeds, and the values by seed."""
-    found: Table = {}
+@dataclass(frozen=True)
+class Spread:
+    """A metric over the seeds; `std` is the sample standard deviation, None for one seed."""
+
+    mean: float
+    std: float | None
+    seeds: list[float]
+
+    @classmethod
+    def of(cls, values: list[float]) -> "Spread":
+        """The spread of these values, one a seed."""
+        return cls(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None, values)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two variants in a metric, with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+Scores = dict[Condition, dict[str, dict[str, Spread]]]  # by condition, attribute (or `mean`) and metric
+ImageWeights = dict[str, dict[str, dict[Condition, Spread]]]  # λ by feed, attribute and condition
+
+
+def scores(outcomes: Outcomes, test: Examples, attributes: Sequence[str], target_precision: float) -> Scores:
+    """The metrics of the test listings that have a label, over the seeds."""
+    found: Scores = {}
     for condition in CONDITIONS:
         by_seed = [_metrics(outcome, condition, test, attributes, target_precision) for outcome in outcomes.values()]
         found[condition] = {
-            name: {metric: _spread([metrics[name][metric] for metrics in by_seed]) for metric in METRICS}
+            name: {metric: Spread.of([metrics[name][metric] for metrics in by_seed]) for metric in METRICS}
             for name in by_seed[0]
         }
     return found
 
 
-def difference(
-    full: Outcomes, other: Outcomes, test: Examples, condition: Condition, measure: Measure
-) -> dict[str, float]:
+def difference(full: Outcomes, other: Outcomes, test: Examples, condition: Condition, measure: Measure) -> Difference:
     """The difference full − other of a measure, a mean over attributes and seeds, with the 95 % interval of a paired
     bootstrap over products. Both have the same seeds."""
     products = [_bootstrap(outcomes, test, condition, measure) for outcomes in (full, other)]
     (value, resamples), (other_value, other_resamples) = products
     low, high = interval(resamples - other_resamples)
-    return {"mean": value - other_value, "low": low, "high": high}
+    return Difference(value - other_value, low, high)
 
 
 def _bootstrap(
@@ -70,9 +94,9 @@ def _bootstrap(
     return float(means(once)[0]), resamples
 
 
-def image_weights(outcomes: Outcomes, test: Examples, attributes: Sequence[str]) -> Table:
+def image_weights(outcomes: Outcomes, test: Examples, attributes: Sequence[str]) -> ImageWeights:
     """By feed, attribute and condition: the mean λ of the feed's listings (clean), or of its swapped ones."""
-    found: Table = {}
+    found: ImageWeights = {}
     for feed in np.unique(test.feeds).tolist():
         found[feed] = {name: {} for name in attributes}
         for condition in CONDITIONS:
@@ -82,7 +106,7 @@ def image_weights(outcomes: Outcomes, test: Examples, attributes: Sequence[str])
                 chosen = (test.feeds == feed) & (swapped if condition != "clean" else True)
                 means.append(outcome.image_weight[condition][chosen].mean(axis=0))
             for k, name in enumerate(attributes):
-                found[feed][name][condition] = _spread([float(mean[k]) for mean in means])
+                found[feed][name][condition] = Spread.of([float(mean[k]) for mean in means])
     return found
 
 
@@ -107,9 +131,3 @@ def _metrics(
             found[name] = {metric: metrics[metric] for metric in METRICS}
     found[MEAN] = {metric: float(np.mean([metrics[metric] for metrics in found.values()])) for metric in METRICS}
     return found
-
-
-def _spread(values: list[float]) -> dict[str, Any]:
-    """`std` is the sample standard deviation; None for one value."""
-    std = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return {"mean": float(np.mean(values)), "std": std, "seeds": values}

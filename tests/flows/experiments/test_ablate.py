@@ -1,19 +1,23 @@
 """The ablation, from a catalogue to its tables."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from flows.cli.laboratory_commands import parse_epochs
-from flows.experiments.ablate import _chosen, _compare, _trained, ablate
+from flows.experiments.ablate import _chosen, _trained, ablate
+from flows.experiments.ablation_results import AblationResults, compare
 from flows.experiments.ablation_tables import markdown, tables
 from flows.project.project import Project
 from models.experiments.outcomes import Outcome, Splits
 from models.experiments.swapped_listings import CONDITIONS
 from models.experiments.variants import VARIANTS, variant_of
 from models.inputs.examples import Examples
+from models.training.presets import preset
 from schemas.errors import ConfigurationError
 
 
@@ -39,21 +43,10 @@ def test_tables_have_every_row_and_column() -> None:
 
     names = (*VARIANTS, "swapped=0", "without-ma+swapped=0")
     outcomes = {name: {seed: outcome(name) for seed in range(2)} for name in names}
-    results = {
-        "preset": {"name": "small", "stages": [{"name": "pictures", "epochs": 3}]},
-        "data": {
-            "hash": "0123456789abcdef",
-            "train": 9,
-            "validation": 8,
-            "test": {"hm": 30, "myntra": 30},
-            "left_out": 7,
-            "products": 60,
-        },
-        "seeds": 2,
-        "swapped_share": 0.3,
-        **_compare(outcomes, Splits(test, test, test, 7), ("color", "pattern"), 0.9),
-    }
-    results = json.loads(json.dumps(results, allow_nan=False))  # what is stored is what is shown
+    reference = preset("small", epochs={"pictures": 3})
+    results = compare(outcomes, Splits(test, test, test, 7), reference, ("color", "pattern"), 0.9)
+    stored = json.loads(json.dumps(asdict(results), allow_nan=False))
+    assert TypeAdapter(AblationResults).validate_python(stored) == results
     labels = {name: variant_of(name).label for name in names}
     compared, ablated, options, accuracy, f1, aurc, swaps, behind, weights, times = tables(results)
     assert [row[0] for row in compared.rows] == [labels[name] for name in VARIANTS if "without" not in name]
@@ -104,19 +97,20 @@ def test_unknown_names_are_refused(trained: Path) -> None:
 
 @pytest.mark.timeout(900)  # each call starts processes that import PyTorch
 def test_an_ablation_resumes_from_its_outcomes(project_copy: Path, tmp_path: Path) -> None:
-    project = Project.open(project_copy)
-    first = ablate(project, seeds=1, variants=["zero-shot", "full"], folder=tmp_path / "results")
+    project, folder = Project.open(project_copy), tmp_path / "results"
+    untrained = dict.fromkeys(["titles", "pictures", "warm-up", "end-to-end", "tuning"], 0)
+    first = ablate(project, seeds=1, variants=["zero-shot", "full"], epochs=untrained, folder=folder)
     made = {path.name: path.stat().st_mtime_ns for path in first.folder.glob("*.safetensors")}
     assert set(made) == {"zero-shot-0.safetensors", "full-0.safetensors"}
     assert [path.name for path in first.folder.iterdir() if path.is_dir()] == ["towers-0"]
-    again = ablate(project, seeds=1, variants=["zero-shot", "full", "classical"], folder=tmp_path / "results")
+    again = ablate(project, seeds=1, variants=["zero-shot", "full", "classical"], epochs=untrained, folder=folder)
     assert again.folder == first.folder
     assert {name: (again.folder / name).stat().st_mtime_ns for name in made} == made
     assert (again.folder / "classical-0.safetensors").exists()
     kept = json.loads((again.folder / "ablation.json").read_text(encoding="utf-8"))
-    assert kept == json.loads(json.dumps(again.results))
-    assert kept["variants"]["full"]["metrics"] == json.loads(json.dumps(first.results))["variants"]["full"]["metrics"]
+    assert kept == json.loads(json.dumps(asdict(again.results)))
+    assert again.results.variants["full"].metrics == first.results.variants["full"].metrics
     assert kept["variants"]["classical"]["metrics"]["clean"]["color"]["accuracy"]["mean"] > 0.5
-    other = ablate(project, seeds=1, variants=["classical"], epochs={"tuning": 2}, folder=tmp_path / "results")
+    other = ablate(project, seeds=1, variants=["classical"], epochs={"tuning": 2}, folder=folder)
     assert other.folder != first.folder
     assert not (other.folder / "towers-0").exists()  # which hand-made features do not need
