@@ -29,7 +29,7 @@ sys.dont_write_bytecode = False
 
 # In place of the epochs with which the demonstration's own project file ends.
 BARELY_TRAINED = """\
-epochs = { titles = 1, pictures = 0, warm-up = 0, end-to-end = 1, tuning = 0 }
+epochs = { titles = 1, pictures = 1, warm-up = 1, end-to-end = 1, tuning = 1 }
 
 [tag]
 partition_rows = 64

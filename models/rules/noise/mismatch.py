@@ -65,5 +65,5 @@ def fit_mismatch(clean: Floats, noisy: Floats) -> list[float]:
 
     evidence, truth = np.concatenate([clean, noisy]), np.repeat([0, 1], [len(clean), len(noisy)])
     scale = evidence.std(axis=0) + 1e-6
-    fit = LogisticRegression().fit(evidence / scale, truth)
+    fit = LogisticRegression(max_iter=1000).fit(evidence / scale, truth)
     return [float(weight) for weight in (*(fit.coef_[0] / scale), fit.intercept_[0])]

@@ -7,7 +7,7 @@ import pytest
 
 from models.evaluation.metrics import area_under_risk_coverage, recall_at_precision
 from models.experiments.outcomes import Outcome, Splits, late_fusion, predict
-from models.experiments.scores import MEAN, difference, image_weights, scores
+from models.experiments.scores import MEAN, Difference, difference, image_weights, scores
 from models.experiments.swapped_listings import CONDITIONS, under_condition
 from models.experiments.train_variant import Answers, masked
 from models.experiments.variants import VARIANTS
@@ -94,11 +94,11 @@ def test_scores_by_hand() -> None:
     )
     assert list(found) == list(CONDITIONS) and list(found["clean"]) == ["color", MEAN]  # nothing has a pattern
     accuracy = found["clean"]["color"]["accuracy"]
-    assert (accuracy["mean"], accuracy["seeds"]) == (0.75, [1.0, 0.5])
-    assert accuracy["std"] == pytest.approx(0.5 / 2**0.5)
-    assert found["clean"][MEAN]["recall_oracle"]["seeds"] == [1.0, 0.0]
+    assert (accuracy.mean, accuracy.seeds) == (0.75, [1.0, 0.5])
+    assert accuracy.std == pytest.approx(0.5 / 2**0.5)
+    assert found["clean"][MEAN]["recall_oracle"].seeds == [1.0, 0.0]
     one = scores({0: outcome([half_right, flat])}, test, ["color", "pattern"], 0.9)
-    assert one["clean"]["color"]["accuracy"]["std"] is None
+    assert one["clean"]["color"]["accuracy"].std is None
 
 
 def test_the_full_network_is_compared_in_pairs() -> None:
@@ -107,15 +107,15 @@ def test_the_full_network_is_compared_in_pairs() -> None:
     better, worse = (outcome(answers(test, right)) for right in (0.9, 0.6))
     recall = partial(recall_at_precision, target=0.9)
     same = difference({0: better, 1: better}, {0: better, 1: better}, test, "clean", recall)
-    assert same == {"mean": 0.0, "low": 0.0, "high": 0.0}
+    assert same == Difference(mean=0.0, low=0.0, high=0.0)
     ahead = difference({0: better}, {0: worse}, test, "clean", recall)
-    assert 0.2 < ahead["mean"] < 0.4
-    assert 0.1 < ahead["low"] < ahead["mean"] < ahead["high"] < 0.5
-    expected = scores({0: better}, test, ["color", "pattern"], 0.9)["clean"][MEAN]["recall_oracle"]["mean"]
-    expected -= scores({0: worse}, test, ["color", "pattern"], 0.9)["clean"][MEAN]["recall_oracle"]["mean"]
-    assert ahead["mean"] == pytest.approx(expected)
+    assert 0.2 < ahead.mean < 0.4
+    assert 0.1 < ahead.low < ahead.mean < ahead.high < 0.5
+    expected = scores({0: better}, test, ["color", "pattern"], 0.9)["clean"][MEAN]["recall_oracle"].mean
+    expected -= scores({0: worse}, test, ["color", "pattern"], 0.9)["clean"][MEAN]["recall_oracle"].mean
+    assert ahead.mean == pytest.approx(expected)
     surer = difference({0: better}, {0: worse}, test, "clean", area_under_risk_coverage)
-    assert surer["low"] < surer["mean"] < surer["high"] < 0
+    assert surer.low < surer.mean < surer.high < 0
 
 
 def test_image_weights_by_feed_and_of_swapped_listings() -> None:
@@ -128,5 +128,5 @@ def test_image_weights_by_feed_and_of_swapped_listings() -> None:
         "swapped pictures": np.where(swapped[:, None], 0.125, clean),
     }
     found = image_weights({0: replace(outcome(answers(test, 0.9)), image_weight=weight)}, test, ["color", "pattern"])
-    means = {feed: [found[feed]["color"][of]["mean"] for of in CONDITIONS] for feed in found}
+    means = {feed: [found[feed]["color"][of].mean for of in CONDITIONS] for feed in found}
     assert means == {"a": [0.25, 0.25, 0.125], "b": [0.75, 0.75, 0.125]}
