@@ -3,7 +3,7 @@
 import re
 
 _HIDDEN = "***"
-_URL_END = re.compile(r"[\s\"<>`]")  # no URL in a text goes on beyond these
+_URL_END = re.compile(r"[\s\"<>`]")  # a URL in a text ends before the first of these
 _AUTHORITY_END = re.compile(r"[/\\?#]")
 _PORT = re.compile(r"[^:@]*:\d{0,5}(?:[/\\?#]|$)")
 

@@ -24,7 +24,7 @@ class SwappedListings(NamedTuple):
 def under_condition(
     examples: Examples, condition: Condition, *, share: float = SHARE, seed: int = 0
 ) -> SwappedListings:
-    """The listings, all with picture and title, under a condition. Of one seed, both conditions swap the same ones."""
+    """The listings, all with picture and title, under a condition. Both conditions of a seed swap the same ones."""
     if condition == "clean":
         return SwappedListings(examples, np.zeros(len(examples), dtype=bool))
     rows = swapped_rows(examples.products, examples.feeds, share=share, seed=seed)
