@@ -34,9 +34,10 @@ def query(home: Path, sql: str) -> pl.DataFrame:
     snapshot = Path(home) / SNAPSHOT
     if not snapshot.is_file():
         raise UserError(f"{snapshot}: nothing is published yet; run `cma tag` first")
-    settings = {"autoload_known_extensions": "false", "autoinstall_known_extensions": "false"}
     # Attached to a fresh instance: by path, a process that still reads the old snapshot gets that again.
-    with duckdb.connect(":memory:", config={**settings}) as connection:
+    with duckdb.connect(
+        ":memory:", config={"autoload_known_extensions": "false", "autoinstall_known_extensions": "false"}
+    ) as connection:
         try:
             connection.execute(f"attach {literal(snapshot)} as catalog (read_only)")
             connection.execute("use catalog")

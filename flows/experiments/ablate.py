@@ -59,11 +59,8 @@ def ablate(
         train_missing(recipe, _trained(chosen), range(seeds), processes=processes)
         outcomes = {name: {seed: _outcome(recipe, name, seed) for seed in range(seeds)} for name in chosen}
         results = compare(outcomes, splits, asked, project.taxonomy.names, project.settings.tag.target_precision)
-        for name, text in (
-            ("ablation.json", json.dumps(asdict(results), indent=1)),
-            ("ablation.md", markdown(results)),
-        ):
-            write_whole(place / name, text)
+        write_whole(place / "ablation.json", json.dumps(asdict(results), indent=1))
+        write_whole(place / "ablation.md", markdown(results))
         run.summary.update(folder=str(place), seeds=seeds, variants=", ".join(chosen))
     return AblationSummary(place, results)
 

@@ -15,20 +15,17 @@ from scipy.stats import binomtest
 
 from models.evaluation.intervals import product_weights
 from models.evaluation.metrics import each_once, recall_at_precision
+from models.inputs.arrays import ListingArrays
 
 RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
-class Answers:
+class Answers(ListingArrays):
     """A model's tags of N listings for one attribute: their calibrated confidences, and whether they are right."""
 
     confidence: Float[np.ndarray, " N"]
     right: Bool[np.ndarray, " N"]
-
-    def take(self, rows: Bool[np.ndarray, " N"]) -> "Answers":
-        """The answers where this mask is true."""
-        return Answers(self.confidence[rows], self.right[rows])
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ precision of accepted tags if none is accepted.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 from scipy.special import softmax
 
 from models.engines.interface import Predictions
+from models.inputs.arrays import ListingArrays
 from models.rules.calibration import expected_calibration_error
 from models.rules.certificates import Certificates
 from models.rules.certify import Labelled
@@ -22,7 +23,7 @@ Values = Float[np.ndarray, " R"]
 
 
 @dataclass(frozen=True)
-class Outcomes:
+class Outcomes(ListingArrays):
     """The labels of N listings for one attribute of C values, and a model's tags.
 
     `raw_probabilities` are those before temperature scaling; `accepted` marks the tags that are accepted;
@@ -62,10 +63,6 @@ class Outcomes:
             products=labelled.products,
         )
         return every.take(every.labels >= 0)
-
-    def take(self, rows: np.ndarray) -> "Outcomes":
-        """The listings at these positions, or where this mask is true."""
-        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @property
     def predicted(self) -> Int[np.ndarray, " N"]:

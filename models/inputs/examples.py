@@ -1,14 +1,16 @@
 """Listings as the arrays that the network reads."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 
+from models.inputs.arrays import ListingArrays
+
 
 @dataclass(frozen=True)
-class Examples:
+class Examples(ListingArrays):
     """N listings ready for the network. `present`: which of picture and title a listing has. Label −1: none. `feeds`
     and `products` are names; no two feeds share a product. `soft_targets`: a teacher's probabilities of all attributes'
     values from the picture, from the title and from both."""
@@ -24,21 +26,13 @@ class Examples:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: np.ndarray) -> "Examples":
-        """The listings at these positions, or where this mask is true."""
-        return replace(self, **{name: array[rows] for name, array in self._arrays().items()})
-
     def save(self, folder: Path) -> None:
         """Writes one `.npy` file an array."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, array in self._arrays().items():
+        for name, array in self.arrays().items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path) -> "Examples":
         """The listings that `save` wrote, mapped into memory."""
         return cls(**{path.stem: np.load(path, mmap_mode="c") for path in folder.glob("*.npy")})
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: array for name, array in arrays.items() if array is not None}

@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from models.inputs.examples import Examples
 from models.lifecycle.card import ModelCard, write_card
@@ -38,6 +40,15 @@ def clip_folder(folder: Path, **text: object) -> str:
     config = {"model_cfg": {**CONFIG, "text_cfg": {**TEXT, **text}}}
     (folder / "open_clip_config.json").write_text(json.dumps(config))
     return f"local-dir:{folder}"
+
+
+def clip_folder_with_weights(folder: Path) -> str:
+    """`clip_folder` with random weights: a model that starts from a folder without any is refused."""
+    name = clip_folder(folder)
+    torch.manual_seed(0)
+    clip = open_clip.create_model(name, load_weights=False, force_custom_text=True)
+    save_file(clip.state_dict(), folder / "open_clip_model.safetensors")
+    return name
 
 
 def tiny_preset(backbone: str, name: str = "vit-b-32", **changes: object) -> Preset:

@@ -1,4 +1,4 @@
-"""Tables and numbers for the terminal."""
+"""Tables for the terminal."""
 
 from __future__ import annotations
 

@@ -4,10 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import open_clip
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from models.experiments.outcomes import Outcome, run_variant
 from models.experiments.swapped_listings import CONDITIONS
@@ -24,20 +23,14 @@ from models.training.parts import Stage
 from models.training.presets import Preset
 from schemas.errors import UserError
 from tests.models.experiments.outcomes_of_variants import complete
-from tests.models.tiny import TAXONOMY, clip_folder, examples, tiny_preset
+from tests.models.tiny import TAXONOMY, clip_folder_with_weights, examples, tiny_preset
 
 TRAINED = [name for name, variant in VARIANTS.items() if variant.kind != "late fusion"]
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Preset:
-    """Around a folder with weights: a model that starts from a folder without them is refused."""
-    folder = tmp_path_factory.mktemp("pretrained")
-    name = clip_folder(folder)
-    torch.manual_seed(0)
-    clip = open_clip.create_model(name, load_weights=False, force_custom_text=True)
-    save_file(clip.state_dict(), folder / "open_clip_model.safetensors")
-    preset = tiny_preset(name, "small")
+    preset = tiny_preset(clip_folder_with_weights(tmp_path_factory.mktemp("pretrained")), "small")
     later = preset.stages[-3:]
     towers = Stage(
         name="towers",

@@ -2,10 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import open_clip
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from models.inputs.listings import Listings
 from models.inputs.preprocessing import Processor
@@ -15,7 +12,7 @@ from models.lifecycle.weights import load_network
 from models.rules.certificates import Promise
 from models.rules.noise.kinds import KINDS
 from schemas.errors import ConfigurationError, UserError
-from tests.models.tiny import TAXONOMY, clip_folder, jpeg, tiny_preset
+from tests.models.tiny import TAXONOMY, clip_folder_with_weights, jpeg, tiny_preset
 
 COLORS = ((220, 20, 20), (20, 220, 20), (20, 20, 220))
 SPLITS = ("train",) * 60 + ("validation",) * 50 + ("calibration",) * 50 + ("test",) * 50
@@ -23,13 +20,7 @@ SPLITS = ("train",) * 60 + ("validation",) * 50 + ("calibration",) * 50 + ("test
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder with weights: a model that starts from a folder without them is refused."""
-    folder = tmp_path_factory.mktemp("pretrained")
-    name = clip_folder(folder)
-    torch.manual_seed(0)
-    clip = open_clip.create_model(name, load_weights=False, force_custom_text=True)
-    save_file(clip.state_dict(), folder / "open_clip_model.safetensors")
-    return name
+    return clip_folder_with_weights(tmp_path_factory.mktemp("pretrained"))
 
 
 def listings(count: int = len(SPLITS)) -> Listings:
