@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
+from uuid import uuid4
 
 import duckdb
 import pytest
@@ -36,15 +36,15 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 
 
 @settings(max_examples=30)
-@given(STORED, FAULTS, STORED, FAULTS, st.uuids())
+@given(STORED, FAULTS, STORED, FAULTS)
 def test_a_catalogue_becomes_what_its_latest_feed_says(
     catalog: Catalog,
     before: list[Mapping[str, Any]],
     faults_before: list[str],
     latest: list[Mapping[str, Any]],
     faults: list[str],
-    name: UUID,
 ) -> None:
+    name = uuid4()  # not drawn by hypothesis, which repeats values: the feed of another example would not be fresh
     used, fresh = f"{name}-used", f"{name}-fresh"
     store_rows(catalog, feed_rows(*before), feed=used, faults=faults_before)
     for feed in (used, fresh):
