@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @flow(name="ingest-catalog")
 def ingest_catalog(config: Path | None = None, feeds: list[str] | None = None) -> "list[FeedSummary]":
-    """Reads feeds into the catalogue; returns a summary of each."""
+    """Reads feeds into the catalogue and publishes the snapshot; returns a summary of each feed."""
     from flows.ingestion.ingest import ingest
 
     return ingest(_project(config), feeds or ())

@@ -31,7 +31,8 @@ def nightly(project: Project) -> NightlySummary:
     with project.run("nightly") as run:
         failed = None
         try:
-            feeds = ingest(project)
+            # Published once, after tagging; before the first model, tagging fails and this is all there is to see.
+            feeds = ingest(project, publish=project.catalog.champion() is None)
         except FeedsFailed as fault:  # one merchant's broken export must not stop the others
             failed, feeds = fault, fault.summaries
         compact(project, fewest=FEWEST)

@@ -33,7 +33,7 @@ def query(home: Path, sql: str) -> pl.DataFrame:
     """Rows of one SQL query on the published snapshot; it can read nothing else and change nothing."""
     snapshot = Path(home) / SNAPSHOT
     if not snapshot.is_file():
-        raise UserError(f"{snapshot}: nothing is published yet; run `cma tag` first")
+        raise UserError(f"{snapshot}: nothing is published yet; run `cma ingest` first")
     # Attached to a fresh instance: by path, a process that still reads the old snapshot gets that again.
     with duckdb.connect(
         ":memory:", config={"autoload_known_extensions": "false", "autoinstall_known_extensions": "false"}

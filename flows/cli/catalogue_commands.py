@@ -33,7 +33,7 @@ def ingest(
     feeds: Annotated[list[str] | None, typer.Argument(help="Names of feeds (default: all).")] = None,
     config: Config = None,
 ) -> None:
-    """Reads feeds into the catalogue (flow ingest-catalog).
+    """Reads feeds into the catalogue and publishes the snapshot for analysts (flow ingest-catalog).
 
     A bad row does not stop it: the row is rejected, and the table rejections has the reasons.
     """

@@ -52,9 +52,21 @@ class FeedsFailed(UserError):
         self.summaries = summaries
 
 
-def ingest(project: Project, feeds: Iterable[str] = ()) -> list[FeedSummary]:
-    """Ingests the named feeds (none: all), each in a transaction of its own. FeedsFailed after the last one where some
-    could not be read; ConfigurationError at once."""
+def ingest(project: Project, feeds: Iterable[str] = (), *, publish: bool = True) -> list[FeedSummary]:
+    """Ingests the named feeds (none: all), each in a transaction of its own, and publishes the snapshot. FeedsFailed
+    after the last one where some could not be read; ConfigurationError at once."""
+    try:
+        summaries = _ingest(project, feeds)
+    except FeedsFailed as fault:
+        if publish and fault.summaries:
+            project.catalog.publish()
+        raise
+    if publish:
+        project.catalog.publish()
+    return summaries
+
+
+def _ingest(project: Project, feeds: Iterable[str]) -> list[FeedSummary]:
     names = list(feeds) or list(project.settings.feeds)
     if not names:
         raise ConfigurationError(f"{project.config} has no [feeds.…] to ingest: add one (see `cma init --help`)")

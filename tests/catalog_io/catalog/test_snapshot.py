@@ -69,7 +69,7 @@ Catalog(pathlib.Path(sys.argv[1])).publish()
 def test_nothing_to_publish_or_published(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="run `cma ingest` first"):
         Catalog(tmp_path).publish()
-    with pytest.raises(UserError, match="run `cma tag` first"):
+    with pytest.raises(UserError, match="run `cma ingest` first"):
         query(tmp_path, "select 1")
 
 
