@@ -6,8 +6,10 @@ from typing import Any, NamedTuple, Protocol, Self
 
 import polars as pl
 
+from catalog_io.feeds.label_pairs import LabelPairs
 from catalog_io.feeds.picture_cells import PICTURES, picture_list, pictures
 from catalog_io.feeds.settings import FeedSettings
+from catalog_io.feeds.text_sources import TextSource, filled_template, template_columns
 from schemas.errors import ConfigurationError, UserError
 from schemas.frames import LABEL_WORD_PREFIX
 
@@ -15,6 +17,7 @@ BATCH_BYTES = 64_000_000  # about as much of a feed as is in memory at once
 RAW_CHARACTERS = 20_000  # characters of a row that are stored for the report of rejected rows
 _REQUIRED = ("listing_id", "title", "image")
 _OPTIONAL = ("product_id", "split")
+_SEVERAL = ("image", "product_id", "title")  # may be mapped to a list of columns
 
 
 class Unreadable(NamedTuple):
@@ -42,11 +45,13 @@ class FeedReader(Protocol):
 
 
 class FeedColumns(NamedTuple):
-    """Our column → the feed's: `text` (ids, title, split), `images`, `words` (labels); `separator` of pictures."""
+    """Our column → the feed's: `text` (ids, title, split), `images`, `words` and `pairs` (labels); `separator` of
+    pictures."""
 
-    text: dict[str, str]
-    images: tuple[str, ...]
+    text: dict[str, TextSource]
+    images: tuple[str, ...]  # columns, or templates of paths
     words: dict[str, str]
+    pairs: dict[str, LabelPairs]
     separator: str | None
 
     @classmethod
@@ -57,20 +62,35 @@ class FeedColumns(NamedTuple):
             raise ConfigurationError(f"{key}: {', '.join(missing)} is not mapped to a column of the feed")
         if unknown := columns.keys() - {*_REQUIRED, *_OPTIONAL}:
             raise ConfigurationError(f"{key}: there is no {', '.join(sorted(unknown))} to map")
-        text: dict[str, str] = {}
+        options = {ours: (theirs,) if isinstance(theirs, str) else tuple(theirs) for ours, theirs in columns.items()}
+        text: dict[str, TextSource] = {}
         for ours in ("listing_id", "product_id", "title", *(["split"] if columns.get("split") else [])):
-            theirs = columns.get(ours) or columns["listing_id"]
-            if not isinstance(theirs, str):
-                raise ConfigurationError(f"{key}: {ours} is one column; only image can be several")
-            text[ours] = theirs
-        words = {f"{LABEL_WORD_PREFIX}{attribute}": column for attribute, column in feed.labels.items()}
-        images = columns["image"]
-        return cls(text, (images,) if isinstance(images, str) else tuple(images), words, feed.image_separator or None)
+            theirs = options.get(ours) or options["listing_id"]
+            if len(theirs) > 1 and ours not in _SEVERAL:
+                raise ConfigurationError(f"{key}: {ours} is one column; only {', '.join(_SEVERAL)} can be several")
+            text[ours] = TextSource(theirs)
+        labels = {f"{LABEL_WORD_PREFIX}{attribute}": source for attribute, source in feed.labels.items()}
+        words = {ours: source for ours, source in labels.items() if isinstance(source, str)}
+        pairs = {ours: source for ours, source in labels.items() if isinstance(source, LabelPairs)}
+        return cls(text, options["image"], words, pairs, feed.image_separator or None)
 
     @property
     def names(self) -> list[str]:
-        """The feed's columns that are mapped, each once."""
-        return list(dict.fromkeys([*self.text.values(), *self.images, *self.words.values()]))
+        """The feed's columns that must be there, each once."""
+        return list(dict.fromkeys([*self.text_names, *self.image_names]))
+
+    @property
+    def text_names(self) -> list[str]:
+        """The mapped columns of text, each once."""
+        of_pairs = [pairs.pairs for pairs in self.pairs.values() if pairs.pairs]
+        templates = [name for image in self.images for name in template_columns(image)]
+        sources = [name for source in self.text.values() for name in source.names]
+        return list(dict.fromkeys([*sources, *templates, *self.words.values(), *of_pairs]))
+
+    @property
+    def image_names(self) -> list[str]:
+        """The mapped columns of pictures, without templates."""
+        return [name for name in self.images if not template_columns(name)]
 
     def check(self, found: Sequence[str], path: str) -> None:
         """Raises UserError where a mapped column is not among those of the file or query at `path`, or is twice."""
@@ -79,7 +99,10 @@ class FeedColumns(NamedTuple):
                 f"{path}: there is no column {', '.join(map(repr, missing))}; the columns are: {', '.join(found)}. "
                 "Correct the feed's `columns` or `labels` in cma.toml"
             )
-        if twice := [name for name in self.names if found.count(name) > 1]:
+        if empty := [pairs.shown() for pairs in self.pairs.values() if not pairs.needed(found)]:
+            raise UserError(f"{path}: there are no columns {empty[0]}; the columns are: {', '.join(found)}")
+        of_pairs = [name for pairs in self.pairs.values() for name in pairs.needed(found)]
+        if twice := [name for name in [*self.names, *of_pairs] if found.count(name) > 1]:
             raise UserError(f"{path}: two columns are called {twice[0]!r}; rename one of them")
 
     def frame(
@@ -100,13 +123,19 @@ class FeedColumns(NamedTuple):
             for row, (content, reason) in unreadable.items():
                 shown[row], reasons[row] = json_text(content), reason
             raw = pl.Series(shown, dtype=pl.String)
-        lists = [pictures((cells if images is None else images)[name], self.separator) for name in self.images]
+        lists = [
+            pictures(filled_template(image, cells), None)
+            if template_columns(image)
+            else pictures((cells if images is None else images)[image].alias("picture"), self.separator)
+            for image in self.images
+        ]
         return pl.DataFrame(
             [
-                *(cells[theirs].cast(pl.String).alias(ours) for ours, theirs in self.text.items()),
+                *(source.cells(cells).alias(ours) for ours, source in self.text.items()),
                 (lists[0] if len(lists) == 1 else pl.select(pl.concat_list(lists)).to_series()).alias("pictures"),
                 *(_word(cells[theirs]).alias(ours) for ours, theirs in self.words.items()),
-                _clipped(raw).alias("raw"),
+                *(_word(pairs.words(cells)).alias(ours) for ours, pairs in self.pairs.items()),
+                _clipped(raw.alias("raw")),
                 pl.Series("fault", reasons, dtype=pl.String),
             ]
         )
@@ -125,12 +154,13 @@ class FeedColumns(NamedTuple):
                 return pl.Series(name, values, dtype=pl.String)
             return pl.Series(name, [picture_list(value, self.separator) for value in values], dtype=PICTURES)
 
-        ours = dict.fromkeys([*self.text.values(), *self.words.values()])
+        found = dict.fromkeys(name for row in rows for name in row) if self.pairs else ()
+        of_pairs = [name for pairs in self.pairs.values() for name in pairs.needed(found)]
         return self.frame(
-            pl.DataFrame([text(name) for name in ours]),
+            pl.DataFrame([text(name) for name in dict.fromkeys([*self.text_names, *of_pairs])]),
             pl.Series(raw, dtype=pl.String),
             unreadable,
-            pl.DataFrame([picture_cells(name) for name in self.images]),
+            pl.DataFrame([picture_cells(name) for name in self.image_names]),
         )
 
 
@@ -146,10 +176,10 @@ def _text(value: Any) -> str | None:
 
 def _word(cells: pl.Series) -> pl.Series:
     """Label words; an empty cell becomes null."""
-    return pl.select(pl.lit(cells.cast(pl.String).str.strip_chars()).replace("", None)).to_series()
+    return pl.select(pl.lit(cells.alias("word").cast(pl.String).str.strip_chars()).replace("", None)).to_series()
 
 
 def _clipped(raw: pl.Series) -> pl.Series:
     if not (raw.str.len_chars() > RAW_CHARACTERS).any():
         return raw
-    return pl.Series([row if len(row) <= RAW_CHARACTERS else json_text(row) for row in raw], dtype=pl.String)
+    return pl.Series("raw", [row if len(row) <= RAW_CHARACTERS else json_text(row) for row in raw], dtype=pl.String)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from catalog_io.feeds.label_pairs import LabelPairs
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class FeedSettings:
@@ -14,9 +16,10 @@ class FeedSettings:
     source: str
     """Path, glob, fsspec URI (s3://, https://, …), SQLAlchemy URL with `query`, or the folder of a `layout`."""
     columns: Mapping[str, str | list[str]] = Field(default_factory=dict)
-    """listing_id, title, image (one column, or several in order), product_id, split → column of the feed."""
-    labels: Mapping[str, str] = Field(default_factory=dict)
-    """Attribute of the taxonomy → column that has the merchant's words for it."""
+    """listing_id, title, image, product_id, split → column of the feed, or text with {column} in it. A list: for image
+    all of them in order, for title and product_id the first that is not empty."""
+    labels: Mapping[str, str | LabelPairs] = Field(default_factory=dict)
+    """Attribute of the taxonomy → column that has the merchant's words for it, or pairs of names and values."""
     query: str | None = None
     """SQL whose rows are the listings."""
     encoding: str | None = None

@@ -11,6 +11,7 @@ from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedShape
 from catalog_io.feeds.files import FeedFile
 from catalog_io.feeds.picture_cells import fields, is_text
 from catalog_io.feeds.settings import FeedSettings
+from catalog_io.feeds.text_sources import template_columns
 from schemas.errors import UserError
 
 _BUFFER_BYTES = 1 << 20  # for each column; without a buffer, Arrow reads a row group's whole column at once
@@ -53,8 +54,12 @@ class ParquetFile:
         return needed if needed != self.shape.columns else None
 
     def _check_types(self, columns: FeedColumns) -> None:
-        ids, labels = ("listing_id", "product_id"), {**columns.text, **columns.words}
-        for ours, theirs in [*labels.items(), *(("image", name) for name in columns.images)]:
+        ids = ("listing_id", "product_id")
+        text = [(ours, name) for ours, source in columns.text.items() for name in source.names]
+        pairs = [(ours, name) for ours, pairs in columns.pairs.items() for name in pairs.needed(self.shape.columns)]
+        paths = [("a picture's path", name) for image in columns.images for name in template_columns(image)]
+        images = [("image", name) for name in columns.image_names]
+        for ours, theirs in [*text, *columns.words.items(), *pairs, *paths, *images]:
             dtype = self.schema[theirs]
             if ours == "image":
                 fits, wanted = _is_picture(dtype), "text, bytes or struct<bytes, path>, or lists of these,"

@@ -94,8 +94,7 @@ def _checked(row: Mapping[str, Any], columns: FeedColumns) -> tuple[str, str | N
         raw = json.dumps(row, ensure_ascii=False)
     except TypeError:
         raw = json.dumps({name: value for name, value in row.items() if not _has_bytes(value)}, ensure_ascii=False)
-        texts = (*columns.text.values(), *columns.words.values())
-        if wrong := [name for name in texts if _has_bytes(row[name])]:
+        if wrong := [name for name in columns.text_names if _has_bytes(row[name])]:
             fault = f"the column {wrong[0]!r} holds bytes, where text is needed"
     return raw, fault if is_unicode([raw]) else "not UTF-8 text"
 

@@ -61,7 +61,7 @@ class FashionGenPart:
                 )
             self.rows, self.row_bytes = len(pictures), math.prod(pictures.shape[1:])
             self.plain = [name for name, data in datasets.items() if data.shape in ((self.rows,), (self.rows, 1))]
-        texts = {*columns.text.values(), *columns.words.values()} - {"listing_id", "split"}
+        texts = {*columns.text_names} - {"listing_id", "split"}
         if wrong := sorted(texts - set(self.plain)):
             raise UserError(
                 f"{file.shown}: the dataset {wrong[0]!r} does not have one value for each of the {self.rows} pictures; "

@@ -17,12 +17,12 @@ ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32",
 MARKS = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE, "utf-32-be": codecs.BOM_UTF32_BE}
 
 
-def feed(source: Path | str, labels: Mapping[str, str] | None = None, **settings: Any) -> FeedSettings:
+def feed(source: Path | str, labels: Mapping[str, Any] | None = None, **settings: Any) -> FeedSettings:
     columns = {**COLUMNS, **settings.pop("columns", {})}
     return FeedSettings("hm", str(source), columns, labels or {}, **settings)
 
 
-def read(source: Path | str, labels: Mapping[str, str] | None = None, **settings: Any) -> pl.DataFrame:
+def read(source: Path | str, labels: Mapping[str, Any] | None = None, **settings: Any) -> pl.DataFrame:
     frames = list(read_feed(feed(source, labels, **settings)))
     assert all(frame["pictures"].dtype == PICTURES for frame in frames)
     return pl.concat(frames)

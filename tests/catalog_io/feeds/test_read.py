@@ -99,8 +99,8 @@ def test_no_file_and_no_mapping(tmp_path: Path) -> None:
         read_feed(feed("a.csv", columns={"image": []}))
     with pytest.raises(ConfigurationError, match="there is no colour to map"):
         read_feed(feed("a.csv", columns={"colour": "c"}))
-    with pytest.raises(ConfigurationError, match="title is one column"):
-        read_feed(feed("a.csv", columns={"title": ["a", "b"]}))
+    with pytest.raises(ConfigurationError, match="listing_id is one column"):
+        read_feed(feed("a.csv", columns={"listing_id": ["a", "b"]}))
     with pytest.raises(UserError, match="this is a folder"):
         read_feed(feed(tmp_path))
 
