@@ -23,6 +23,8 @@ class Validated(NamedTuple):
 
     accepted: pl.DataFrame  # the input's columns without `fault` and with `split`, text stripped
     rejected: pl.DataFrame  # REJECTED
+    # Row number and pictures of rejected rows that lack only a title: they may continue the listing of an earlier row.
+    untitled: pl.DataFrame
 
 
 def split_valid(rows: pl.DataFrame) -> Validated:
@@ -40,7 +42,8 @@ def split_valid(rows: pl.DataFrame) -> Validated:
         reasons=pl.concat_list(pl.format("{}: {}", pl.lit(REASONS["row_unreadable"]), "fault")),
     )
     rejected = pl.concat([f.select(REJECTED.names()).cast(REJECTED) for f in (broken_rules, broken_rows)])
-    result = Validated(accepted.drop("index", "fault"), rejected.sort("row_number", maintain_order=True))
+    untitled = broken_rules.filter(pl.col("codes") == ["title_missing"]).select("row_number", "pictures")
+    result = Validated(accepted.drop("index", "fault"), rejected.sort("row_number", maintain_order=True), untitled)
     if result.accepted.height + result.rejected.height != rows.height:
         raise AssertionError(f"{rows.height} rows became {result.accepted.height} + {result.rejected.height}")
     return result

@@ -64,13 +64,14 @@ class Staging:
                 (self.folder / kind).mkdir(parents=True)
             self._batches = 0
             no_rows = pl.DataFrame(schema={**dict.fromkeys(self._columns, pl.String), "pictures": PICTURES})
-            self.add(Validated(no_rows.cast({"row_number": pl.Int64}), pl.DataFrame(schema=REJECTED)))
+            no_rows = no_rows.cast({"row_number": pl.Int64})
+            self.add(Validated(no_rows, pl.DataFrame(schema=REJECTED), no_rows.select("row_number", "pictures")))
             yield
             shutil.rmtree(self.folder)
 
     def add(self, rows: Validated) -> pl.DataFrame:
         """Writes one batch to files, and returns its embedded pictures (key, data), each once."""
-        pictures, embedded = _pictures(rows.accepted)
+        pictures, embedded = _pictures(pl.concat([rows.accepted.select(rows.untitled.columns), rows.untitled]))
         name = f"{self._batches:06d}.parquet"
         self._batches += 1
         rows.accepted.select(self._columns).write_parquet(self.folder / "rows" / name)

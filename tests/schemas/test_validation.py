@@ -34,7 +34,7 @@ def rows(*cells: dict[str, Any]) -> pl.DataFrame:
     ],
 )
 def test_each_fault_has_its_code(cell: dict[str, Any], code: str) -> None:
-    accepted, rejected = split_valid(rows({}, cell, {}))
+    accepted, rejected, _ = split_valid(rows({}, cell, {}))
     assert accepted["row_number"].to_list() == [1, 3]
     assert rejected["codes"].to_list() == [[code]]
     assert rejected["reasons"][0][0].startswith(REASONS[code])
@@ -42,7 +42,7 @@ def test_each_fault_has_its_code(cell: dict[str, Any], code: str) -> None:
 
 
 def test_a_row_keeps_all_its_reasons_and_its_raw_text() -> None:
-    _, rejected = split_valid(rows({"listing_id": "", "title": "", "raw": '{"x": 1}'}))
+    _, rejected, _ = split_valid(rows({"listing_id": "", "title": "", "raw": '{"x": 1}'}))
     assert rejected.row(0, named=True) == {
         "row_number": 1,
         "listing_id": "",
@@ -53,7 +53,7 @@ def test_a_row_keeps_all_its_reasons_and_its_raw_text() -> None:
 
 
 def test_text_is_stripped_and_the_product_defaults_to_the_listing() -> None:
-    accepted, _ = split_valid(rows({"listing_id": " A ", "title": " Red\n dress\t"}))
+    accepted, _, _ = split_valid(rows({"listing_id": " A ", "title": " Red\n dress\t"}))
     row = accepted.row(0, named=True)
     assert (row["listing_id"], row["product_id"], row["title"]) == ("A", "A", "Red dress")
     assert "fault" not in accepted.columns
@@ -64,20 +64,20 @@ def test_a_split_is_known_by_its_usual_words() -> None:
     frame = rows(*({"listing_id": f"of {word}"} for word in words)).with_columns(
         split=pl.Series(words, dtype=pl.String)
     )
-    accepted, rejected = split_valid(frame)
+    accepted, rejected, _ = split_valid(frame)
     assert accepted["split"].to_list() == ["train", *["validation"] * 4, "calibration", "test", None, None]
     assert rejected["codes"].to_list() == [["split_unknown"]] * 2
     assert split_valid(rows({})).accepted["split"].to_list() == [None]
 
 
 def test_a_listing_without_a_picture_is_a_listing() -> None:
-    accepted, rejected = split_valid(rows({"pictures": []}, {"pictures": [b"jpeg"]}))
+    accepted, rejected, _ = split_valid(rows({"pictures": []}, {"pictures": [b"jpeg"]}))
     assert (accepted.height, rejected.height) == (2, 0)
     assert accepted["pictures"].to_list() == [[], [{"uri": "", "data": b"jpeg"}]]
 
 
 def test_no_rows() -> None:
-    accepted, rejected = split_valid(rows())
+    accepted, rejected, _ = split_valid(rows())
     assert (accepted.height, rejected.height, rejected.schema) == (0, 0, REJECTED)
 
 
