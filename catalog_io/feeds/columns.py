@@ -1,12 +1,13 @@
 """Maps the columns of a feed to those of a listing, and builds the frame that every reader yields."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
 import polars as pl
 
 from catalog_io.feeds.label_pairs import LabelPairs
+from catalog_io.feeds.paths import split_path, text_of, value_at, with_paths
 from catalog_io.feeds.picture_cells import PICTURES, picture_list, pictures
 from catalog_io.feeds.settings import FeedSettings
 from catalog_io.feeds.text_sources import TextSource, filled_template, template_columns
@@ -45,8 +46,8 @@ class FeedReader(Protocol):
 
 
 class FeedColumns(NamedTuple):
-    """Our column → the feed's: `text` (ids, title, split), `images`, `words` and `pairs` (labels); `separator` of
-    pictures."""
+    """Our column → the feed's, or a path into its objects: `text` (ids, title, split), `images`, `words` and `pairs`
+    (labels); `separator` of pictures."""
 
     text: dict[str, TextSource]
     images: tuple[str, ...]  # columns, or templates of paths
@@ -76,7 +77,7 @@ class FeedColumns(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """The feed's columns that must be there, each once."""
+        """The feed's columns and paths that must be there, each once."""
         return list(dict.fromkeys([*self.text_names, *self.image_names]))
 
     @property
@@ -92,17 +93,26 @@ class FeedColumns(NamedTuple):
         """The mapped columns of pictures, without templates."""
         return [name for name in self.images if not template_columns(name)]
 
+    def sources(self, found: Collection[str]) -> list[str]:
+        """Those of the columns found that the mapped columns and paths need, each once."""
+        of_pairs = [name for pairs in self.pairs.values() for name in pairs.needed(found)]
+        places = [place[0] for name in self.names if (place := split_path(name, found))]
+        return list(dict.fromkeys([*places, *of_pairs]))
+
+    def missing(self, found: Collection[str]) -> list[str]:
+        """The mapped columns and paths for which there is no column among those found."""
+        return [name for name in self.names if split_path(name, found) is None]
+
     def check(self, found: Sequence[str], path: str) -> None:
         """Raises UserError where a mapped column is not among those of the file or query at `path`, or is twice."""
-        if missing := [name for name in self.names if name not in found]:
+        if missing := self.missing(found):
             raise UserError(
                 f"{path}: there is no column {', '.join(map(repr, missing))}; the columns are: {', '.join(found)}. "
                 "Correct the feed's `columns` or `labels` in cma.toml"
             )
         if empty := [pairs.shown() for pairs in self.pairs.values() if not pairs.needed(found)]:
             raise UserError(f"{path}: there are no columns {empty[0]}; the columns are: {', '.join(found)}")
-        of_pairs = [name for pairs in self.pairs.values() for name in pairs.needed(found)]
-        if twice := [name for name in [*self.names, *of_pairs] if found.count(name) > 1]:
+        if twice := [name for name in self.sources(found) if found.count(name) > 1]:
             raise UserError(f"{path}: two columns are called {twice[0]!r}; rename one of them")
 
     def frame(
@@ -117,6 +127,8 @@ class FeedColumns(NamedTuple):
         `cells` has the mapped columns of text; `images` (None: `cells`) has those of pictures, as `pictures` takes
         them. `unreadable` has rows by their index; their cells must be null.
         """
+        images = with_paths(cells if images is None else images, self.image_names)
+        cells = with_paths(cells, self.text_names)
         reasons: list[str | None] = [None] * cells.height
         if unreadable:
             shown = raw.to_list()
@@ -126,7 +138,7 @@ class FeedColumns(NamedTuple):
         lists = [
             pictures(filled_template(image, cells), None)
             if template_columns(image)
-            else pictures((cells if images is None else images)[image].alias("picture"), self.separator)
+            else pictures(images[image].alias("picture"), self.separator)
             for image in self.images
         ]
         return pl.DataFrame(
@@ -146,10 +158,10 @@ class FeedColumns(NamedTuple):
         """The frame of `read_feed` for rows of JSON or SQL values, without row_number."""
 
         def text(name: str) -> pl.Series:
-            return pl.Series(name, [_text(row.get(name)) for row in rows], dtype=pl.String)
+            return pl.Series(name, [text_of(value_at(row, name)) for row in rows], dtype=pl.String)
 
         def picture_cells(name: str) -> pl.Series:
-            values = [row.get(name) for row in rows]
+            values = [value_at(row, name) for row in rows]
             if all(isinstance(value, str | None) for value in values):
                 return pl.Series(name, values, dtype=pl.String)
             return pl.Series(name, [picture_list(value, self.separator) for value in values], dtype=PICTURES)
@@ -168,10 +180,6 @@ def json_text(value: object) -> str:
     """The value as JSON of about RAW_CHARACTERS at most; text that is not Unicode is escaped, so any store takes it."""
     raw = json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace").decode()
     return raw if len(raw) <= RAW_CHARACTERS else json.dumps(raw[:RAW_CHARACTERS], ensure_ascii=False)
-
-
-def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _word(cells: pl.Series) -> pl.Series:

@@ -81,9 +81,9 @@ def _entry(dtype: Any) -> pl.Expr:
     return pl.struct(uri=uri.cast(pl.String).fill_null("").str.strip_chars(), data=present)
 
 
-def is_text(dtype: pl.DataType) -> bool:
+def is_text(dtype: pl.DataType | None) -> bool:
     """Whether a column holds text or whole numbers, whose text is always the same."""
-    return dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null)
+    return dtype is not None and (dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null))
 
 
 def is_unicode(cells: Iterable[str]) -> bool:

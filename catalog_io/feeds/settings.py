@@ -16,7 +16,8 @@ class FeedSettings:
     source: str
     """Path, glob, fsspec URI (s3://, https://, …), SQLAlchemy URL with `query`, or the folder of a `layout`."""
     columns: Mapping[str, str | list[str]] = Field(default_factory=dict)
-    """listing_id, title, image, product_id, split → column of the feed, or text with {column} in it. A list: for image
+    """listing_id, title, image, product_id, split → column of the feed, path into its objects ("title.en"), or text
+    with {column} in it. A list: for image
     all of them in order, for title and product_id the first that is not empty."""
     labels: Mapping[str, str | LabelPairs] = Field(default_factory=dict)
     """Attribute of the taxonomy → column that has the merchant's words for it, or pairs of names and values."""
@@ -29,6 +30,9 @@ class FeedSettings:
     that gives them all."""
     image_separator: str | None = None
     """Separates several pictures in one cell."""
+    null_words: tuple[str, ...] = ()
+    """Words that mean nothing in this feed's ids, titles, pictures and labels, besides the usual ones (nan, NULL, N/A,
+    -). A label word that the taxonomy has keeps its meaning."""
     layout: str | None = None
     """A published data set (`feeds.published.layouts`), which has columns of its own; `columns` can replace them."""
     images: str = ""

@@ -26,11 +26,10 @@ class DelimitedFile:
             raise ConfigurationError(f"feeds.{feed.name}.delimiter: {delimiter!r} must be one character, such as ;")
         possible = (delimiter,) if delimiter else dict.fromkeys((usual, *DELIMITERS))
         headers = {delimiter: self._header(delimiter) for delimiter in possible}
-        wanted = columns.names if columns else []
 
         def fits(delimiter: str) -> tuple[bool, int]:
             header = headers[delimiter]
-            return bool(wanted) and set(wanted) <= set(header), 0 if wanted else len(header)
+            return columns is not None and not columns.missing(header), 0 if columns else len(header)
 
         self.delimiter = max(possible, key=fits)  # the first of those that fit equally well
         self.names = headers[self.delimiter]

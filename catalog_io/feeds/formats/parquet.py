@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedShape
 from catalog_io.feeds.files import FeedFile
+from catalog_io.feeds.paths import dtype_at
 from catalog_io.feeds.picture_cells import fields, is_text
 from catalog_io.feeds.settings import FeedSettings
 from catalog_io.feeds.text_sources import template_columns
@@ -50,7 +51,8 @@ class ParquetFile:
 
     def _needed(self, columns: FeedColumns) -> list[str] | None:
         """The columns to read: all but unmapped columns of bytes; None where that is every column."""
-        needed = [name for name, dtype in self.schema.items() if name in columns.names or not _has_bytes(dtype)]
+        mapped = columns.sources(self.shape.columns)
+        needed = [name for name, dtype in self.schema.items() if name in mapped or not _has_bytes(dtype)]
         return needed if needed != self.shape.columns else None
 
     def _check_types(self, columns: FeedColumns) -> None:
@@ -60,17 +62,18 @@ class ParquetFile:
         paths = [("a picture's path", name) for image in columns.images for name in template_columns(image)]
         images = [("image", name) for name in columns.image_names]
         for ours, theirs in [*text, *columns.words.items(), *pairs, *paths, *images]:
-            dtype = self.schema[theirs]
+            dtype = dtype_at(self.schema, theirs)
             if ours == "image":
                 fits, wanted = _is_picture(dtype), "text, bytes or struct<bytes, path>, or lists of these,"
             elif ours in ids:
                 fits, wanted = is_text(dtype), "text or whole numbers"
             else:
-                fits, wanted = is_text(dtype) or _is_plain(dtype), "text, a number or a date"
+                plain = _is_plain(dtype) and not (ours == "title" and dtype == pl.Boolean)
+                fits, wanted = is_text(dtype) or plain, "text, a number or a date"
             if not fits:
                 raise UserError(
-                    f"{self.file.shown}: the column {theirs!r} ({ours}) holds {dtype}, where {wanted} is needed; "
-                    "map another column in cma.toml, or convert this one"
+                    f"{self.file.shown}: the column {theirs!r} ({ours}) holds {dtype or 'nothing of that name'}, where "
+                    f"{wanted} is needed; map another column in cma.toml{_paths(theirs, dtype)}, or convert this one"
                 )
 
     def _frame(self, rows: pl.DataFrame, columns: FeedColumns) -> pl.DataFrame:
@@ -85,8 +88,14 @@ def _polars(table: Any) -> pl.DataFrame:
     return frame
 
 
-def _is_plain(dtype: pl.DataType) -> bool:
-    return dtype.is_numeric() or dtype in (pl.Boolean, pl.Date, pl.Datetime, pl.Time)
+def _paths(name: str, dtype: Any) -> str:
+    """The paths into a column of objects or lists, for the error about it."""
+    inside = list(fields(dtype)) or (["0"] if isinstance(dtype, pl.List) else [])
+    return f" or a path into this one, such as {name}.{inside[0]}" if inside else ""
+
+
+def _is_plain(dtype: Any) -> bool:
+    return (dtype is not None and bool(dtype.is_numeric())) or dtype in (pl.Boolean, pl.Date, pl.Datetime, pl.Time)
 
 
 def _is_picture(dtype: Any) -> bool:

@@ -15,6 +15,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedShape, Unreadable
+from catalog_io.feeds.paths import value_at
 from catalog_io.feeds.picture_cells import is_unicode
 from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError, UserError
@@ -94,7 +95,7 @@ def _checked(row: Mapping[str, Any], columns: FeedColumns) -> tuple[str, str | N
         raw = json.dumps(row, ensure_ascii=False)
     except TypeError:
         raw = json.dumps({name: value for name, value in row.items() if not _has_bytes(value)}, ensure_ascii=False)
-        if wrong := [name for name in columns.text_names if _has_bytes(row[name])]:
+        if wrong := [name for name in columns.text_names if _has_bytes(value_at(row, name))]:
             fault = f"the column {wrong[0]!r} holds bytes, where text is needed"
     return raw, fault if is_unicode([raw]) else "not UTF-8 text"
 

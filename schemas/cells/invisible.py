@@ -1,0 +1,67 @@
+"""Removes characters that nobody sees: zero-width ones, marks of direction, soft hyphens, byte-order marks."""
+
+import re
+import unicodedata
+
+# Written as numbers, because an editor would not show them.
+_NOTHING = (
+    *(0x00AD, 0x034F, 0x061C, 0x180E, 0x200B, 0x200E, 0x200F, 0xFEFF),
+    *range(0x202A, 0x202E),  # without U+202E, which reverses the text after it
+    *range(0x2060, 0x2070),
+    *range(0xFFF9, 0xFFFC),
+)
+_JOINERS = (0x200C, 0x200D)  # these have a meaning inside emoji, and in Persian and Indic words
+# Letters and symbols of a font, which show nothing.
+_BLANK_LETTERS = frozenset(map(chr, (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)))
+
+
+def _class(codes: tuple[int, ...]) -> str:
+    return "".join(map(chr, codes))
+
+
+INVISIBLE = f"[{_class((*_NOTHING, *_JOINERS))}]"  # a regular expression, of Python and of polars
+REVERSING = "\u202e"
+
+_ALL = re.compile(INVISIBLE)
+_MEANINGLESS = re.compile(f"[{_class(_NOTHING)}]")
+_JOINER_RUN = re.compile(f"[{_class(_JOINERS)}]+")
+_SPACES = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+
+
+def visible(text: str) -> str:
+    """The text of an id, path or column name without invisible characters, in Unicode's NFC; other spaces become
+    blanks, and those at its ends are removed. Control characters stay."""
+    if text.isascii():
+        return text.strip(" ")
+    return unicodedata.normalize("NFC", _SPACES.sub(" ", _ALL.sub("", text))).strip(" ")
+
+
+def visible_title(text: str) -> str:
+    """`visible` for text that people read: zero-width joiners stay inside emoji, and where they shape a letter."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize("NFC", _JOINER_RUN.sub(_joiner, _MEANINGLESS.sub("", text)))
+
+
+def is_blank(text: str) -> bool:
+    """Whether the text shows nothing: only spaces, format characters, lone accents, or letters without a shape."""
+    return all(
+        letter in _BLANK_LETTERS or unicodedata.category(letter)[0] in "ZM" or _is_format(letter) for letter in text
+    )
+
+
+def _is_format(letter: str) -> bool:
+    return unicodedata.category(letter) == "Cf"
+
+
+def _joiner(run: re.Match[str]) -> str:
+    """The first joiner of a run that shapes its neighbours; nothing for one that does not."""
+    text, at, end = run.string, run.start(), run.end()
+    before, after = text[at - 1 : at], text[end : end + 1]
+    if before and unicodedata.category(before)[0] == "M":  # a virama, or the selector of an emoji
+        return run[0][0]
+    return run[0][0] if _is_joined(before) and _is_joined(after) else ""
+
+
+def _is_joined(letter: str) -> bool:
+    return letter >= "\u0600" and unicodedata.category(letter)[0] in "LMS"
