@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedShape
 from catalog_io.feeds.files import FeedFile
+from catalog_io.feeds.formats.class_labels import dataset_features, with_class_names
 from catalog_io.feeds.paths import dtype_at
 from catalog_io.feeds.picture_cells import fields, is_text
 from catalog_io.feeds.settings import FeedSettings
@@ -19,7 +20,8 @@ _BUFFER_BYTES = 1 << 20  # for each column; without a buffer, Arrow reads a row 
 
 
 class ParquetFile:
-    """A Parquet file. Picture columns are text, bytes, `struct<bytes, path>` (Hugging Face), or lists of these."""
+    """A Parquet file. Picture columns are text, bytes, `struct<bytes, path>` (Hugging Face), or lists of these.
+    Classes that a Hugging Face data set stores as integers are read by their names."""
 
     def __init__(self, file: FeedFile, feed: FeedSettings, columns: FeedColumns | None) -> None:
         self.file = file
@@ -27,6 +29,7 @@ class ParquetFile:
         with file.seekable() as stream:
             try:
                 parquet = pq.ParquetFile(stream)
+                self.features = dataset_features(parquet.schema_arrow.metadata)
                 self.schema = _polars(parquet.schema_arrow.empty_table()).schema
             except (pa.ArrowException, OSError, pl.exceptions.PolarsError) as fault:
                 raise UserError(f"{file.shown}: this is not a Parquet file that can be read: {fault}") from fault
@@ -77,6 +80,7 @@ class ParquetFile:
                 )
 
     def _frame(self, rows: pl.DataFrame, columns: FeedColumns) -> pl.DataFrame:
+        rows = with_class_names(rows, self.features)
         plain = [name for name in rows.columns if not _has_bytes(self.schema[name])]
         raw = rows.select(pl.struct(*plain).struct.json_encode()).to_series()
         return columns.frame(rows, raw)
