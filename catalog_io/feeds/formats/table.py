@@ -9,6 +9,7 @@ from catalog_io.feeds.files import FeedFile
 from catalog_io.feeds.formats.delimited import DelimitedFile
 from catalog_io.feeds.formats.json_lines import JsonLinesFile
 from catalog_io.feeds.formats.parquet import ParquetFile
+from catalog_io.feeds.formats.xml import XmlFile
 from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import UserError
 
@@ -30,6 +31,9 @@ FORMATS = {
     ".txt": Format(partial(DelimitedFile, usual="\t"), ("text/plain",)),
     ".jsonl": Format(JsonLinesFile, ("application/jsonl", "application/x-ndjson")),
     ".ndjson": Format(JsonLinesFile),
+    ".xml": Format(XmlFile, ("application/xml", "text/xml", "application/rss+xml", "application/atom+xml")),
+    ".rss": Format(XmlFile),
+    ".atom": Format(XmlFile),
     ".parquet": Format(ParquetFile, ("application/vnd.apache.parquet",), may_be_compressed=False),
     ".pq": Format(ParquetFile, may_be_compressed=False),
 }
