@@ -131,7 +131,7 @@ def test_every_item_is_one_row(
     tmp_path_factory: pytest.TempPathFactory, items: list[tuple[str, str, list[str]]], batch_rows: int
 ) -> None:
     body = "".join(
-        f"<item key={quoteattr(i)} id="other"><id>{escape(i)}</id><title>{escape(t)}</title><p/>"
+        f"<item key={quoteattr(i)} id='other'><id>{escape(i)}</id><title>{escape(t)}</title><p/>"
         f"{''.join(f'<p>{escape(p)}</p>' for p in pictures)}</item>"
         for i, t, pictures in items
     )
