@@ -28,6 +28,7 @@ PictureFault = Literal[
     "picture_too_large",
     "picture_too_small",
     "picture_extreme_shape",
+    "picture_blank",  # transparent everywhere
     "picture_kills_worker",  # its worker process died repeatedly
 ]
 

@@ -25,6 +25,7 @@ PICTURE_DONE = pl.Schema(
         "width": pl.Int32(),
         "height": pl.Int32(),
         "perceptual_hash": pl.String(),
+        "note": pl.String(),
         "code": pl.String(),
         "sentence": pl.String(),
     }
@@ -36,8 +37,9 @@ def process_pictures(
 ) -> pl.DataFrame:
     """PICTURE_WORK → PICTURE_DONE: one row out for each row in, in the same order.
 
-    An unusable picture has code and sentence, and a null image_hash; one that is unchanged since its stamp has neither
-    image_hash nor code. The stamp is "" where fetching failed. URIs and sentences are free of secrets.
+    `note` says what is doubtful about a picture that is used. An unusable picture has code and sentence, and a null
+    image_hash; one that is unchanged since its stamp has neither image_hash nor code. The stamp is "" where fetching
+    failed. URIs and sentences are free of secrets.
     """
     # `shrink` handles damaged EXIF blocks and the like. Filters are global to the process, and `catch_warnings` would
     # remove this one for other threads of the worker, so it stays.
@@ -57,9 +59,9 @@ def _processed(
         if data is None:
             fetched = pictures.read(uri or "", known)
             if fetched is None:
-                return (key, shown, known, *[None] * 7)
+                return (key, shown, known, *[None] * 8)
             data, stamp = fetched
         picture = shrink(data, short_side=short_side)
     except PictureError as fault:
-        return (key, shown, stamp, *[None] * 5, fault.code, fault.sentence)
+        return (key, shown, stamp, *[None] * 6, fault.code, fault.sentence)
     return (key, shown, stamp, *picture, None, None)

@@ -5,14 +5,19 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from catalog_io.pictures.decoding.profiles import UNUSABLE
 from schemas.pictures import PictureError
 
 _ORIENTATION_TAG, _SHORT, _LONG = 0x0112, 3, 4  # of EXIF
 _END, _SCAN = 0xD9, 0xDA
-_FIRST_APP, _EXIF_APP, _ADOBE_APP, _LAST_APP, _COMMENT = 0xE0, 0xE1, 0xEE, 0xEF, 0xFE
+_FIRST_APP, _EXIF_APP, _ICC_APP, _ADOBE_APP, _LAST_APP, _COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
+_ICC = b"ICC_PROFILE\0"
 _TABLES = {0xC4, 0xCC, 0xDB, 0xDC, 0xDD}
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _COMMON_FRAMES = {0xC0, 0xC2}  # baseline and progressive: what every browser and decoder reads
+_CODINGS = dict.fromkeys((0xC3, 0xC7, 0xCB, 0xCF), "lossless") | dict.fromkeys((0xC5, 0xC6, 0xCD, 0xCE), "hierarchical")
+_CODINGS |= dict.fromkeys((0xC9, 0xCA), "arithmetic-coded")
+_FRAME_HEADER, _SCAN_HEADER = 9, 14  # bytes: the shortest frame, with its marker; the longest scan
 _WITH_LENGTH = {*_TABLES, *_FRAMES, _SCAN, *range(_FIRST_APP, _LAST_APP + 1), _COMMENT}
 # The next marker, and the bytes before it that readers skip. Possessive quantifiers keep the time linear.
 _MARKER = re.compile(rb"[^\xff]*+(?:\xff++\x00[^\xff]*+)*+\xff++([^\x00])", re.DOTALL)
@@ -22,10 +27,23 @@ _MOST_SEGMENTS = 10_000  # a picture has some tens
 
 
 class JpegParts(NamedTuple):
-    """`plain`: a JPEG with the same pixels as the file; `exif`: the file's first EXIF block, or empty."""
+    """`plain`: a JPEG with the same pixels as the file; `exif`: its first EXIF block; `icc`: its profile, or UNUSABLE;
+    `scans`: their headers; `end`: the offset of the last byte that was read; `is_ended`: whether it has an end marker.
+    """
 
     plain: bytes
     exif: bytes
+    icc: bytes
+    frame: bytes
+    scans: list[bytes]
+    end: int
+    is_ended: bool
+
+    @property
+    def coding(self) -> str:
+        """A name of the coding that few programs read, or "" for an ordinary one."""
+        marker, precision = self.frame[0], self.frame[3]
+        return _CODINGS.get(marker, "") or ("" if precision == 8 else f"{precision}-bit")
 
 
 class _Segment(NamedTuple):
@@ -38,21 +56,35 @@ class _Segment(NamedTuple):
 
 
 def split_metadata(data: bytes) -> JpegParts | None:
-    """The JPEG without the metadata before its first scan, and its EXIF block; None where it has no scan."""
-    kept, exif = [b"\xff\xd8"], b""
+    """The parts of a JPEG; None where it has no scan."""
+    kept, exif, icc, frame, scans, start, end = [b"\xff\xd8"], b"", list[bytes](), b"", list[bytes](), 0, 2
+    marker = 0
     for segment in _segments(data):
-        if segment.marker == _SCAN:
-            return JpegParts(b"".join([*kept, b"\xff\xda", memoryview(data)[segment.start :]]), exif)
-        if segment.marker == _EXIF_APP and not exif and data[segment.start + 2 : segment.start + 8] == b"Exif\0\0":
+        marker, end = segment.marker, segment.end
+        if marker == _SCAN:
+            start = start or segment.start
+            scans.append(data[segment.start : segment.start + _SCAN_HEADER])
+        elif start:
+            continue
+        elif marker == _EXIF_APP and not exif and data[segment.start + 2 : segment.start + 8] == b"Exif\0\0":
             exif = data[segment.start + 8 : segment.end]
-        if _is_needed(segment, data):
+        elif marker == _ICC_APP and data.startswith(_ICC, segment.start + 2):
+            icc.append(data[segment.start + 2 + len(_ICC) : segment.end])
+        elif marker in _FRAMES:
+            frame = data[segment.start - 1 : segment.end]
+        if not start and _is_needed(segment, data):
             kept.append(_segment_bytes(segment, data))
-    return None
+    if not start or len(frame) < _FRAME_HEADER:
+        return None
+    plain = b"".join([*kept, b"\xff\xda", memoryview(data)[start:end]])
+    return JpegParts(plain, exif, _profile(icc), frame, scans, end, marker == _END)
 
 
-def count_scans(data: bytes) -> int:
-    """The number of scans of a JPEG; decoding may visit every pixel in each of them."""
-    return sum(segment.marker == _SCAN for segment in _segments(data))
+def _profile(chunks: list[bytes]) -> bytes:
+    """The profile that numbered chunks make, in any order; UNUSABLE where one is missing or repeated."""
+    numbered = {chunk[:2]: chunk[2:] for chunk in chunks}
+    numbers = [bytes([number, len(chunks)]) for number in range(1, len(chunks) + 1)] if len(chunks) < 256 else [b""]
+    return b"".join(numbered[number] for number in numbers) if numbered.keys() == set(numbers) else UNUSABLE
 
 
 def strip_metadata(data: bytes) -> bytes | None:

@@ -65,7 +65,7 @@ def test_one_row_out_for_each_row_in(folder: Path, threads: int) -> None:
     assert done.row(0, named=True) == {
         **{"key": "k1", "uri": "a.jpg", "stamp": PictureRoot(str(folder), OPEN).stamp("a.jpg")},
         **{"image_hash": picture.hash, "jpeg": picture.jpeg, "width": 32, "height": 40},
-        **{"perceptual_hash": picture.perceptual_hash, "code": None, "sentence": None},
+        **{"perceptual_hash": picture.perceptual_hash, "note": "it has one colour", "code": None, "sentence": None},
     }
     stamps = dict(done.select("key", "stamp").iter_rows())
     assert stamps["k2"] == "" and stamps["k3"] == stamps["k4"] == stamp and stamps["k6"] == "s6"

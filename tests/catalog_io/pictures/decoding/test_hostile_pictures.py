@@ -62,12 +62,13 @@ def test_an_exif_block_does_not_fill_the_memory() -> None:
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "I;16", "CMYK"])
 def test_the_largest_pictures_are_not_copied(mode: str) -> None:
+    colour = (90, 90, 90, 200) if mode == "RGBA" else 0
     code = f"""
 import io, resource
 from PIL import Image
 from catalog_io.pictures.decoding.shrink import shrink
 out = io.BytesIO()
-Image.new({mode!r}, (8000, 8000)).save(out, {"JPEG" if mode == "CMYK" else "PNG"!r})
+Image.new({mode!r}, (8000, 8000), {colour!r}).save(out, {"JPEG" if mode == "CMYK" else "PNG"!r})
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 shrink(out.getvalue())
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

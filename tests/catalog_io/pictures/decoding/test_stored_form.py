@@ -30,7 +30,7 @@ def test_a_small_jpeg_keeps_its_coding(mode: str, options: dict[str, object]) ->
     more = {"exif": exif, "comment": b"secret", "icc_profile": b"secret" * 20_000}
     full = encoded(SMALL.convert(mode), "JPEG", quality=70, **more, **options)
     picture = shrink(full + b"secret")
-    assert picture == shrink(bare)
+    assert picture._replace(note=None) == shrink(bare)
     assert picture.jpeg == bare and picture.hash == hashlib.sha256(bare).hexdigest()
     assert (picture.width, picture.height) == SMALL.size
     stored, came = Image.open(io.BytesIO(picture.jpeg)), Image.open(io.BytesIO(full))
