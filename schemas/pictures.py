@@ -4,6 +4,9 @@ from typing import Literal
 
 from schemas.secrets import redacted
 
+PIXEL_RULES = 2
+"""The version of how `catalog_io.pictures.decoding` makes stored pictures: those of another version are made anew."""
+
 # The sentence for the report is written where a fault is found, because it names sizes, hosts or statuses.
 PictureFault = Literal[
     # Its reference cannot be followed.

@@ -1,35 +1,49 @@
 """The SQL statements that store a settled feed, in the order in which `FeedTables.store_feed` executes them.
 
-Their values are feed, full, run_id, now, picture_size, and the files `done`.
+Their values are feed, full, run_id, now, root, picture_size, pixel_rules, and the files `done`.
 """
 
 from schemas.pictures import TRANSIENT
 
 _TRANSIENT = ", ".join(f"'{code}'" for code in sorted(TRANSIENT))
 
-# A stored picture stays until a usable one replaces it; a stamp changes only where the source answered.
-REMEMBER_SOURCES = f"""
-    merge into picture_sources s
-    using (select * from read_parquet($done) qualify row_number() over (partition by key) = 1) d
-        on s.feed = $feed and s.key = d.key
-    when matched then update set
-        stamp = case when d.code in ({_TRANSIENT}) or (d.image_hash is null and d.code is null)
-            then s.stamp else d.stamp end,
-        picture_size = case when d.code is null or s.image_hash is null then $picture_size else s.picture_size end,
-        image_hash = coalesce(d.image_hash, s.image_hash),
-        code = case when d.image_hash is not null or (d.code is null and s.code in ({_TRANSIENT})) then null
-            else coalesce(d.code, s.code) end,
-        reason = case when d.image_hash is not null or (d.code is null and s.code in ({_TRANSIENT})) then null
-            else coalesce(d.sentence, s.reason) end,
-        checked_at = $now
-    when not matched then insert (feed, key, stamp, picture_size, image_hash, code, reason, checked_at)
-        values ($feed, d.key, d.stamp, $picture_size, d.image_hash, d.code, d.sentence, $now)
-"""
+# A stored picture stays until a usable one from the same root replaces it. What describes the source's content (stamp,
+# picture_size, pixel_rules) changes only where the source answered.
+_KEEPS = f"(s.code is null or s.code in ({_TRANSIENT}))"
+REMEMBER_SOURCES = (
+    """delete from picture_sources
+       where feed = $feed and root <> $root and key in (select key from read_parquet($done))""",
+    f"""merge into picture_sources s
+        using (select *, coalesce(code in ({_TRANSIENT}), false) as failed, image_hash is null and code is null as same
+               from read_parquet($done) qualify row_number() over (partition by key) = 1) d
+            on s.feed = $feed and s.key = d.key
+        when matched then update set
+            stamp = case when d.same then s.stamp when not d.failed then d.stamp when {_KEEPS} then s.stamp else '' end,
+            root = $root,
+            picture_size = if(d.failed, s.picture_size, $picture_size),
+            pixel_rules = if(d.failed, s.pixel_rules, $pixel_rules),
+            image_hash = coalesce(d.image_hash, s.image_hash),
+            code = case when d.image_hash is not null or (d.same and {_KEEPS}) then null
+                else coalesce(d.code, s.code) end,
+            reason = case when d.image_hash is not null or (d.same and {_KEEPS}) then null
+                else coalesce(d.sentence, s.reason) end,
+            checked_at = $now
+        when not matched then
+            insert (feed, key, root, picture_size, pixel_rules, checked_at, stamp, image_hash, code, reason)
+            values ($feed, d.key, $root, $picture_size, $pixel_rules, $now, d.stamp, d.image_hash, d.code, d.sentence)
+    """,
+)
 
+# An earlier picture stands in for one that cannot be used only where a listing of the same product had it: file names
+# are used again for other products.
+_HAD_IT = """exists (from listing_images i join listings l on l.feed = i.feed and l.listing_id = i.listing_id
+    where i.feed = $feed and i.image_hash = s.image_hash and l.product_id = n.product_id)"""
 PREPARE = (
     """create or replace temp table resolved as
        select p.listing_id, p.position, p.uri, p.key, s.image_hash, s.code, s.reason
        from new_pictures p join picture_sources s on s.feed = $feed and s.key = p.key""",
+    f"""update resolved s set image_hash = null from new_listings n
+        where n.listing_id = s.listing_id and s.code is not null and s.image_hash is not null and not {_HAD_IT}""",
     """create or replace temp table incoming as
        select n.*, r.image_hash, md5(concat_ws(chr(31), n.title, coalesce(r.image_hash, ''))) as input_hash,
            md5(concat_ws(chr(31), n.cells, r.pictures)) as row_hash

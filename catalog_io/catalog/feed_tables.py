@@ -13,6 +13,7 @@ from catalog_io.files import as_pattern, literal
 from catalog_io.staging.staging import Staging
 from schemas.errors import UserError
 from schemas.frames import LABEL_WORD_PREFIX
+from schemas.pictures import PIXEL_RULES
 from schemas.taxonomy import Taxonomy
 
 FEW_GONE = 100  # listings that may be gone at once, however small the feed is
@@ -38,19 +39,23 @@ class FeedTables:
     def known_pictures(self, feed: str, keys: pl.Series, picture_size: int) -> pl.Series:
         """Those keys of embedded pictures that are shrunk to this size already, or known to be unusable."""
         sql = """select key from picture_sources semi join wanted using (key)
-                 where feed = $feed and (picture_size = $size)"""
-        return self._database.execute(sql, {"feed": feed, "size": picture_size}, wanted=keys.to_frame("key"))["key"]
+                 where feed = $feed and picture_size = $size and pixel_rules = $rules"""
+        values = {"feed": feed, "size": picture_size, "rules": PIXEL_RULES}
+        return self._database.execute(sql, values, wanted=keys.to_frame("key"))["key"]
 
-    def write_references(self, feed: str, staging: Staging) -> Path:
+    def write_references(self, feed: str, staging: Staging, root: str) -> Path:
         """Writes the feed's picture references as Parquet, in the same order every time, and returns the path.
 
-        Columns: key, uri; stamp, picture_size, image_hash, code, checked_at, which are null for a new reference.
+        Columns: key, uri; stamp, picture_size, pixel_rules, code, checked_at, which are null for a new reference and
+        where the feed's picture root was another one than `root`.
         """
         path = staging.settled("known")
-        sql = f"""copy (select r.key, r.uri, s.stamp, s.picture_size, s.image_hash, s.code, s.checked_at
-                        from read_parquet($references) r left join picture_sources s on s.feed = $feed and s.key = r.key
+        sql = f"""copy (select r.key, r.uri, s.stamp, s.picture_size, s.pixel_rules, s.code, s.checked_at
+                        from read_parquet($references) r left join picture_sources s
+                            on s.feed = $feed and s.key = r.key and coalesce(s.root, $root) = $root
                         order by r.uri, r.key) to {literal(path)} (format parquet)"""
-        self._database.execute(sql, {"feed": feed, "references": as_pattern(staging.settled("references"))})
+        values = {"feed": feed, "root": root, "references": as_pattern(staging.settled("references"))}
+        self._database.execute(sql, values)
         return path
 
     def new_images(self, done: Sequence[Path]) -> pl.DataFrame:
@@ -70,16 +75,19 @@ class FeedTables:
         *,
         run_id: str,
         taxonomy: Taxonomy,
+        root: str,
         picture_size: int,
         full: bool = True,
         most_gone: float = 1.0,
     ) -> Stored:
         """Stores what changed in a settled feed: listings, pictures, labels, rejections, and listings that are gone.
 
-        `done`: files of PICTURE_DONE; `images`: image_hash, width, height, bytes, perceptual_hash, shard of the new
-        ones. UserError, and nothing changes, where more than the share `most_gone` of the listings is gone at once.
+        `root`: the feed's picture root without secrets; `done`: files of PICTURE_DONE; `images`: image_hash, width,
+        height, bytes, perceptual_hash, shard of the new ones. UserError, and nothing changes, where more than the share
+        `most_gone` of the listings is gone at once.
         """
-        values = {"run_id": run_id, "now": now(), "picture_size": picture_size, "full": full, "feed": staging.feed}
+        values = {"run_id": run_id, "now": now(), "full": full, "feed": staging.feed}
+        values |= {"root": root, "picture_size": picture_size, "pixel_rules": PIXEL_RULES}
         values["done"] = [as_pattern(path) for path in done]
         with self._database.transaction() as connection:
 
@@ -90,7 +98,8 @@ class FeedTables:
                 source = literal(as_pattern(staging.settled(name)))
                 run(f"create or replace temp view new_{name} as select * from read_parquet({source})")
             if done:
-                run(statements.REMEMBER_SOURCES)
+                for statement in statements.REMEMBER_SOURCES:
+                    run(statement)
             for statement in statements.PREPARE:
                 run(statement)
             if run(statements.COUNT_LOST).item():

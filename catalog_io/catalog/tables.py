@@ -63,8 +63,11 @@ TABLES: dict[str, dict[str, str]] = {
         "feed": TEXT,
         "key": TEXT,  # of the reference (`picture_key`), or of the embedded bytes
         "stamp": TEXT,  # the file's time and size, or the server's ETag
-        "picture_size": INTEGER,  # shorter side in pixels that it was shrunk to
-        "image_hash": TEXT,
+        "root": TEXT,  # the feed's picture root, without secrets
+        # With what its source was last read: the shorter side in pixels, and PIXEL_RULES (null: before there were any).
+        "picture_size": INTEGER,
+        "pixel_rules": INTEGER,
+        "image_hash": TEXT,  # the last good picture
         "code": TEXT,
         "reason": TEXT,
         "checked_at": TIME,

@@ -12,25 +12,32 @@ import polars as pl
 from catalog_io.pictures.fetching.settings import FetchSettings
 from catalog_io.pictures.work import PICTURE_DONE, PICTURE_WORK, process_pictures
 from schemas.files import write_parquet
+from schemas.pictures import PIXEL_RULES
 
 UNIT_ROWS = 256  # pictures, which take some seconds
 UNIT_BYTES = 64_000_000  # of embedded pictures in a unit
 CONNECTIONS = 16  # at once, of a worker that fetches remote pictures
 
 
-def write_units(work: pl.DataFrame, folder: Path, picture_size: int) -> Iterator[Path]:
+def unit_folder(folder: Path, root: str, picture_size: int) -> Path:
+    """The folder inside `folder` for results with this picture root, size and PIXEL_RULES."""
+    name = f"{PIXEL_RULES}\0{picture_size}\0{root}".encode("utf-8", "surrogateescape")
+    return folder / blake2b(name, digest_size=16).hexdigest()
+
+
+def write_units(work: pl.DataFrame, folder: Path) -> Iterator[Path]:
     """Writes PICTURE_WORK rows as units into `folder`, and yields their paths."""
     row = 0
     while row < work.height:
         sizes = work["data"].slice(row, UNIT_ROWS).bin.size().fill_null(0).cum_sum()
         rows = max(1, int((sizes <= UNIT_BYTES).sum()))
-        yield write_unit(work.slice(row, rows), folder, picture_size)
+        yield write_unit(work.slice(row, rows), folder)
         row += rows
 
 
-def write_unit(work: pl.DataFrame, folder: Path, picture_size: int) -> Path:
-    """Writes one unit, unless it exists; its name is the hash of its keys, stamps and picture size."""
-    name = blake2b(str(picture_size).encode(), digest_size=16)
+def write_unit(work: pl.DataFrame, folder: Path) -> Path:
+    """Writes one unit, unless it exists; its name is the hash of its keys and stamps."""
+    name = blake2b(digest_size=16)
     for key, stamp in work.select("key", "stamp").iter_rows():
         name.update(f"\0{key}\0{stamp}".encode())
     path = folder / f"{name.hexdigest()}.work.parquet"
@@ -52,11 +59,11 @@ def process_unit(unit: Path, root: str, fetch: FetchSettings, picture_size: int)
     return work.height
 
 
-def split_unit(unit: Path, picture_size: int) -> list[Path]:
+def split_unit(unit: Path) -> list[Path]:
     """Writes the halves of a unit that kills its workers; empty for a unit of one picture."""
     work = pl.read_parquet(unit, glob=False)
     half = work.height // 2
-    return [write_unit(part, unit.parent, picture_size) for part in (work[:half], work[half:])] if half else []
+    return [write_unit(part, unit.parent) for part in (work[:half], work[half:])] if half else []
 
 
 def give_up(unit: Path) -> None:

@@ -11,10 +11,10 @@ import polars as pl
 
 from catalog_io.feeds.read import read_feed
 from catalog_io.pictures.fetching.root import PictureRoot
-from catalog_io.pictures.units import write_units
+from catalog_io.pictures.units import unit_folder, write_units
 from catalog_io.staging.settle import settle
 from catalog_io.staging.staging import Staging
-from flows.ingestion.pictures import work_units, write_reference_units
+from flows.ingestion.pictures import root_name, work_units, write_reference_units
 from flows.project.progress import bar
 from flows.project.project import Project, conserve
 from schemas.errors import ConfigurationError, UserError
@@ -100,10 +100,12 @@ def _ingest_feed(project: Project, name: str, run_id: str) -> FeedSummary:
     staging = Staging(project.home, name, tuple(feed.labels))
     with staging.held(), PictureRoot(feed.images, project.settings.fetch) as root:
         root.check()
-        units = _read(project, name, staging, summary)
+        folder = unit_folder(staging.units, feed.images, settings.picture_size)
+        units = _read(project, name, staging, folder, summary)
         summary.accepted = settle(staging)
-        references = catalog.write_references(name, staging)
-        units += write_reference_units(references, root, staging.units, settings)
+        place = root_name(feed.images, project.config.parent)
+        references = catalog.write_references(name, staging, place)
+        units += write_reference_units(references, root, folder, settings)
         done, summary.pictures_worked = work_units(units, feed.images, project.settings.fetch, settings, feed=name)
         new = catalog.new_images(done)
         images = project.shards.append(_pictures(new))
@@ -113,6 +115,7 @@ def _ingest_feed(project: Project, name: str, run_id: str) -> FeedSummary:
             images,
             run_id=run_id,
             taxonomy=project.taxonomy,
+            root=place,
             picture_size=settings.picture_size,
             full=feed.full,
             most_gone=feed.most_gone,
@@ -129,8 +132,8 @@ def _ingest_feed(project: Project, name: str, run_id: str) -> FeedSummary:
     return summary
 
 
-def _read(project: Project, name: str, staging: Staging, summary: FeedSummary) -> list[Path]:
-    """Reads and validates all rows into the staging; returns the units of new embedded pictures."""
+def _read(project: Project, name: str, staging: Staging, folder: Path, summary: FeedSummary) -> list[Path]:
+    """Reads and validates all rows into the staging; returns the units of new embedded pictures, in `folder`."""
     feed, size = project.settings.feeds[name], project.settings.ingest.picture_size
     units: list[Path] = []
     with bar(f"read {name}", None) as advance:
@@ -140,7 +143,7 @@ def _read(project: Project, name: str, staging: Staging, summary: FeedSummary) -
             if embedded.height:
                 seen = project.catalog.known_pictures(name, embedded["key"], size)
                 new = embedded.filter(~pl.col("key").is_in(seen.implode()))
-                units += write_units(new.with_columns(uri=pl.lit(""), stamp=pl.lit("")), staging.units, size)
+                units += write_units(new.with_columns(uri=pl.lit(""), stamp=pl.lit("")), folder)
             summary.read += rows.height
             advance(rows.height)
     return units

@@ -1,5 +1,6 @@
 """The picture step of an ingest: Dask workers fetch and shrink the pictures that are new or changed."""
 
+import os
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,8 @@ from flows.project.cluster import dask_client
 from flows.project.progress import bar
 from flows.project.project import cores
 from flows.project.settings import IngestSettings
-from schemas.pictures import TRANSIENT
+from schemas.pictures import PIXEL_RULES, TRANSIENT
+from schemas.secrets import redacted
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -25,23 +27,30 @@ if TYPE_CHECKING:
 BATCH_ROWS = 65_536
 
 
+def root_name(root: str, project: Path) -> str:
+    """The picture root as the catalogue remembers it: without secrets, and inside the project's folder relative to it,
+    since a project may be moved."""
+    return os.path.relpath(root, project) if Path(root).is_relative_to(project) else redacted(root)
+
+
 def write_reference_units(known: Path, root: PictureRoot, folder: Path, settings: IngestSettings) -> Iterator[Path]:
     """Units of the references (file of `Catalog.write_references`) that are new, changed, or due for a check."""
     for batch in pq.ParquetFile(known).iter_batches(BATCH_ROWS):
-        yield from write_units(_due(pl.DataFrame(batch), root, settings), folder, settings.picture_size)
+        yield from write_units(_due(pl.DataFrame(batch), root, settings), folder)
 
 
 def _due(references: pl.DataFrame, root: PictureRoot, settings: IngestSettings) -> pl.DataFrame:
-    """PICTURE_WORK rows: local files whose stamp changed, and remote pictures after `recheck_days` or a failure."""
+    """PICTURE_WORK rows: local files whose stamp changed, remote pictures after `recheck_days` or a failure, and all
+    that were last read for another size or by other PIXEL_RULES."""
     old = now() - timedelta(days=settings.recheck_days)
     due = []
     for row in references.iter_rows(named=True):
-        usable = row["image_hash"] is not None and row["picture_size"] == settings.picture_size
-        # A stamp lets the server answer "unchanged", which is right only for a picture stored in this size.
-        stamp = row["stamp"] if usable and row["stamp"] else ""
-        if row["picture_size"] is not None and (usable or row["code"] is not None):
+        # A stamp lets the server answer "unchanged", which is right only where it was last read in the same way.
+        known = row["picture_size"] == settings.picture_size and row["pixel_rules"] == PIXEL_RULES
+        stamp = (row["stamp"] or "") if known else ""
+        if known:
             here = root.stamp(row["uri"])
-            if here is not None and here == row["stamp"] and row["picture_size"] == settings.picture_size:
+            if here is not None and here == row["stamp"]:
                 continue
             if here is None and row["code"] not in TRANSIENT and row["checked_at"] > old:
                 continue
@@ -76,7 +85,7 @@ def work_units(
             try:
                 advance(future.result())
             except KilledWorker:
-                halves = split_unit(unit, settings.picture_size)
+                halves = split_unit(unit)
                 if halves:
                     del done[unit]
                     done.update((half, done_path(half)) for half in halves)

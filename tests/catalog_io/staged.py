@@ -49,7 +49,7 @@ def store_rows(
         for batch in batches:
             staging.add(split_valid(batch))
         settle(staging)
-        catalog.write_references(feed, staging)
+        catalog.write_references(feed, staging, options.get("root", "pictures"))
         done = _worked(staging, faults)
         new = catalog.new_images(done)
         images = new.select(
@@ -58,7 +58,7 @@ def store_rows(
             perceptual_hash=pl.lit("0" * 16),
             shard=pl.lit("shard-1.parquet"),
         )
-        options = {"run_id": run, "taxonomy": TAXONOMY, "picture_size": 256} | options
+        options = {"run_id": run, "taxonomy": TAXONOMY, "root": "pictures", "picture_size": 256} | options
         return catalog.store_feed(staging, done, images, **options)
 
 

@@ -1,4 +1,7 @@
-"""Turns untrusted bytes into a small upright sRGB JPEG, or raises PictureError that says why it cannot."""
+"""Turns untrusted bytes into a small upright sRGB JPEG, or raises PictureError that says why it cannot.
+
+A change that gives other pixels, or accepts other pictures, needs another `schemas.pictures.PIXEL_RULES`.
+"""
 
 import contextlib
 import hashlib
@@ -26,8 +29,6 @@ from catalog_io.pictures.decoding.pixels import shrink_to_rgb, turn_upright
 from catalog_io.pictures.decoding.repair import repaired
 from catalog_io.pictures.fetching.fetched import MAX_BYTES, too_many_bytes
 from schemas.pictures import PictureError
-
-PIXEL_RULES = 2  # the version of what follows: pictures that another version stored are made anew
 
 MIN_SIDE = 16
 MAX_ASPECT = 20

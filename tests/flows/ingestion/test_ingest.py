@@ -1,91 +1,24 @@
 """Ingests feeds with real files, Dask workers and DuckDB; unchanged rows and pictures cost no work."""
 
-import csv
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import numpy as np
 import polars as pl
 import pytest
-from PIL import Image
 
 from catalog_io.pictures import units
 from catalog_io.pictures.units import process_unit
 from flows.ingestion import pictures as picture_step
-from flows.ingestion.ingest import FeedsFailed, FeedSummary, ingest
+from flows.ingestion.ingest import FeedsFailed, ingest
 from flows.project.project import Project
 from schemas.errors import UserError
-
-CONFIG = """\
-[feeds.shop]
-source = "{source}"
-images = "."
-columns = {{ listing_id = "id", title = "title", image = "image" }}
-labels = {{ color = "color" }}
-"""
-
-
-def picture(path: Path, seed: int) -> None:
-    pixels = np.random.default_rng(seed).integers(0, 255, (40, 30, 3), dtype=np.uint8)
-    Image.fromarray(pixels).resize((300, 400)).save(path, "JPEG")
-
-
-def write_feed(folder: Path, rows: list[Mapping[str, str]]) -> None:
-    with (folder / "feed.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["id", "title", "image", "color"])
-        writer.writeheader()
-        writer.writerows({"title": f"Dress {row['id']}", "image": "a.jpg", "color": "red"} | row for row in rows)
-
-
-@pytest.fixture
-def shop(tmp_path: Path, shared_workers: None) -> Path:
-    """A folder with a project over three listings; `c` has two pictures."""
-    return make_shop(tmp_path)
-
-
-def make_shop(tmp_path: Path) -> Path:
-    for seed, name in enumerate(("a", "b", "c")):
-        picture(tmp_path / f"{name}.jpg", seed)
-    rows = [{"id": "A"}, {"id": "B", "image": "b.jpg"}, {"id": "C", "image": '["c.jpg", "a.jpg"]'}]
-    write_feed(tmp_path, rows)
-    (tmp_path / "cma.toml").write_text(CONFIG.format(source="feed.csv"), encoding="utf-8")
-    return tmp_path
-
-
-def run(folder: Path) -> FeedSummary:
-    (summary,) = ingest(Project.open(folder / "cma.toml"))
-    return summary
-
-
-def outcome(summary: FeedSummary) -> tuple[int, int, int, int, int]:
-    return summary.inserted, summary.updated, summary.unchanged, summary.pictures_worked, summary.pictures_new
-
-
-def select(folder: Path, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(folder / "warehouse" / "work.duckdb"), read_only=True) as connection:
-        return connection.execute(sql).fetchall()
-
-
-def content(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """All that an ingest stores, but for times, run ids and the random names of shards."""
-    without = "* exclude ({})"
-    columns = {
-        "listings": without.format("run_id, updated_at"),
-        "listing_images": "*",
-        "images": without.format("shard"),
-        "picture_sources": without.format("checked_at"),
-        "labels": "*",
-        "rejections": without.format("run_id, first_seen, last_seen"),
-    }
-    return {table: select(folder, f"select {what} from {table} order by all") for table, what in columns.items()}
+from tests.flows.ingestion.shop import CONFIG, content, make_shop, outcome, picture, run, select, write_feed
 
 
 def test_a_second_ingest_processes_and_changes_nothing(shop: Path) -> None:
@@ -235,7 +168,7 @@ ingest(Project.open(pathlib.Path(sys.argv[1])))
     command = [sys.executable, "-c", code, str(killed / "cma.toml")]
     process = subprocess.Popen(command, start_new_session=True, env=os.environ | {"CMA_INGEST__DASK": ""})
     deadline = time.monotonic() + 120
-    while not (done := list(killed.glob("warehouse/ingest/shop/units/*.done.parquet"))):
+    while not (done := list(killed.glob("warehouse/ingest/shop/units/*/*.done.parquet"))):
         assert process.poll() is None, "the ingest ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.005)
