@@ -6,14 +6,18 @@ from typing import Any
 
 import polars as pl
 
+from schemas.cells.invisible import visible
 from schemas.cells.literals import parsed
 
 
 def split_path(name: str, columns: Collection[str]) -> tuple[str, tuple[str, ...]] | None:
-    """The column that a name means, and the keys below it: a column of that very name, otherwise the longest name of
-    a column before a dot. None where there is neither."""
+    """The column that a name means, and the keys below it: a column of that very name, or one that looks the same,
+    otherwise the longest name of a column before a dot. None where there is neither."""
     if name in columns:
         return name, ()
+    seen = visible(name)
+    if (alike := next((column for column in columns if visible(column) == seen), None)) is not None:
+        return alike, ()
     parts = name.split(".")
     for end in range(len(parts) - 1, 0, -1):
         if (column := ".".join(parts[:end])) in columns:

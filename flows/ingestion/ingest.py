@@ -17,6 +17,7 @@ from catalog_io.staging.staging import Staging
 from flows.ingestion.pictures import root_name, work_units, write_reference_units
 from flows.project.progress import bar
 from flows.project.project import Project, conserve
+from schemas.cells.null_words import NullWords
 from schemas.errors import ConfigurationError, UserError
 from schemas.validation import split_valid
 
@@ -135,10 +136,11 @@ def _ingest_feed(project: Project, name: str, run_id: str) -> FeedSummary:
 def _read(project: Project, name: str, staging: Staging, folder: Path, summary: FeedSummary) -> list[Path]:
     """Reads and validates all rows into the staging; returns the units of new embedded pictures, in `folder`."""
     feed, size = project.settings.feeds[name], project.settings.ingest.picture_size
+    null_words = NullWords.of(feed.null_words, project.taxonomy)
     units: list[Path] = []
     with bar(f"read {name}", None) as advance:
         for rows in read_feed(feed):
-            valid = split_valid(rows)
+            valid = split_valid(rows, null_words)
             embedded = staging.add(valid)
             if embedded.height:
                 seen = project.catalog.known_pictures(name, embedded["key"], size)

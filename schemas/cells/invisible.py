@@ -11,8 +11,7 @@ _NOTHING = (
     *range(0xFFF9, 0xFFFC),
 )
 _JOINERS = (0x200C, 0x200D)  # these have a meaning inside emoji, and in Persian and Indic words
-# Letters and symbols of a font, which show nothing.
-_BLANK_LETTERS = frozenset(map(chr, (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)))
+_BLANK_LETTERS = "".join(map(chr, (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)))  # of a font that shows nothing for them
 
 
 def _class(codes: tuple[int, ...]) -> str:
@@ -20,6 +19,13 @@ def _class(codes: tuple[int, ...]) -> str:
 
 
 INVISIBLE = f"[{_class((*_NOTHING, *_JOINERS))}]"  # a regular expression, of Python and of polars
+BLANK = rf"[\p{{Z}}\p{{M}}\p{{Cf}}{_BLANK_LETTERS}]"  # a letter for which `is_blank` holds, for polars
+# A letter that NFC may change, and some that it does not.
+_DECOMPOSED = (
+    r"\p{M}\x{374}\x{37e}\x{387}\x{958}-\x{b5d}\x{f43}-\x{fb9}\x{1100}-\x{11ff}\x{1f71}-\x{2001}\x{2126}-\x{232a}"
+    r"\x{2adc}\x{f900}-\x{fb4e}\x{1d15e}-\x{1d1c0}\x{2f800}-\x{2fa1d}"
+)
+UNCLEAN = rf"[{_class((*_NOTHING, *_JOINERS))}{_DECOMPOSED}]"  # what `visible_title` may change, for polars
 REVERSING = "\u202e"
 
 _ALL = re.compile(INVISIBLE)

@@ -11,7 +11,7 @@ _TOKEN = re.compile(
 )
 _WORDS = {"None": "null", "nan": "null", "NaN": "null", "null": "null", "NaT": "null"}
 _WORDS |= {"True": "true", "False": "false", "true": "true", "false": "false"}
-_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 _MOST_NESTING = 64
 
@@ -36,7 +36,7 @@ def parsed(text: str) -> list[Any] | dict[str, Any] | None:
 
 def _is_unicode(text: str) -> bool:
     """Whether no escape makes half a surrogate pair, which no store takes."""
-    return not re.search(r"\\u[dD][89a-fA-F]", text) or _whole(text)
+    return not re.search(r"\\(?:u|U0000)[dD][89a-fA-F]", text) or _whole(text)
 
 
 def _whole(text: str) -> bool:

@@ -1,6 +1,11 @@
 """Recognises what spreadsheets make of cells: errors, formulas, texts written as formulas, and shortened numbers."""
 
 import re
+from collections.abc import Callable
+
+import polars as pl
+
+_SUSPECT = r"^[=#+\-@]|^[Ee][Rr][Rr]:|\d[.,]?[Ee][+\-\d]|\d[.,]0$"  # matches all text that is one of the kinds below
 
 # As Excel, LibreOffice and Google Sheets show them, in the languages that translate them.
 _ERROR = re.compile(
@@ -10,10 +15,12 @@ _ERROR = re.compile(
     r"|GETTING_DATA|#+)|Err:\d{3}",
     re.IGNORECASE,
 )
-# A function call, a reference to a cell, a quoted sheet or text, a number or a bracket after the sign.
+# After = a function call, a reference to a cell, a quoted sheet or text, a number or a bracket. After + or -, which
+# begin titles, too, common functions only.
 _FORMULA = re.compile(
-    r"=\s*(?:[+\-@]?\s*(?:_xl\w+\.)*[A-Za-z][A-Za-z0-9._]*\(|[+\-]?\$?[A-Za-z]{1,3}\$?\d+\b|[\w.]+!|'[^']+'!|\"|\(|\{|"
-    r"[+\-]?\d)|[+\-@]\s*[A-Z][A-Z0-9._]*\(.*\)$",
+    r"=\s*(?:[+\-@]?\s*(?:_xl\w+\.)*[^\W\d_][\w.]*+\(|[+\-]?\$?[A-Za-z]{1,3}\$?\d+(?:[-+*/&:;,)^<>=]|$)|[\w.]++!|'[^']+'!"
+    r"|\"|\(|\{|[+\-]?\d)|[+\-@]\s*(?:CONCAT|CONCATENATE|HLOOKUP|HYPERLINK|IF|IFERROR|IMAGE|INDEX|LEFT|MID|RIGHT|SUM|TEXT"
+    r"|TRIM|VLOOKUP|XLOOKUP)\(.*\)$",
     re.DOTALL,
 )
 _TEXT_FORMULA = re.compile(r'=\s*"((?:[^"]|"")*+)"')
@@ -21,7 +28,8 @@ _LINK = re.compile(
     r'=\s*(?:_xl\w+\.)*(?:HYPERLINK|IMAGE)\(\s*"((?:[^"]|"")*+)"\s*(?:[,;].*)?\)', re.IGNORECASE | re.DOTALL
 )
 _SHORTENED = re.compile(r"[+-]?\d+(?:[.,]\d+E[+-]?\d+|[.,]?E\+\d+)", re.IGNORECASE)
-_WHOLE_FLOAT = re.compile(r"(-?\d+)[.,]0")
+_WHOLE_FLOAT = re.compile(r"(-?(?:0|[1-9]\d*))[.,]0")
+_QUOTED_NUMBER = re.compile(r"'(\d+)")
 _EXACT_DIGITS = 15  # of a floating-point number
 
 
@@ -41,6 +49,12 @@ def text_of_formula(text: str) -> str:
     return found[1].replace('""', '"') if found else text
 
 
+def without_apostrophe(text: str) -> str:
+    """The number that '00124 is, by which people make a spreadsheet keep its zeros; any other text as it is."""
+    found = _QUOTED_NUMBER.fullmatch(text)
+    return found[1] if found else text
+
+
 def linked(text: str) -> str | None:
     """The address in =HYPERLINK("address", …) or =IMAGE("address"); None for any other text."""
     found = _LINK.fullmatch(text) if text[:1] == "=" else None
@@ -52,10 +66,20 @@ def is_shortened(text: str) -> bool:
     if _SHORTENED.fullmatch(text):
         return True
     whole = _WHOLE_FLOAT.fullmatch(text)
-    return whole is not None and len(whole[1].lstrip("-0")) > _EXACT_DIGITS
+    return whole is not None and len(whole[1].lstrip("-")) > _EXACT_DIGITS
 
 
 def without_point(text: str) -> str:
     """The whole number that 125.0 is, as a column of numbers with gaps is written; any other text as it is."""
     whole = _WHOLE_FLOAT.fullmatch(text)
-    return whole[1] if whole and len(whole[1].lstrip("-0")) <= _EXACT_DIGITS else text
+    return whole[1] if whole and len(whole[1].lstrip("-")) <= _EXACT_DIGITS else text
+
+
+def made_by_spreadsheet(cells: pl.Series, *kinds: Callable[[str], bool]) -> pl.Series:
+    """Which of the cells are of one of the kinds: `is_error`, `is_formula`, `is_shortened`."""
+    suspect = cells.str.contains(_SUSPECT)
+    if not suspect.any():
+        return suspect
+    return pl.Series(
+        [may and any(kind(cell) for kind in kinds) for cell, may in zip(cells, suspect, strict=True)], dtype=pl.Boolean
+    )

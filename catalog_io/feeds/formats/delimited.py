@@ -10,6 +10,7 @@ from catalog_io.feeds.files import FeedFile
 from catalog_io.feeds.formats.text import EncodedFile, Lines, TooLongError, batches
 from catalog_io.feeds.picture_cells import is_unicode
 from catalog_io.feeds.settings import FeedSettings
+from schemas.cells.invisible import visible
 from schemas.errors import ConfigurationError, UserError
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -51,13 +52,13 @@ class DelimitedFile:
                 f"{self.file.path}: the column names are not {self.file.shown} text; save the file as UTF-8, or set "
                 f'feeds.{self.file.feed}.encoding, here perhaps to "{likely}"'
             )
-        return [name.strip() for name in header]
+        return [visible(name.strip()) for name in header]
 
     def frames(self, batch_rows: int) -> Iterator[pl.DataFrame]:
         assert self.columns is not None
         with self.file.lines(newline="") as lines:
             header = next(csv_rows(lines, self.delimiter), None)
-            if not isinstance(header, list) or [name.strip() for name in header] != self.names:
+            if not isinstance(header, list) or [visible(name.strip()) for name in header] != self.names:
                 raise UserError(f"{self.file.path}: the file changed while it was being read; run this again")
             for rows in batches(csv_rows(lines, self.delimiter, len(header)), lines, batch_rows):
                 cells, unreadable = csv_cells(rows, self.names, self.file)

@@ -85,3 +85,24 @@ def test_the_error_names_a_path(tmp_path: Path) -> None:
         read_feed(feed(path, columns={"title": "name.de", "image": "id"}))
     with pytest.raises(UserError, match=r"there is no column 'nam\.en'"):
         read_feed(feed(write_csv(tmp_path), columns={"title": "nam.en", "image": "id"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("a.csv", "\u200bid,na\u00adme\u200b,\u2060pic \n1,A,a.jpg\n"),
+        ("a.jsonl", '{"\ufeffid": 1, "name\u200b": "A", "pic": "a.jpg"}\n'),
+        ("a.jsonl", '{"\\ufeffid": 1, " name": "A", "pic": "a.jpg"}\n'),
+    ],
+)
+def test_invisible_characters_in_names_of_columns(tmp_path: Path, name: str, body: str) -> None:
+    """MuseumofModernArt/collection#3, opengovsg/postmangovsg#88."""
+    for columns in ({}, {"listing_id": "id\u200b"}):
+        rows = read(write(tmp_path / name, body), columns=columns)
+        assert rows.select("listing_id", "title").rows() == [("1", "A")]
+        assert uris(rows) == [["a.jpg"]]
+
+
+def test_a_name_in_either_form_of_unicode(tmp_path: Path) -> None:
+    body = '{"id": 1, "nom de\\u0301pose\\u0301": "A", "pic": "a"}\n'
+    assert read(write(tmp_path / "a.jsonl", body), columns={"title": "nom déposé"})["title"].to_list() == ["A"]

@@ -1,9 +1,13 @@
 """The rules of deduplication in plain Python: which rows of a feed become which listings."""
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from schemas.cells.clean import clean_id, clean_title
+from schemas.cells.null_words import NullWords
+from schemas.cells.spreadsheets import is_error, is_formula, is_shortened
+from schemas.listings import NO_ID
 
 
 class Row(NamedTuple):
@@ -23,20 +27,23 @@ class Outcome(NamedTuple):
     rejected: dict[int, list[str]]  # codes by row number
 
 
-BLANKS = "".join(chr(n) for n in (*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B)))
-
-
-BLANKS += "\u2028\u2029\u202f\u205f\u3000"
+BLANKS = "\t\n\v\f\r \u0085\u00a0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
 
 def codes_of(row: Row) -> list[str]:
+    listing_id, title = row.listing_id or "", row.title or ""
     broken = {
-        "listing_id_missing": not row.listing_id,
-        "listing_id_too_long": len(row.listing_id or "") > 200,
-        "listing_id_control_character": any(unicodedata.category(c) == "Cc" for c in row.listing_id or ""),
-        "title_missing": not row.title,
-        "title_too_long": len(row.title or "") > 2000,
-        "title_control_character": any(unicodedata.category(c) == "Cc" for c in row.title or ""),
+        "listing_id_missing": not listing_id,
+        "listing_id_too_long": len(listing_id) > 200,
+        "listing_id_control_character": any(c == "\u202e" or unicodedata.category(c) == "Cc" for c in listing_id),
+        "listing_id_spreadsheet_error": is_error(listing_id),
+        "listing_id_formula": is_formula(listing_id),
+        "listing_id_shortened": is_shortened(listing_id),
+        "title_missing": not title,
+        "title_too_long": len(title) > 2000,
+        "title_control_character": any(c == "\u202e" or unicodedata.category(c) == "Cc" for c in title),
+        "title_spreadsheet_error": is_error(title),
+        "title_formula": is_formula(title),
         "image_too_many": len(row.pictures) > 100,
     }
     return [code for code, is_broken in broken.items() if is_broken]
@@ -53,12 +60,13 @@ def expected(feed: Feed, *, embedded: bool) -> Outcome:
             rejected[number] = ["row_unreadable"]
             continue
         row = Row(
-            (given_row.listing_id or "").strip(BLANKS),
-            re.sub(f"[{BLANKS}]+", " ", given_row.title or "").strip(" "),
+            clean_id(given_row.listing_id or "", NullWords()),
+            clean_title(given_row.title or "", NullWords()),
             tuple(name if embedded else name.strip(BLANKS) for name in given_row.pictures if name),
             (given_row.word or "").strip(BLANKS),
         )
-        listing_id, codes = str(row.listing_id), codes_of(row)
+        codes = codes_of(row)
+        listing_id = "" if set(codes) & set(NO_ID) else str(row.listing_id)
         if listing_id and listing_id in firsts:
             first = firsts[listing_id]
             if codes == ["title_missing"] and first is not None:

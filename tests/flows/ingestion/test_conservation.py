@@ -60,10 +60,33 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\",;\
 NAMES = st.lists(st.sampled_from(["p", "q", "r", 'a "b", c.jpg', "é|;\t", ""]), max_size=3).map(tuple)
 
 
+ODD = st.sampled_from(
+    [
+        *(
+            "7",
+            "7.0",
+            '="7"',
+            "'7",
+            "7\u200b",
+            "5.9E+12",
+            "#REF!",
+            "=A1+B1",
+            "nan",
+            "-",
+            "\u202eb",
+            "A\u0308",
+            "\u00c4",
+        ),
+        *("&nbsp;", "<p></p>", "<b>T</b>", "&amp;lt;b&gt;T", "\u3164", "\u200d"),
+    ]
+)
+
 ROWS = st.builds(
     Row,
-    st.sampled_from(["A", "A", "A", "\u3000A ", "B", "B\n", "", None, "x" * 200, "x" * 201]) | TEXT,
-    st.sampled_from(["T", "T", "T", " T\r\n", "T U", "T\u2003 U", "", None, "x" * 2000, "x" * 2001, "T\x1b"]) | TEXT,
+    st.sampled_from(["A", "A", "A", "\u3000A ", "B", "B\n", "", None, "x" * 200, "x" * 201]) | ODD | TEXT,
+    st.sampled_from(["T", "T", "T", " T\r\n", "T U", "T\u2003 U", "", None, "x" * 2000, "x" * 2001, "T\x1b"])
+    | ODD
+    | TEXT,
     NAMES | NAMES | NAMES | st.just(("p",) * 101) | st.just(("p",) * 100),
     st.sampled_from(["red", "red ", "", None]),
 )

@@ -1,0 +1,44 @@
+"""Removes HTML from titles: entities are decoded, tags taken out."""
+
+import html
+import re
+
+_INLINE = (
+    "a|abbr|b|bdi|bdo|big|center|cite|code|del|dfn|em|font|g|i|ins|kbd|label|mark|meta|nobr|q|s|samp|small|span|strike"
+    "|strong|sub|sup|time|tt|u|var|wbr|o:p"
+)
+_BLOCK = (
+    "article|aside|blockquote|body|br|button|caption|col|dd|div|dl|dt|figcaption|figure|footer|form|h[1-6]|head|header"
+    "|hr|html|iframe|img|input|li|main|nav|ol|option|p|picture|pre|section|select|source|svg|table|tbody|td|tfoot|th"
+    "|thead|title|tr|ul|video"
+)
+_ENTITY = re.compile(r"&(?:#\d{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};)")
+_HIDDEN = re.compile(r"<!--.*?-->|<(script|style)\b[^<>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+# A < that no name of a tag follows is text: "size < 10", "<3".
+_TAG = re.compile(rf"</?(?:(?P<inline>{_INLINE})|{_BLOCK})(?:[\s/][^<>]*+)?>", re.IGNORECASE)
+_SIZES = frozenset("sS")  # <S> is a size where no </s> follows
+_LONGEST = 100_000  # longer text is no title
+
+MARKUP = r"&#?[A-Za-z0-9]|<[A-Za-z/!]"  # a regular expression of polars; text without it has no HTML
+
+
+def without_markup(text: str) -> str:
+    """The text that a browser shows for HTML, also for HTML that was escaped; other text as it is."""
+    if len(text) > _LONGEST or ("&" not in text and "<" not in text):
+        return text
+    before = None
+    while before != text:
+        before = text
+        text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
+        text = _HIDDEN.sub(" ", text) if "</" in text or "-->" in text else text
+        text = _TAG.sub(_shown, text)
+    return text
+
+
+def _shown(tag: re.Match[str]) -> str:
+    """What stands in the text in place of a tag: nothing for one within a line, a blank for one that ends a line."""
+    name = tag["inline"]
+    if name is None:
+        return " "
+    is_size = name in _SIZES and "</" not in tag.string
+    return tag[0] if is_size else ""
