@@ -1,13 +1,10 @@
 """Finds the files that a feed's source names, locally or remotely, and opens them as streams."""
 
-import bz2
-import gzip
 import io
-import lzma
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import PurePosixPath
@@ -15,19 +12,12 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import fsspec
-import pyarrow as pa
 
 from catalog_io.feeds.settings import FeedSettings
+from catalog_io.feeds.unpacking import COMPRESSIONS, reason, unpacked
 from schemas.errors import ConfigurationError, UserError
 from schemas.secrets import redacted
 
-_COMPRESSED: dict[str, Callable[[Any], Any]] = {
-    ".gz": lambda stream: gzip.GzipFile(fileobj=stream),
-    ".bz2": bz2.BZ2File,
-    ".xz": lzma.LZMAFile,
-    # zstandard's own reader takes a file that is cut short for a whole one.
-    ".zst": lambda stream: pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd"),
-}
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 _BLOCK = 1 << 20
 
@@ -44,7 +34,7 @@ def feed_files(feed: FeedSettings) -> list["FeedFile"]:
         way_out = f"install cma-tagger[{extra}]" if extra else redacted(str(fault))
         raise ConfigurationError(f"{key}: {source} needs a package that is not installed: {way_out}") from fault
     except Exception as fault:  # each file system has errors of its own
-        raise UserError(f"{key}: {source} cannot be opened: {_reason(fault)}") from fault
+        raise UserError(f"{key}: {source} cannot be opened: {reason(fault)}") from fault
     if not found:
         raise UserError(f"{key}: there is no file {source}; correct the path in cma.toml")
     return [FeedFile(filesystem, info["name"], info.get("mimetype", "")) for info in found]
@@ -88,15 +78,10 @@ def _is_web(filesystem: Any) -> bool:
     return "http" in filesystem.protocol
 
 
-def _reason(fault: BaseException) -> str:
-    status = getattr(fault, "status", None)  # an HTTP error, whose text would repeat the address
-    text = f"{status} {getattr(fault, 'message', '')}" if status else redacted(str(fault)) or type(fault).__name__
-    refused = isinstance(fault, PermissionError) or status in (401, 403)
-    return f"{text} (access is refused: check the credentials)" if refused else text
-
-
 class FeedFile:
-    """One local or remote file. `suffix` is that of its name without the compression's; `shown` is free of secrets."""
+    """One local or remote file. `suffix` is that of its name without the compression's; `shown` is free of secrets.
+
+    `compression` is what the name says; the bytes decide how the file is unpacked."""
 
     def __init__(self, filesystem: Any, path: str, media_type: str) -> None:
         self.filesystem = filesystem
@@ -104,7 +89,7 @@ class FeedFile:
         self.shown = redacted(path)
         self.is_web = _is_web(filesystem)
         name = PurePosixPath(urlsplit(path).path if self.is_web else path)
-        self.compression = name.suffix.lower() if name.suffix.lower() in _COMPRESSED else None
+        self.compression = name.suffix.lower() if name.suffix.lower() in COMPRESSIONS else None
         self.suffix = (name.with_suffix("").suffix if self.compression else name.suffix).lower()
         self.media_type = media_type if self.is_web else ""
 
@@ -115,18 +100,22 @@ class FeedFile:
             try:
                 options = {"block_size": 0} if self.is_web else {"block_size": _BLOCK * 8}
                 raw = stack.enter_context(self.filesystem.open(self.path, "rb", **options))
-                plain = stack.enter_context(_COMPRESSED[self.compression](raw)) if self.compression else raw
+                coding = raw.r.headers.get("Content-Encoding", "") if self.is_web else None
+                plain = stack.enter_context(unpacked(raw, self.shown, self.compression, coding))
+            except UserError:
+                raise
             except Exception as fault:
-                raise UserError(f"{self.shown}: cannot be opened: {_reason(fault)}") from fault
-            yield stack.enter_context(io.BufferedReader(_Guarded(plain, self.shown), _BLOCK))
+                raise UserError(f"{self.shown}: cannot be opened: {reason(fault)}") from fault
+            yield stack.enter_context(io.BufferedReader(plain, _BLOCK))
 
     @contextmanager
     def seekable(self) -> Iterator[BinaryIO]:
-        """The content for random access; a file from the web is first copied to disk."""
+        """The content for random access; a file that is compressed or from the web is first copied to disk."""
         if not self.is_web:
             with self.stream() as stream:
-                yield stream
-            return
+                if stream.seekable():
+                    yield stream
+                    return
         self._copy.seek(0)
         yield self._copy
 
@@ -137,38 +126,3 @@ class FeedFile:
         with self.stream() as stream:
             shutil.copyfileobj(stream, copy, _BLOCK)
         return copy
-
-
-class _Guarded(io.RawIOBase):
-    """Turns the errors that libraries raise for a damaged file or a lost server, each its own, into UserError."""
-
-    def __init__(self, stream: Any, shown: str) -> None:
-        self._stream = stream
-        self._shown = shown
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return bool(self._stream.seekable())
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._tried(self._stream.read, len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._tried(self._stream.seek, offset, whence)
-        return self.tell()
-
-    def tell(self) -> int:
-        return int(self._stream.tell())
-
-    def _tried(self, method: Callable[..., Any], *arguments: int) -> Any:
-        try:
-            return method(*arguments)
-        except Exception as fault:
-            raise UserError(
-                f"{self._shown}: reading failed, the file is damaged or its server is gone: {_reason(fault)}; "
-                "fetch or write the file again, then run this again"
-            ) from fault

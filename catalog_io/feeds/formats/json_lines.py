@@ -21,7 +21,7 @@ class JsonLinesFile:
     """A file with one JSON object in each line; blank lines are skipped."""
 
     def __init__(self, file: FeedFile, feed: FeedSettings, columns: FeedColumns | None) -> None:
-        self.file = EncodedFile(file, feed, guess=columns is None)
+        self.file = EncodedFile(file, feed, guess=columns is None, suffix=".jsonl")
         self.columns = columns
         with self.file.beginning() as text:
             rows = self._rows(Lines(text))

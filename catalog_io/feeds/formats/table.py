@@ -8,9 +8,12 @@ from catalog_io.feeds.columns import FeedColumns, FeedReader
 from catalog_io.feeds.files import FeedFile
 from catalog_io.feeds.formats.delimited import DelimitedFile
 from catalog_io.feeds.formats.json_lines import JsonLinesFile
+from catalog_io.feeds.formats.kinds import kind_of, refuse_other_kinds
 from catalog_io.feeds.formats.parquet import ParquetFile
+from catalog_io.feeds.formats.text import HEAD_BYTES
 from catalog_io.feeds.formats.xml import XmlFile
 from catalog_io.feeds.settings import FeedSettings
+from catalog_io.feeds.unpacking import is_text
 from schemas.errors import UserError
 
 
@@ -31,6 +34,7 @@ FORMATS = {
     ".txt": Format(partial(DelimitedFile, usual="\t"), ("text/plain",)),
     ".jsonl": Format(JsonLinesFile, ("application/jsonl", "application/x-ndjson")),
     ".ndjson": Format(JsonLinesFile),
+    ".json": Format(JsonLinesFile, ("application/json",)),
     ".xml": Format(XmlFile, ("application/xml", "text/xml", "application/rss+xml", "application/atom+xml")),
     ".rss": Format(XmlFile),
     ".atom": Format(XmlFile),
@@ -41,9 +45,13 @@ FORMATS = {
 
 def open_feed_file(file: FeedFile, feed: FeedSettings, columns: FeedColumns | None) -> FeedReader:
     """The reader of one file of a feed. UserError for a format that is not in the table."""
-    suffix = file.suffix or next((name for name, known in FORMATS.items() if file.media_type in known.media_types), "")
+    suffix = file.suffix
+    if not suffix or (file.is_web and suffix not in FORMATS):  # an address may end in .php
+        by_media_type = next((name for name, known in FORMATS.items() if file.media_type in known.media_types), "")
+        suffix = by_media_type or _suffix_by_bytes(file) or suffix
     known = FORMATS.get(suffix)
     if known is None or (file.compression and not known.may_be_compressed):
+        _suffix_by_bytes(file)
         plain = ", ".join(name for name, known in FORMATS.items() if not known.may_be_compressed)
         either = ", ".join(name for name, known in FORMATS.items() if known.may_be_compressed)
         raise UserError(
@@ -51,3 +59,13 @@ def open_feed_file(file: FeedFile, feed: FeedSettings, columns: FeedColumns | No
             f".gz, .zst, .bz2 or .xz) or {plain}, or correct feeds.{feed.name}.source"
         )
     return known.reader(file, feed, columns)
+
+
+def _suffix_by_bytes(file: FeedFile) -> str:
+    """The suffix that a file should have by its first bytes; empty where they do not show it. UserError names a kind of
+    file that cannot be read."""
+    with file.stream() as stream:
+        head = stream.read(HEAD_BYTES)
+    refuse_other_kinds(head, file.shown)
+    kind = kind_of(head)
+    return kind.suffix if kind else ".csv" if is_text(head) else ""

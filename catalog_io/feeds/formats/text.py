@@ -9,6 +9,7 @@ from typing import BinaryIO, TextIO, TypeVar
 
 from catalog_io.feeds.columns import BATCH_BYTES
 from catalog_io.feeds.files import FeedFile
+from catalog_io.feeds.formats.kinds import refuse_other_kinds
 from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError
 
@@ -43,15 +44,17 @@ class TooLongError(Exception):
 class EncodedFile:
     """A text file, decoded by the feed's `encoding`, or its byte-order mark, or (with `guess`) its bytes, or UTF-8.
 
-    `guessed` is the setting that the file needs, if any. ConfigurationError for an unknown encoding.
+    `guessed` is the setting that the file needs, if any. ConfigurationError for an unknown encoding; UserError for a
+    file that is not of the kind of `suffix`.
     """
 
-    def __init__(self, file: FeedFile, feed: FeedSettings, *, guess: bool = False) -> None:
+    def __init__(self, file: FeedFile, feed: FeedSettings, *, guess: bool = False, suffix: str = ".csv") -> None:
         self.path = file.shown
         self.feed = feed.name
         self._stream = file.stream
         with self._stream() as stream:
             self._head = stream.read(HEAD_BYTES)
+        refuse_other_kinds(self._head, file.shown, suffix)
         self.guessed = self.likely_encoding() if guess and not feed.encoding else None
         encoding = feed.encoding or self.guessed
         mark = next((codec for mark, codec in _MARKS if self._head.startswith(mark)), None)

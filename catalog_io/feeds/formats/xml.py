@@ -8,6 +8,7 @@ import polars as pl
 
 from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedShape, Unreadable, json_text
 from catalog_io.feeds.files import FeedFile
+from catalog_io.feeds.formats.kinds import refuse_other_kinds
 from catalog_io.feeds.formats.text import HEAD_BYTES
 from catalog_io.feeds.formats.xml_rows import ROW_ELEMENTS, XmlRows
 from catalog_io.feeds.settings import FeedSettings
@@ -26,6 +27,7 @@ class XmlFile:
         self.columns = columns
         with file.stream() as stream:
             head = stream.read(HEAD_BYTES)
+        refuse_other_kinds(head, file.shown, ".xml")
         rows = XmlRows(file.shown, self.encoding).parse(head, last=len(head) < HEAD_BYTES)
         # A row may leave elements out: a column is missing only where no row at the beginning has it.
         names = list(dict.fromkeys(chain.from_iterable(row for row in rows if isinstance(row, dict))))

@@ -5,7 +5,8 @@ import http.server
 import os
 import sys
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import fsspec
 import polars as pl
 import pytest
+import zstandard
 
 from catalog_io.feeds.read import feed_shape, read_feed
 from catalog_io.feeds.settings import FeedSettings
@@ -22,6 +24,15 @@ from schemas.errors import ConfigurationError, UserError
 
 COLUMNS = {"listing_id": "id", "title": "title", "image": "image"}
 CSV = b"id,title,image\n1,A,a.jpg\n2,B,b.jpg\n"
+CODINGS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "zstd": zstandard.compress,
+    "deflate": zlib.compress,
+    "gzip,gzip": lambda body: gzip.compress(gzip.compress(body)),
+    "br": lambda body: b"\x8b\x0e\x80" + body,
+    "identity": bytes,
+}
 SECRET = "s3cret-w0rd"  # noqa: S105
 
 
@@ -41,18 +52,32 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
             self.send_error(403)
         elif self.path.startswith("/export"):
             self._send("text/csv; charset=utf-8", CSV, len(CSV))
+        elif self.path.startswith("/coded/"):
+            coding, name = self.path.split("/")[2:]
+            body = (CODINGS[coding])(CSV)
+            body = body[: len(body) // 2] if name.startswith("half") else body
+            self._send("text/csv", body, len(body), coding)
         elif self.path.startswith("/cut.csv"):
             self._send("text/csv", CSV + b"3,C,%b.jpg\n" % (b"c" * 990) * 5_000, 20_000_000)
         else:
             super().do_GET()
 
-    def _send(self, kind: str, body: bytes, length: int) -> None:
+    def do_HEAD(self) -> None:
+        if self.path.startswith("/coded/"):
+            self.do_GET()
+        else:
+            super().do_HEAD()
+
+    def _send(self, kind: str, body: bytes, length: int, coding: str = "") -> None:
         self.send_response(200)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(length))
+        if coding:
+            self.send_header("Content-Encoding", coding)
         self.end_headers()
         try:
-            self.wfile.write(body)
+            if self.command == "GET":
+                self.wfile.write(body)
         except OSError:  # the reader has seen enough
             self.close_connection = True
 
@@ -81,6 +106,23 @@ def test_web(web: str) -> None:
     assert got["pictures"].explode().struct.field("data").bin.size().to_list() == [1_000_000] * 20
     assert feed_shape(feed(f"{web}/feed.parquet")).columns == ["id", "title", "image"]
     assert feed_shape(feed(f"{web}/feed.csv")) == (["id", "title", "image"], None, None)
+
+
+@pytest.mark.parametrize("name", ["feed.csv", "feed.csv.gz", "feed.php"])
+@pytest.mark.parametrize("coding", CODINGS.keys() - {"br"})
+def test_what_a_server_packs_although_it_was_not_asked_is_unpacked(web: str, coding: str, name: str) -> None:
+    assert read(f"{web}/coded/{coding}/{name}")["listing_id"].to_list() == ["1", "2"]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "deflate"])
+def test_a_packed_answer_that_ends_early_is_an_error(web: str, coding: str) -> None:
+    with pytest.raises(UserError, match=r"half\.csv: reading failed"):
+        read(f"{web}/coded/{coding}/half.csv")
+
+
+def test_a_coding_that_cannot_be_unpacked_is_named(web: str) -> None:
+    with pytest.raises(UserError, match="sends the file in the Content-Encoding br, which cannot be unpacked"):
+        read(f"{web}/coded/br/feed.csv")
 
 
 @pytest.mark.parametrize(
