@@ -34,6 +34,7 @@ class FeedShape(NamedTuple):
     columns: list[str]
     delimiter: str | None = None
     encoding: str | None = None
+    header_line: int | None = None
 
 
 class FeedReader(Protocol):

@@ -28,6 +28,11 @@ class FeedSettings:
     delimiter: str | None = None
     """None: `,`, or a tab for .tsv and .txt; where the first line then lacks a mapped column, the first of , ; tab |
     that gives them all."""
+    header_line: int | None = Field(default=None, ge=1)
+    """The line of a CSV or TSV file that names the columns, from 1. None: the first, or the one after Excel's sep=."""
+    escape: str | None = None
+    """The character before quotes within quotes, such as a backslash. None: a backslash where the beginning of the file
+    can be read only so; "": none, quotes are doubled."""
     image_separator: str | None = None
     """Separates several pictures in one cell."""
     null_words: tuple[str, ...] = ()

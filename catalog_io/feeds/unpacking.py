@@ -103,8 +103,10 @@ class GuardedStream(io.RawIOBase):
         return self._seekable
 
     def readinto(self, buffer: Any) -> int:
-        data = self._peeked[: len(buffer)] or self._tried(self._stream.read, len(buffer))
-        self._peeked = self._peeked[len(data) :]
+        if self._peeked:
+            data, self._peeked = self._peeked[: len(buffer)], self._peeked[len(buffer) :]
+        else:
+            data = self._tried(self._stream.read, len(buffer))
         buffer[: len(data)] = data
         return len(data)
 

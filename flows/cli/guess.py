@@ -80,7 +80,10 @@ def guess_feed(source: str, query: str | None = None) -> Guess:
         )
     if shape.delimiter:
         notes.append(f"delimiter: {toml_text(shape.delimiter)} splits the first line into the most columns")
-    feed = replace(unmapped, columns=columns, labels=labels, encoding=shape.encoding, delimiter=shape.delimiter)
+    if shape.header_line:
+        notes.append(f"header_line: line {shape.header_line} looks like the one that names the columns")
+    settings = {key: getattr(shape, key) for key in ("encoding", "delimiter", "header_line")}
+    feed = replace(unmapped, columns=columns, labels=labels, **settings)
     words: dict[str, Counter[str]] = {name: Counter() for name in labels}
     cells: list[str] = []
     rows = size = 0

@@ -64,7 +64,7 @@ def write_starter(folder: Path, source: str | None, query: str | None = None) ->
 
 def _project_file(folder: Path, guess: Guess) -> str:
     feed = guess.feed
-    optional = ("query", "encoding", "delimiter", "image_separator")
+    optional = ("query", "encoding", "delimiter", "header_line", "image_separator")
     notes = list(guess.notes)
     if redacted(feed.source) != feed.source:
         notes.append("source: it contains a password; you can put it into the variable CMA_FEEDS__MINE__SOURCE instead")

@@ -48,13 +48,14 @@ class EncodedFile:
     file that is not of the kind of `suffix`.
     """
 
-    def __init__(self, file: FeedFile, feed: FeedSettings, *, guess: bool = False, suffix: str = ".csv") -> None:
+    def __init__(self, file: FeedFile, feed: FeedSettings, *, guess: bool = False, suffix: str | None = None) -> None:
         self.path = file.shown
         self.feed = feed.name
         self._stream = file.stream
         with self._stream() as stream:
             self._head = stream.read(HEAD_BYTES)
-        refuse_other_kinds(self._head, file.shown, suffix)
+        if suffix:
+            refuse_other_kinds(self._head, file.shown, suffix)
         self.guessed = self.likely_encoding() if guess and not feed.encoding else None
         encoding = feed.encoding or self.guessed
         mark = next((codec for mark, codec in _MARKS if self._head.startswith(mark)), None)
@@ -124,6 +125,13 @@ class Lines:
                 line = self._readline(LONGEST_ROW)
             raise TooLongError(f"more than {LONGEST_ROW:,} characters")
         return line
+
+    def skip(self, lines: int) -> None:
+        """Passes over some lines."""
+        for _ in range(lines):
+            self.next_row()
+            next(self, "")
+        self.next_row()
 
     def next_row(self) -> None:
         """Begins a new row with the next line."""

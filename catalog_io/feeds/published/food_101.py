@@ -6,7 +6,8 @@ import polars as pl
 
 from catalog_io.feeds.columns import FeedColumns, FeedShape
 from catalog_io.feeds.files import FeedFile
-from catalog_io.feeds.formats.delimited import as_json, csv_cells, csv_rows
+from catalog_io.feeds.formats.csv_rows import Dialect, csv_rows
+from catalog_io.feeds.formats.delimited import as_json, csv_cells
 from catalog_io.feeds.formats.text import EncodedFile, batches
 from catalog_io.feeds.settings import FeedSettings
 
@@ -27,7 +28,7 @@ class Food101Part:
 
     def frames(self, batch_rows: int) -> Iterator[pl.DataFrame]:
         with self.file.lines(newline="") as lines:
-            for rows in batches(csv_rows(lines, ",", len(_PUBLISHED)), lines, batch_rows):
+            for rows in batches(csv_rows(lines, Dialect(","), len(_PUBLISHED)), lines, batch_rows):
                 published, unreadable = csv_cells(rows, _PUBLISHED, self.file)
                 yield self.columns.frame(self._cells(published), as_json(published), unreadable)
 

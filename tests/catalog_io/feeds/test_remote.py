@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 import zstandard
 
+from catalog_io.feeds.columns import FeedShape
 from catalog_io.feeds.read import feed_shape, read_feed
 from catalog_io.feeds.settings import FeedSettings
 from flows.cli.starter import write_starter
@@ -105,7 +106,7 @@ def test_web(web: str) -> None:
     got = read(f"{web}/feed.parquet")
     assert got["pictures"].explode().struct.field("data").bin.size().to_list() == [1_000_000] * 20
     assert feed_shape(feed(f"{web}/feed.parquet")).columns == ["id", "title", "image"]
-    assert feed_shape(feed(f"{web}/feed.csv")) == (["id", "title", "image"], None, None)
+    assert feed_shape(feed(f"{web}/feed.csv")) == FeedShape(["id", "title", "image"])
 
 
 @pytest.mark.parametrize("name", ["feed.csv", "feed.csv.gz", "feed.php"])
