@@ -1,5 +1,6 @@
-"""Reads JSON-lines feeds line by line, so that a bad line does not affect its neighbours."""
+"""Reads JSON feeds: line by line where each line is an object, so that a bad line does not affect its neighbours."""
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -9,35 +10,67 @@ import polars as pl
 
 from catalog_io.feeds.columns import FeedColumns, FeedShape, Unreadable
 from catalog_io.feeds.files import FeedFile
+from catalog_io.feeds.formats.json_items import JsonItems
+from catalog_io.feeds.formats.json_shape import DECODER, list_path, path_of_rows
 from catalog_io.feeds.formats.text import EncodedFile, Lines, TooLongError, batches
 from catalog_io.feeds.picture_cells import is_unicode
 from catalog_io.feeds.settings import FeedSettings
+from schemas.errors import UserError
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_DECODER = json.JSONDecoder(parse_constant=lambda _: None)
+Row = tuple[dict[str, Any], str] | Unreadable
 
 
 class JsonLinesFile:
-    """A file with one JSON object in each line; blank lines are skipped."""
+    """A file with one JSON object in each line, blank lines skipped; or an array, or an object with a list of them."""
 
     def __init__(self, file: FeedFile, feed: FeedSettings, columns: FeedColumns | None) -> None:
         self.file = EncodedFile(file, feed, guess=columns is None, suffix=".jsonl")
         self.columns = columns
-        with self.file.beginning() as text:
-            rows = self._rows(Lines(text))
-            # A row may leave keys out: a column is missing only where no row at the beginning has it.
-            names = list(dict.fromkeys(key for row in rows if not isinstance(row, Unreadable) for key in row[0]))
+        # Which keys are those of a row; unknown where only the shape is asked for.
+        self.fits = (lambda keys: not columns.missing(keys)) if columns else None
+        head, whole = self.file.beginning().read(), self.file.head_is_whole
+        self.path = path_of_rows(head, file.shown, self.fits, whole=whole)
+        names = self._names(head, whole)
+        if columns and self.path is None and columns.missing(names):  # perhaps each line is a page of results
+            first = next(
+                (row[0] for row in self._rows(Lines(io.StringIO(head))) if not isinstance(row, Unreadable)), {}
+            )
+            if path := list_path(first, file.shown, self.fits):
+                self.path = path
+                names = self._names(head, whole)
         self.shape = FeedShape(names, encoding=self.file.guessed)
         if columns and names:
             columns.check(names, file.shown)
 
     def frames(self, batch_rows: int) -> Iterator[pl.DataFrame]:
         assert self.columns is not None
-        with self.file.lines(newline="\n") as lines:
-            for rows in batches(self._rows(lines), lines, batch_rows):
+        if self.path is None:
+            with self.file.lines(newline="\n") as lines:
+                for rows in batches(self._rows(lines), lines, batch_rows):
+                    yield self._frame(rows, self.columns)
+            return
+        with self.file.text() as text:
+            items = JsonItems(text, self.file.path, self.path, self.fits)
+            for rows in batches((self._row(*item) for item in items), items, batch_rows):
                 yield self._frame(rows, self.columns)
 
-    def _rows(self, lines: Lines) -> Iterator[tuple[dict[str, Any], str] | Unreadable]:
+    def _names(self, head: str, whole: bool) -> list[str]:
+        """The keys of the rows in the head, since a row may leave keys out."""
+        names: dict[str, None] = {}
+        if self.path is None:
+            for row in self._rows(Lines(io.StringIO(head, newline="\n"))):
+                names |= dict.fromkeys(() if isinstance(row, Unreadable) else row[0])
+            return list(names)
+        try:
+            for value, _ in JsonItems(io.StringIO(head), self.file.path, self.path, self.fits):
+                names |= dict.fromkeys(value if isinstance(value, dict) else ())
+        except UserError:
+            if whole:
+                raise
+        return list(names)
+
+    def _rows(self, lines: Lines) -> Iterator[Row]:
         while True:
             lines.next_row()
             try:
@@ -50,23 +83,27 @@ class JsonLinesFile:
             if line := line.strip(" \t\r\n"):
                 yield self._parsed(line)
 
-    def _parsed(self, line: str) -> tuple[dict[str, Any], str] | Unreadable:
-        if not is_unicode([line]):
-            return Unreadable(line, f"not {self.file.shown} text")
+    def _parsed(self, line: str) -> Row:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as fault:
-            return Unreadable(line, f"not JSON: {fault}")
-        if not isinstance(row, dict):
-            return Unreadable(line, "not a JSON object")
-        if _SURROGATE.search(line) and not is_unicode([json.dumps(row, ensure_ascii=False)]):
-            return Unreadable(line, "not Unicode text")
-        if "NaN" in line or "Infinity" in line:  # which pandas writes for missing numbers, and JSON does not have
-            row = _DECODER.decode(line)
-            line = json.dumps(row, ensure_ascii=False)
-        return row, line
+            return Unreadable(line, f"not JSON: {fault}" if is_unicode([line]) else f"not {self.file.shown} text")
+        return self._row(row, line)
 
-    def _frame(self, rows: list[tuple[dict[str, Any], str] | Unreadable], columns: FeedColumns) -> pl.DataFrame:
+    def _row(self, row: Any, text: str) -> Row:
+        """The row of a JSON value; `text` is its JSON."""
+        if not is_unicode([text]):
+            return Unreadable(text, f"not {self.file.shown} text")
+        if not isinstance(row, dict):
+            return Unreadable(text, "not a JSON object")
+        if _SURROGATE.search(text) and not is_unicode([json.dumps(row, ensure_ascii=False)]):
+            return Unreadable(text, "not Unicode text")
+        if "NaN" in text or "Infinity" in text or "\n" in text:  # what JSON does not have, and what lines have not
+            row = DECODER.decode(text)
+            text = json.dumps(row, ensure_ascii=False)
+        return row, text
+
+    def _frame(self, rows: list[Row], columns: FeedColumns) -> pl.DataFrame:
         bad = {index: row for index, row in enumerate(rows) if isinstance(row, Unreadable)}
         pairs = [({}, None) if isinstance(row, Unreadable) else row for row in rows]
         return columns.frame_of_values([row for row, _ in pairs], [raw for _, raw in pairs], bad)

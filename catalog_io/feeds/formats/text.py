@@ -5,7 +5,7 @@ import io
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, TextIO, TypeVar
+from typing import BinaryIO, Protocol, TextIO, TypeVar
 
 from catalog_io.feeds.columns import BATCH_BYTES
 from catalog_io.feeds.files import FeedFile
@@ -54,6 +54,7 @@ class EncodedFile:
         self._stream = file.stream
         with self._stream() as stream:
             self._head = stream.read(HEAD_BYTES)
+        self.head_is_whole = len(self._head) < HEAD_BYTES
         if suffix:
             refuse_other_kinds(self._head, file.shown, suffix)
         self.guessed = self.likely_encoding() if guess and not feed.encoding else None
@@ -77,9 +78,15 @@ class EncodedFile:
     @contextmanager
     def lines(self, newline: str) -> Iterator["Lines"]:
         """All lines. Bytes that are invalid in the encoding become lone surrogates."""
+        with self.text(newline) as text:
+            yield Lines(text)
+
+    @contextmanager
+    def text(self, newline: str = "\n") -> Iterator[TextIO]:
+        """The whole content, decoded as for `lines`."""
         self._head = b""
         with self._stream() as stream:
-            yield Lines(self._decoded(stream, newline))
+            yield self._decoded(stream, newline)
 
     def likely_encoding(self) -> str | None:
         """The `encoding` that this file seems to need; None where it needs none."""
@@ -153,7 +160,13 @@ class Lines:
         return self.taken[0]
 
 
-def batches(rows: Iterable[Row], lines: Lines, batch_rows: int) -> Iterator[list[Row]]:
+class Counts(Protocol):
+    """What rows come from; `characters` are those of all rows until now."""
+
+    characters: int
+
+
+def batches(rows: Iterable[Row], lines: Counts, batch_rows: int) -> Iterator[list[Row]]:
     """Lists of at most `batch_rows` rows and about BATCH_BYTES characters."""
     batch: list[Row] = []
     end = BATCH_BYTES
