@@ -11,6 +11,7 @@ WORK = pl.Schema(
         "feed": pl.String(),
         "listing_id": pl.String(),
         "input_hash": pl.String(),
+        "fingerprint": pl.String(),
         "title": pl.String(),
         "picture": pl.Binary(),  # the stored JPEG, or null
     }
@@ -22,6 +23,7 @@ ENCODED = pl.Schema(
         "feed": pl.String(),
         "listing_id": pl.String(),
         "input_hash": pl.String(),
+        "fingerprint": pl.String(),
         "has_picture": pl.Boolean(),
         "has_title": pl.Boolean(),
         "features": pl.Binary(),  # I′, T′ and the towers' embeddings, in bf16
@@ -60,6 +62,7 @@ TAGGED = pl.Schema(
         "feed": pl.String(),
         "listing_id": pl.String(),
         "input_hash": pl.String(),
+        "fingerprint": pl.String(),  # of the listing that was tagged: title, picture and labels (view `tag_inputs`)
         "certificate": pl.String(),  # id of the certificates by which tags are accepted
         "error": pl.String(),
         "tags": pl.List(TAG),

@@ -100,6 +100,8 @@ TABLES: dict[str, dict[str, str]] = {
         "engine": TEXT,
         "certificate": TEXT,  # id of the certificate by which the feed's tags are accepted
         "input_hash": TEXT,
+        "fingerprint": TEXT,  # of the listing: title, picture and labels (view `tag_inputs`)
+        "rules": TEXT,  # id of all else that tags and flags depend on (`Model.rules_id`)
         "run_id": TEXT,
         "tagged_at": TIME,
     },
@@ -109,6 +111,8 @@ TABLES: dict[str, dict[str, str]] = {
         **_struct_columns(FLAG),
         "model_version": TEXT,
         "input_hash": TEXT,
+        "fingerprint": TEXT,
+        "rules": TEXT,
         "run_id": TEXT,
     },
     # By tagging run: a feed's new confidences, compared with those that its certificates were made on.

@@ -8,10 +8,18 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from catalog_io.catalog.database import Database, execute, utc
-from catalog_io.catalog.views import LISTING_COLUMNS
 from catalog_io.files import as_pattern
 from schemas.errors import UserError
-from schemas.frames import LABEL_PREFIX
+
+
+class Rules(NamedTuple):
+    """Ids of all that tags and flags depend on besides the listing: model, engine, certificate, rules."""
+
+    of_feeds: Mapping[str, str]  # of feeds with certificates of their own
+    pooled: str  # of every other feed
+
+    def values(self) -> dict[str, Any]:
+        return {"feeds": list(self.of_feeds), "ids": list(self.of_feeds.values()), "pooled": self.pooled}
 
 
 class Collected(NamedTuple):
@@ -31,20 +39,16 @@ class TagTables:
 
     def listings(self) -> pl.DataFrame:
         """All listings, inactive ones too, since their labels still teach: feed, listing_id, product_id, title,
-        image_hash, shard, input_hash, split (the feed's, or null), label_<attribute> (the merchant's, or null)."""
+        image_hash, input_hash, fingerprint, split (the feed's, or null), label_<attribute> (the merchant's, or null),
+        shard."""
         return self._listings("true", {})
 
-    def untagged(
-        self, model_version: str, engine: str, *, certificates: Mapping[str, str], pooled: str
-    ) -> pl.DataFrame:
-        """The active listings without tags of this model, engine and certificate for their present title and picture,
-        with the columns of `listings`. `certificates`: feed → certificate id; `pooled`: that of every other feed."""
-        done = """exists (select 1 from tags t where t.feed = l.feed and t.listing_id = l.listing_id
-                  and t.input_hash = l.input_hash and t.model_version = $model_version and t.engine = $engine
-                  and t.certificate = coalesce(map($feeds::text[], $ids::text[])[l.feed], $pooled))"""
-        values = {"feeds": list(certificates), "ids": list(certificates.values()), "pooled": pooled}
-        values |= {"model_version": model_version, "engine": engine}
-        return self._listings(f"l.inactive_since is null and not {done}", values)
+    def untagged(self, rules: Rules) -> pl.DataFrame:
+        """The active listings without tags by these rules of their present title, picture and labels, with the columns
+        of `listings`."""
+        done = f"""exists (select 1 from tags t where t.feed = l.feed and t.listing_id = l.listing_id
+                   and t.fingerprint = l.fingerprint and t.rules = {_rules_of("l.feed")})"""
+        return self._listings(f"l.inactive_since is null and not {done}", rules.values())
 
     def input_hashes(self) -> pl.Series:
         """The input hashes of all active listings, each once."""
@@ -52,7 +56,7 @@ class TagTables:
         return self._database.execute(sql)["input_hash"]
 
     def store_tagged(
-        self, files: Sequence[Path], *, model_version: str, engine: str, run_id: str, tagged_at: datetime
+        self, files: Sequence[Path], *, model_version: str, engine: str, rules: Rules, run_id: str, tagged_at: datetime
     ) -> Collected:
         """Replaces the tags, flags and tagging faults of the listings in TAGGED Parquet files.
 
@@ -63,7 +67,7 @@ class TagTables:
         if not files:
             return Collected(0, 0, 0, 0, 0)
         values = {"model_version": model_version, "engine": engine, "run_id": run_id, "tagged_at": utc(tagged_at)}
-        values["files"] = [as_pattern(file) for file in files]
+        values |= {"files": [as_pattern(file) for file in files], **rules.values()}
         with self._database.transaction() as connection:
             for statement in _STORE_TAGGED:
                 execute(connection, statement, values)
@@ -80,22 +84,15 @@ class TagTables:
         self._database.execute("insert into drift by name select * from found", found=rows)
 
     def _listings(self, where: str, values: Mapping[str, Any]) -> pl.DataFrame:
-        with self._database.transaction() as connection:
-            columns = execute(connection, "select column_name from (describe tagged_listings)")["column_name"]
-            attributes = [name for name in columns if name not in LISTING_COLUMNS]
-            labels = "".join(f""", p."{LABEL_PREFIX}{name}" """ for name in attributes)
-            pivot = "".join(
-                f""", max(value) filter (where attribute = '{name}') as "{LABEL_PREFIX}{name}" """
-                for name in attributes
-            )
-            sql = f"""
-                select l.feed, l.listing_id, l.product_id, l.title, l.image_hash, i.shard,
-                    l.input_hash, l.split {labels}
-                from listings l left join images i on i.image_hash = l.image_hash
-                left join (select feed, listing_id {pivot} from labels where source = 'merchant'
-                           group by feed, listing_id) p on p.feed = l.feed and p.listing_id = l.listing_id
-                where {where} order by l.feed, l.listing_id"""
-            return execute(connection, sql, values)
+        sql = f"""
+            select l.* exclude (inactive_since), i.shard
+            from tag_inputs l left join images i on i.image_hash = l.image_hash
+            where {where} order by l.feed, l.listing_id"""
+        return self._database.execute(sql, values)
+
+
+def _rules_of(feed: str) -> str:
+    return f"coalesce(map($feeds::text[], $ids::text[])[{feed}], $pooled)"
 
 
 _IN_PART = "(feed, listing_id) in (select (feed, listing_id) from part)"
@@ -108,11 +105,12 @@ _STORE_TAGGED = (
     f"delete from tags where {_IN_PART}",
     f"delete from noise_flags where {_IN_PART}",
     f"delete from rejections where stage = 'tag' and {_IN_PART}",
-    """insert into tags by name select feed, listing_id, unnest(tags, recursive := true), input_hash, certificate,
-           $model_version as model_version, $engine as engine, $run_id as run_id, $tagged_at as tagged_at
+    f"""insert into tags by name select feed, listing_id, unnest(tags, recursive := true), input_hash, fingerprint,
+           certificate, {_rules_of("feed")} as rules, $model_version as model_version, $engine as engine,
+           $run_id as run_id, $tagged_at as tagged_at
        from part where error is null""",
-    """insert into noise_flags by name select feed, listing_id, unnest(flags, recursive := true), input_hash,
-           $model_version as model_version, $run_id as run_id
+    f"""insert into noise_flags by name select feed, listing_id, unnest(flags, recursive := true), input_hash,
+           fingerprint, {_rules_of("feed")} as rules, $model_version as model_version, $run_id as run_id
        from part where error is null""",
     """insert into rejections (feed, row_number, listing_id, stage, codes, reason, raw, run_id, first_seen, last_seen)
        select feed, null, listing_id, 'tag', ['tag_failed'], error, null,

@@ -1,6 +1,12 @@
-"""The analysts' views of active listings. Tags of a listing that has changed are hidden until it is tagged again."""
+"""The view of what tagging depends on, and the analysts' views of active listings.
+
+Until a changed listing is tagged again, its tags are hidden where title or picture changed; its flags also where a
+label did.
+"""
 
 from collections.abc import Sequence
+
+from schemas.frames import LABEL_PREFIX
 
 # The columns of `tagged_listings` before the attributes.
 LISTING_COLUMNS = ("feed", "listing_id", "product_id", "title")
@@ -16,6 +22,7 @@ def view_statements(attributes: Sequence[str]) -> list[str]:
     )
     keys = ", ".join(f"l.{column}" for column in LISTING_COLUMNS)
     return [
+        _tag_inputs(attributes),
         f"""
         create or replace view tagged_listings as
         select {keys}{accepted}
@@ -37,7 +44,7 @@ def view_statements(attributes: Sequence[str]) -> list[str]:
         select l.feed, l.listing_id, l.product_id, l.title, n.kind, n.attribute, n.score, n.detail,
             l.image_hash, n.model_version, n.run_id
         from noise_flags n
-        join listings l on l.feed = n.feed and l.listing_id = n.listing_id and l.input_hash = n.input_hash
+        join tag_inputs l on l.feed = n.feed and l.listing_id = n.listing_id and l.fingerprint = n.fingerprint
         where l.inactive_since is null
         union all
         select feed, listing_id, product_id, title, 'unusable_picture', null, 1, reason || ' (' || uri || ')',
@@ -66,3 +73,21 @@ def view_statements(attributes: Sequence[str]) -> list[str]:
         group by i.perceptual_hash having products > 1
         """,
     ]
+
+
+def _tag_inputs(attributes: Sequence[str]) -> str:
+    """All listings, inactive ones too, with the merchant's labels as columns. `fingerprint` changes with all of a
+    listing that a tag or flag depends on: title, picture and labels."""
+    labels = "".join(f""", p."{LABEL_PREFIX}{name}" """ for name in attributes)
+    pivot = "".join(
+        f""", max(value) filter (where attribute = '{name}') as "{LABEL_PREFIX}{name}" """ for name in attributes
+    )
+    parts = "".join(f""", '{name}=' || p."{LABEL_PREFIX}{name}" """ for name in sorted(attributes))  # null is left out
+    return f"""
+        create or replace view tag_inputs as
+        select l.feed, l.listing_id, l.product_id, l.title, l.image_hash, l.input_hash,
+            md5(concat_ws(chr(31), l.input_hash {parts})) as fingerprint, l.split, l.inactive_since {labels}
+        from listings l
+        left join (select feed, listing_id {pivot} from labels where source = 'merchant' group by feed, listing_id) p
+            on p.feed = l.feed and p.listing_id = l.listing_id
+        """

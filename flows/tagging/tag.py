@@ -12,7 +12,7 @@ from hashlib import sha256
 import numpy as np
 import polars as pl
 
-from catalog_io.catalog.tag_tables import Collected
+from catalog_io.catalog.tag_tables import Collected, Rules
 from catalog_io.feature_store import FeatureStore
 from flows.project.cluster import dask_client
 from flows.project.progress import bar, console
@@ -20,6 +20,7 @@ from flows.project.project import Project, conserve, cores
 from flows.project.resumable import resumable
 from flows.tagging.drift import FeedDrift, watch
 from flows.tagging.units import AT_ONCE, Champion, Unit, tag_unit, write_units
+from models.engines.table import EngineName
 from models.lifecycle.model import Model
 
 
@@ -28,7 +29,7 @@ class TagSummary:
     """Counts of one run: listings `selected` = `tagged` + `rejected`; their tags and noise flags."""
 
     model_version: str
-    engine: str
+    engine: EngineName
     selected: int = 0
     tagged: int = 0
     rejected: int = 0
@@ -42,8 +43,8 @@ class TagSummary:
 
 
 def tag(project: Project) -> TagSummary:
-    """Tags every listing that the champion, on its engine and with its certificates, has not tagged in its present
-    form; then publishes a snapshot."""
+    """Tags every listing that the champion, on its engine and with its certificates, has not tagged with its present
+    title, picture and labels; then publishes a snapshot."""
     model = project.model()
     engine, fallback = model.choose_engine(project.settings.tag.engine)
     if fallback:
@@ -51,12 +52,14 @@ def tag(project: Project) -> TagSummary:
     with project.run("tag-catalog") as run:
         summary = TagSummary(model.version, engine)
         certificates = model.certificates(engine)
-        ids = {feed: certificates.id(feed) for feed in certificates.feeds}
-        untagged = project.catalog.untagged(model.version, engine, certificates=ids, pooled=certificates.pooled_id)
+        rules = Rules(
+            {feed: model.rules_id(engine, certificates.id(feed)) for feed in certificates.feeds},
+            model.rules_id(engine, certificates.pooled_id),
+        )
+        untagged = project.catalog.untagged(rules)
         summary.selected = untagged.height
         if untagged.height:
-            champion = Champion(model.folder, engine, "-".join([certificates.pooled_id, *ids.values()]))
-            for count, value in _tag(project, model, champion, untagged, run.run_id, summary)._asdict().items():
+            for count, value in _tag(project, model, rules, untagged, run.run_id, summary)._asdict().items():
                 setattr(summary, count, value)
             conserve("listings selected", untagged.height, {"tagged": summary.tagged, "rejected": summary.rejected})
             feeds = sorted(untagged["feed"].unique())
@@ -72,14 +75,14 @@ def tag(project: Project) -> TagSummary:
 
 
 def _tag(
-    project: Project, model: Model, champion: Champion, untagged: pl.DataFrame, run_id: str, summary: TagSummary
+    project: Project, model: Model, rules: Rules, untagged: pl.DataFrame, run_id: str, summary: TagSummary
 ) -> Collected:
     """Tags the listings and stores their tags. An interrupted run resumes: the same work has the same folder."""
     settings = project.settings.tag
+    champion = Champion(model.folder, summary.engine, " ".join([rules.pooled, *rules.of_feeds.values()]))
     store = FeatureStore(project.home, model.encoder_key(champion.engine)) if settings.features else None
-    keys = untagged.select("feed", "listing_id", "input_hash").sort("feed", "listing_id")
-    digest = sha256(keys.write_csv().encode()).hexdigest()
-    plan = (model.version, champion.engine, champion.certificates, str(settings.partition_rows), digest)
+    listings = untagged.select("feed", "listing_id", "fingerprint").sort("feed", "listing_id")
+    plan = (champion.rules, str(settings.partition_rows), sha256(listings.write_csv().encode()).hexdigest())
     with resumable(project.home / "partitions", *plan, what="tagging") as work:
         units = write_units(untagged, project.shards, store, work, rows=settings.partition_rows)
         summary.from_features = sum(unit.rows for unit in units if unit.known)
@@ -88,6 +91,7 @@ def _tag(
             [unit.out for unit in units],
             model_version=model.version,
             engine=champion.engine,
+            rules=rules,
             run_id=run_id,
             tagged_at=datetime.now(UTC),
         )

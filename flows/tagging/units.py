@@ -31,7 +31,7 @@ class Champion:
 
     folder: Path
     engine: EngineName
-    certificates: str  # ids of the certificates that hold, joined
+    rules: str  # ids of the rules by which its feeds are tagged, joined
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _units_of_known(listings: pl.DataFrame, store: FeatureStore, folder: Path) -
     parts = (
         (str(file), part)
         for (file,), group in listings.sort("file", "feed", "listing_id").group_by("file", maintain_order=True)
-        for part in group.select("feed", "listing_id", "input_hash", *labels).iter_slices(FILE_ROWS)
+        for part in group.select("feed", "listing_id", "input_hash", "fingerprint", *labels).iter_slices(FILE_ROWS)
     )
     for number, (file, part) in enumerate(parts):
         name = f"known-{number:05d}.parquet"
@@ -113,7 +113,7 @@ def tag_unit(unit: Unit, champion: Champion, threads: int) -> int:
     return tagged.height
 
 
-# Loaded once in a process, and again after `cma certify`, because the key has the ids of the certificates.
+# Loaded once in a process, and again after `cma certify`, because the key has the ids of the rules.
 @lru_cache(maxsize=1)
 def _tagger(champion: Champion, threads: int) -> "Tagger":
     from models.engines.machine import keep_freed_memory, use_threads

@@ -10,6 +10,7 @@ from models.engines.table import ENGINES, REFERENCE, EngineName, candidates
 from models.lifecycle.card import ModelCard, read_card, write_card
 from models.lifecycle.engine_card import EngineCard
 from models.rules.certificates import Certificates
+from models.rules.identity import rules_id
 from schemas.errors import UserError
 from schemas.files import sha256_of
 
@@ -151,6 +152,11 @@ class Model:
         from models.lifecycle.weights import encoder_key
 
         return encoder_key(self.folder, self.card, self.engine_identity(engine))
+
+    def rules_id(self, engine: EngineName, certificate: str) -> str:
+        """The id of all that this model's tags and flags depend on besides the listing, under a feed's certificate."""
+        card = self.card
+        return rules_id(card.version, card.weights, self.engine_identity(engine), card.noise, certificate)
 
     def predict(self, engine: InferenceEngine, examples: "Examples") -> Predictions:
         """What the heads answer for `examples`, whose features the engine computes."""

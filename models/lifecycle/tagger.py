@@ -62,7 +62,7 @@ class Tagger:
             error=pl.Series(errors, dtype=pl.String),
         )
         labels = [name for name in work.columns if name.startswith(LABEL_PREFIX)]
-        listings = work.select("feed", "listing_id", "input_hash", *labels)
+        listings = work.select("feed", "listing_id", "input_hash", "fingerprint", *labels)
         return listings.join(encoded, on="input_hash", maintain_order="left").select(*ENCODED.names(), *labels)
 
     def _features(self, examples: Examples) -> pl.Series:

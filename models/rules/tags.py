@@ -26,7 +26,8 @@ class TagRules:
         """An ENCODED frame → a TAGGED frame of the same listings, same order (see `schemas.frames`). A listing with
         an `error` has no tags."""
         keys = encoded.select(
-            "feed", "listing_id", "input_hash", "error", certificate=self._certificate_of(encoded["feed"])
+            *("feed", "listing_id", "input_hash", "fingerprint", "error"),
+            certificate=self._certificate_of(encoded["feed"]),
         )
         readable = encoded["error"].is_null()
         listings = encoded.filter(readable)

@@ -14,7 +14,7 @@ from schemas.frames import ENCODED
 def encoded(*hashes: str) -> pl.DataFrame:
     """Listings whose features are their input hash; those named `?…` have none."""
     rows = [
-        ("shop", f"{n}", key, True, True, None if key[0] == "?" else key.encode(), "broken" if key[0] == "?" else None)
+        ("shop", f"{n}", key, "", True, True, *((None, "broken") if key[0] == "?" else (key.encode(), None)))
         for n, key in enumerate(hashes)
     ]
     return pl.DataFrame(rows, schema=ENCODED, orient="row")

@@ -35,6 +35,7 @@ def listings(shards: PictureShards, n: int) -> pl.DataFrame:
             "image_hash": f"{i:064x}",
             "shard": shard_of[f"{i:064x}"],
             "input_hash": f"in{i}",
+            "fingerprint": f"fp{i}",
             "label_color": "red" if i % 2 else None,
         }
         for i in range(n)
@@ -44,6 +45,7 @@ def listings(shards: PictureShards, n: int) -> pl.DataFrame:
         "listing_id": "none",
         "title": "no picture",
         "input_hash": "in",
+        "fingerprint": "fp",
         "product_id": "p",
     }
     return pl.DataFrame([*rows, textless])

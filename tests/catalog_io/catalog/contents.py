@@ -10,7 +10,7 @@ import polars as pl
 
 from catalog_io.catalog.catalog import Catalog
 from catalog_io.catalog.feed_tables import Stored
-from catalog_io.catalog.tag_tables import Collected
+from catalog_io.catalog.tag_tables import Collected, Rules
 from schemas.frames import TAGGED
 from tests.catalog_io.staged import feed_rows, store_rows
 
@@ -30,6 +30,11 @@ def counts(stored: Stored) -> tuple[int, int, int]:
 
 def input_hash(i: str, title: str = "Dress") -> str:
     return md5(f"{title} {i}\x1fimg-{i}.jpg".encode(), usedforsecurity=False).hexdigest()
+
+
+def fingerprint(i: str, title: str = "Dress", color: str | None = "gray") -> str:
+    parts = [input_hash(i, title), *([f"color={color}"] if color else [])]
+    return md5("\x1f".join(parts).encode(), usedforsecurity=False).hexdigest()
 
 
 def part(
@@ -54,6 +59,7 @@ def part(
             "feed": "hm",
             "listing_id": i,
             "input_hash": input_hash(i, title),
+            "fingerprint": fingerprint(i, title),
             "certificate": certificate,
             "error": error,
             "tags": [] if error else tags,
@@ -66,14 +72,15 @@ def part(
     return path
 
 
-def collect(catalog: Catalog, *files: Path, model: str = "m1", engine: str = "torch") -> Collected:
-    return catalog.store_tagged(files, model_version=model, engine=engine, run_id="r2", tagged_at=NOON)
+def collect(
+    catalog: Catalog, *files: Path, model: str = "m1", rules: Mapping[str, str] = {}, pooled: str = "r1"
+) -> Collected:
+    by = {"model_version": model, "engine": "torch", "rules": Rules(rules, pooled)}
+    return catalog.store_tagged(files, **by, run_id="r2", tagged_at=NOON)
 
 
-def untagged(
-    catalog: Catalog, model: str = "m1", engine: str = "torch", certificates: Mapping[str, str] = {}, pooled: str = "c1"
-) -> pl.DataFrame:
-    return catalog.untagged(model, engine, certificates=certificates, pooled=pooled)
+def untagged(catalog: Catalog, rules: Mapping[str, str] = {}, pooled: str = "r1") -> pl.DataFrame:
+    return catalog.untagged(Rules(rules, pooled))
 
 
 def rows(catalog: Catalog, sql: str) -> list[tuple[object, ...]]:

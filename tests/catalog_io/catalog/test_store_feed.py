@@ -8,7 +8,7 @@ from catalog_io.catalog.feed_tables import Stored
 from catalog_io.staging.staging import Staging
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
-from tests.catalog_io.catalog.contents import counts, dump, input_hash, rows, store, untagged
+from tests.catalog_io.catalog.contents import counts, dump, fingerprint, input_hash, rows, store, untagged
 from tests.catalog_io.staged import TAXONOMY, feed_rows, store_rows
 
 
@@ -193,6 +193,7 @@ def test_listings_have_their_labels_as_columns(catalog: Catalog) -> None:
             "image_hash": "img-a.jpg",
             "shard": "shard-1.parquet",
             "input_hash": input_hash("a"),
+            "fingerprint": fingerprint("a"),
             "split": None,
             "label_color": "gray",
             "label_style": None,
@@ -205,7 +206,7 @@ def test_a_new_word_in_the_taxonomy_reaches_rows_that_are_not_read_again(catalog
     assert catalog.label_words_unknown("hm").rows() == [("style", "Midi", 3)]
     catalog.create(Taxonomy.from_dict({"style": {"values": {"maxi": [], "midi": []}}, "size": {"values": ["s", "m"]}}))
     assert catalog.listings()["label_style"].to_list() == ["midi"] * 3
-    assert catalog.listings().columns[-2:] == ["label_style", "label_size"]
+    assert catalog.listings().columns[-3:] == ["label_style", "label_size", "shard"]
     catalog.create(TAXONOMY)
     assert catalog.listings()["label_color"].to_list() == ["gray"] * 3
     assert catalog.listings()["label_style"].to_list() == [None] * 3

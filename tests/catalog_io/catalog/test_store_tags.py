@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from catalog_io.catalog.catalog import Catalog
-from catalog_io.catalog.tag_tables import Collected
+from catalog_io.catalog.tag_tables import Collected, Rules
 from schemas.errors import UserError
 from tests.catalog_io.catalog.contents import NOON, collect, dump, part, rows, store, untagged
 
@@ -21,20 +21,21 @@ def test_store_tagged_twice_is_once_and_leaves_nothing_untagged(catalog: Catalog
     assert dump(catalog) == before
     assert [len(before[t]) for t in ("tags", "noise_flags", "rejections")] == [4, 2, 2]
     assert untagged(catalog)["listing_id"].to_list() == ["c"]
-    assert untagged(catalog, engine="openvino").height == untagged(catalog, "m2").height == 3
+    assert untagged(catalog, pooled="r2").height == 3
     assert untagged(catalog).columns == catalog.listings().columns
 
 
-def test_other_certificates_make_the_listings_of_their_feed_untagged(catalog: Catalog, tmp_path: Path) -> None:
+def test_other_rules_make_the_listings_of_their_feed_untagged(catalog: Catalog, tmp_path: Path) -> None:
     store(catalog)
     store(catalog, "xy", feed="other")
     collect(catalog, part(tmp_path, "1.parquet", "abc"))
     assert untagged(catalog)["feed"].unique().to_list() == ["other"]
-    assert untagged(catalog, pooled="c2").height == 5
-    assert untagged(catalog, certificates={"hm": "c1", "x": "c3"}, pooled="c2")["listing_id"].to_list() == ["x", "y"]
-    assert untagged(catalog, certificates={"hm": "c2"})["listing_id"].to_list() == ["a", "b", "c", "x", "y"]
-    collect(catalog, part(tmp_path, "2.parquet", "abc", certificate="c2"))
-    assert untagged(catalog, certificates={"hm": "c2"})["feed"].unique().to_list() == ["other"]
+    assert untagged(catalog, pooled="r2").height == 5
+    assert untagged(catalog, {"hm": "r1", "x": "r3"}, pooled="r2")["listing_id"].to_list() == ["x", "y"]
+    assert untagged(catalog, {"hm": "r2"})["listing_id"].to_list() == ["a", "b", "c", "x", "y"]
+    collect(catalog, part(tmp_path, "2.parquet", "abc"), rules={"hm": "r2"})
+    assert untagged(catalog, {"hm": "r2"})["feed"].unique().to_list() == ["other"]
+    assert rows(catalog, "select distinct rules from noise_flags") == [("r2",)]
 
 
 def test_a_changed_title_makes_a_listing_untagged_and_hides_its_tags(catalog: Catalog, tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_new_tags_take_the_place_of_old_ones(catalog: Catalog, tmp_path: Path) -
 def test_the_newest_confidences_of_a_feed_come_first(catalog: Catalog, tmp_path: Path) -> None:
     store(catalog, "abcd")
     collect(catalog, part(tmp_path, "1.parquet", "abc"))
-    later = {"run_id": "r3", "tagged_at": NOON + timedelta(days=1)}
+    later = {"rules": Rules({}, "r1"), "run_id": "r3", "tagged_at": NOON + timedelta(days=1)}
     catalog.store_tagged([part(tmp_path, "2.parquet", "b")], model_version="m1", engine="torch", **later)
     collect(catalog, part(tmp_path, "3.parquet", "d", certificate="c2"))
     wanted = {"feed": "hm", "model_version": "m1", "engine": "torch"}
@@ -133,5 +134,6 @@ def test_a_missing_or_damaged_part_changes_nothing(catalog: Catalog, tmp_path: P
 def test_times_are_stored_in_utc(catalog: Catalog, tmp_path: Path) -> None:
     store(catalog)
     local = NOON.astimezone(timezone(timedelta(hours=5)))
-    catalog.store_tagged([part(tmp_path, "1.parquet", "a")], model_version="m", engine="e", run_id="r", tagged_at=local)
+    by = {"model_version": "m", "engine": "e", "rules": Rules({}, "r1"), "run_id": "r"}
+    catalog.store_tagged([part(tmp_path, "1.parquet", "a")], **by, tagged_at=local)
     assert rows(catalog, "select distinct tagged_at from tags") == [(NOON.replace(tzinfo=None),)]

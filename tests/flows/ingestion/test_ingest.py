@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from catalog_io.catalog.tag_tables import Rules
 from catalog_io.pictures import units
 from catalog_io.pictures.units import process_unit
 from flows.ingestion import pictures as picture_step
@@ -65,7 +66,7 @@ def test_a_listing_without_a_usable_picture_is_tagged_from_its_title(shop: Path)
     (shop / "b.jpg").write_bytes(b"<html>404</html>")
     summary = run(shop)
     assert (summary.accepted, summary.without_picture) == (3, 1)
-    work = Project.open(shop / "cma.toml").catalog.untagged("m", "torch", certificates={}, pooled="")
+    work = Project.open(shop / "cma.toml").catalog.untagged(Rules({}, ""))
     assert dict(work.select("listing_id", pl.col("image_hash").is_null()).iter_rows()) == {
         **{"A": False, "B": True, "C": False}
     }

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from catalog_io.catalog.snapshot import query
+from catalog_io.catalog.tag_tables import Rules
 from flows.project.project import Project
 from flows.reports.noise_report import report
 from schemas.frames import TAGGED
@@ -26,6 +27,7 @@ def page(project_copy: Path) -> Path:
             "feed": row["feed"],
             "listing_id": row["listing_id"],
             "input_hash": row["input_hash"],
+            "fingerprint": row["fingerprint"],
             "error": None,
             "tags": [],
             "flags": [{"kind": kind, "attribute": attribute, "score": 0.9, "detail": "<img src=x onerror=alert(1)>"}],
@@ -36,7 +38,8 @@ def page(project_copy: Path) -> Path:
     pl.DataFrame(rows, schema=TAGGED).write_parquet(part)
     from datetime import UTC, datetime
 
-    project.catalog.store_tagged([part], model_version="m", engine="torch", run_id="r", tagged_at=datetime.now(UTC))
+    by = {"model_version": "m", "engine": "torch", "rules": Rules({}, "r"), "run_id": "r"}
+    project.catalog.store_tagged([part], **by, tagged_at=datetime.now(UTC))
     project.catalog.publish()
     return report(project).page
 

@@ -54,7 +54,7 @@ def test_the_work_of_a_listing_by_hand(preset: Preset) -> None:
 def test_a_model_with_random_weights_certifies_nothing(preset: Preset, tmp_path: Path) -> None:
     card = untrained_model(tmp_path / "model", preset, TAXONOMY)
     tagger = Tagger.load(tmp_path / "model", engine="torch", threads=1)
-    row = ("shop", "1", "hash", "a red dress", jpeg(), "red", None)
+    row = ("shop", "1", "hash", "fingerprint", "a red dress", jpeg(), "red", None)
     (tags,) = tagger.tag(pl.DataFrame([row], schema=work_schema(TAXONOMY.names), orient="row"))["tags"].to_list()
     assert [(tag["attribute"], tag["accepted"]) for tag in tags] == [("color", False), ("pattern", False)]
     assert not card.certificates.feeds

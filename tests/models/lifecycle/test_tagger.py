@@ -29,7 +29,7 @@ ROWS = {
 
 
 def work(*ids: str) -> pl.DataFrame:
-    rows = [("shop", id_, f"hash of {id_}", *ROWS[id_]) for id_ in ids]
+    rows = [("shop", id_, f"hash of {id_}", f"fingerprint of {id_}", *ROWS[id_]) for id_ in ids]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -53,6 +53,7 @@ def test_every_listing_comes_back_in_its_place(tagged: pl.DataFrame) -> None:
     assert tagged.schema == TAGGED
     assert tagged["listing_id"].to_list() == list(ROWS)
     assert tagged["input_hash"].to_list() == [f"hash of {id_}" for id_ in ROWS]
+    assert tagged["fingerprint"].to_list() == [f"fingerprint of {id_}" for id_ in ROWS]
     assert tagged["feed"].unique().to_list() == ["shop"]
 
 
