@@ -24,15 +24,15 @@ REASONS = {
     "listing_id_missing": "the listing has no id",
     "listing_id_too_long": f"the listing id is longer than {MAX_ID_CHARACTERS} characters",
     "listing_id_control_character": "the listing id holds an invisible control character",
-    "listing_id_spreadsheet_error": "the listing id is an error of a spreadsheet; correct the cell and export again",
-    "listing_id_formula": "the listing id is a formula of a spreadsheet; export the values of the cells",
-    "listing_id_shortened": "a spreadsheet has shortened the listing id, so that several listings may have it now; "
+    "listing_id_spreadsheet_error": "the listing id is an error of a spreadsheet: correct the cell and export again",
+    "listing_id_formula": "the listing id is a formula of a spreadsheet: export the values of the cells",
+    "listing_id_shortened": "a spreadsheet has shortened the listing id, so that several listings may have it now: "
     "format the column as text and export again",
     "title_missing": "the listing has no title",
     "title_too_long": f"the title is longer than {MAX_TITLE_CHARACTERS} characters",
     "title_control_character": "the title holds an invisible control character",
-    "title_spreadsheet_error": "the title is an error of a spreadsheet; correct the cell and export again",
-    "title_formula": "the title is a formula of a spreadsheet; export the values of the cells",
+    "title_spreadsheet_error": "the title is an error of a spreadsheet: correct the cell and export again",
+    "title_formula": "the title is a formula of a spreadsheet: export the values of the cells",
     "split_unknown": f"the listing's split is none of {', '.join(SPLIT_WORDS)}",
     "image_too_many": f"the listing names more than {MAX_PICTURES} pictures",
     # Found when the whole feed has been read: see `catalog_io.staging.settle`.

@@ -10,6 +10,7 @@ PIXEL_RULES = 2
 # The sentence for the report is written where a fault is found, because it names sizes, hosts or statuses.
 PictureFault = Literal[
     # Its reference cannot be followed.
+    "picture_cell_unreadable",  # a formula, or an object that names none
     "picture_not_found",
     "picture_not_a_file",
     "picture_outside_root",  # of the feed's picture folder

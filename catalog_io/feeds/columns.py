@@ -1,21 +1,23 @@
 """Maps the columns of a feed to those of a listing, and builds the frame that every reader yields."""
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, Self
 
 import polars as pl
 
 from catalog_io.feeds.label_pairs import LabelPairs
 from catalog_io.feeds.paths import split_path, text_of, value_at, with_paths
-from catalog_io.feeds.picture_cells import PICTURES, picture_list, pictures
+from catalog_io.feeds.picture_cells import PICTURES, pictures
+from catalog_io.feeds.picture_values import pictures_of_value
+from catalog_io.feeds.raw_rows import clipped, json_text
 from catalog_io.feeds.settings import FeedSettings
+from catalog_io.feeds.structures import structure_faults
 from catalog_io.feeds.text_sources import TextSource, filled_template, template_columns
 from schemas.errors import ConfigurationError, UserError
 from schemas.frames import LABEL_WORD_PREFIX
 
 BATCH_BYTES = 64_000_000  # about as much of a feed as is in memory at once
-RAW_CHARACTERS = 20_000  # characters of a row that are stored for the report of rejected rows
 _REQUIRED = ("listing_id", "title", "image")
 _OPTIONAL = ("product_id", "split")
 _SEVERAL = ("image", "product_id", "title")  # may be mapped to a list of columns
@@ -122,11 +124,13 @@ class FeedColumns(NamedTuple):
         raw: pl.Series,
         unreadable: Mapping[int, Unreadable] | None = None,
         images: pl.DataFrame | None = None,
+        booleans: Mapping[str, Collection[int]] = MappingProxyType({}),
     ) -> pl.DataFrame:
         """The frame of `read_feed` for some rows, without row_number.
 
         `cells` has the mapped columns of text; `images` (None: `cells`) has those of pictures, as `pictures` takes
-        them. `unreadable` has rows by their index; their cells must be null.
+        them. `unreadable` has rows by their index; their cells must be null. `booleans`: the rows in which a column of
+        text has true or false.
         """
         images = with_paths(cells if images is None else images, self.image_names)
         cells = with_paths(cells, self.text_names)
@@ -136,6 +140,11 @@ class FeedColumns(NamedTuple):
             for row, (content, reason) in unreadable.items():
                 shown[row], reasons[row] = json_text(content), reason
             raw = pl.Series(shown, dtype=pl.String)
+        text = {ours: source.cells(cells).alias(ours) for ours, source in self.text.items()}
+        for row, (ours, reason) in structure_faults(self.text, text, cells, booleans).items():
+            reasons[row] = reason
+            if ours == "listing_id":
+                text[ours][row] = None
         lists = [
             pictures(filled_template(image, cells), None)
             if template_columns(image)
@@ -144,11 +153,11 @@ class FeedColumns(NamedTuple):
         ]
         return pl.DataFrame(
             [
-                *(source.cells(cells).alias(ours) for ours, source in self.text.items()),
+                *text.values(),
                 (lists[0] if len(lists) == 1 else pl.select(pl.concat_list(lists)).to_series()).alias("pictures"),
                 *(_word(cells[theirs]).alias(ours) for ours, theirs in self.words.items()),
                 *(_word(pairs.words(cells)).alias(ours) for ours, pairs in self.pairs.items()),
-                _clipped(raw.alias("raw")),
+                clipped(raw.alias("raw")),
                 pl.Series("fault", reasons, dtype=pl.String),
             ]
         )
@@ -158,14 +167,18 @@ class FeedColumns(NamedTuple):
     ) -> pl.DataFrame:
         """The frame of `read_feed` for rows of JSON or SQL values, without row_number."""
 
+        booleans: dict[str, list[int]] = {}
+
         def text(name: str) -> pl.Series:
-            return pl.Series(name, [text_of(value_at(row, name)) for row in rows], dtype=pl.String)
+            values = [value_at(row, name) for row in rows]
+            booleans[name] = [row for row, value in enumerate(values) if value is True or value is False]
+            return pl.Series(name, list(map(text_of, values)), dtype=pl.String)
 
         def picture_cells(name: str) -> pl.Series:
             values = [value_at(row, name) for row in rows]
             if all(isinstance(value, str | None) for value in values):
                 return pl.Series(name, values, dtype=pl.String)
-            return pl.Series(name, [picture_list(value, self.separator) for value in values], dtype=PICTURES)
+            return pl.Series(name, [pictures_of_value(value, self.separator) for value in values], dtype=PICTURES)
 
         found = dict.fromkeys(name for row in rows for name in row) if self.pairs else ()
         of_pairs = [name for pairs in self.pairs.values() for name in pairs.needed(found)]
@@ -174,21 +187,10 @@ class FeedColumns(NamedTuple):
             pl.Series(raw, dtype=pl.String),
             unreadable,
             pl.DataFrame([picture_cells(name) for name in self.image_names]),
+            booleans,
         )
-
-
-def json_text(value: object) -> str:
-    """The value as JSON of about RAW_CHARACTERS at most; text that is not Unicode is escaped, so any store takes it."""
-    raw = json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace").decode()
-    return raw if len(raw) <= RAW_CHARACTERS else json.dumps(raw[:RAW_CHARACTERS], ensure_ascii=False)
 
 
 def _word(cells: pl.Series) -> pl.Series:
     """Label words; an empty cell becomes null."""
     return pl.select(pl.lit(cells.alias("word").cast(pl.String).str.strip_chars()).replace("", None)).to_series()
-
-
-def _clipped(raw: pl.Series) -> pl.Series:
-    if not (raw.str.len_chars() > RAW_CHARACTERS).any():
-        return raw
-    return pl.Series("raw", [row if len(row) <= RAW_CHARACTERS else json_text(row) for row in raw], dtype=pl.String)

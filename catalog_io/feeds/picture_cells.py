@@ -1,69 +1,49 @@
-"""Parses the picture cells of a feed: paths, URLs, bytes, structs of these, or several of them."""
+"""Parses the picture cells of a feed: paths, URLs, bytes, objects that name them, or several of these."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
 
+from catalog_io.feeds.picture_values import odd_texts, pictures_of_text, pictures_of_value
+
 PICTURES = pl.List(pl.Struct({"uri": pl.String, "data": pl.Binary}))  # in order; data: the embedded picture, or null
 
 
 def pictures(cells: pl.Series, separator: str | None) -> pl.Series:
-    """A column of text, bytes, struct<bytes, path> or lists of one of these as PICTURES, without blank entries.
-
-    Text is one picture, a JSON array of several, or several with `separator` between them.
-    """
+    """A column of text, bytes, objects or lists of these as PICTURES, without blank entries."""
     if isinstance(cells.dtype, pl.Array):
         cells = cells.arr.to_list()
-    if isinstance(cells.dtype, pl.List):
-        lists = cells
-    elif is_text(cells.dtype):
-        lists = _split_cells(cells.cast(pl.String), separator)
-    else:
-        lists = pl.select(pl.concat_list(cells)).to_series()
+    if is_text(cells.dtype):
+        return _pictures_of_texts(cells.cast(pl.String), separator)
+    lists = cells if isinstance(cells.dtype, pl.List) else pl.select(pl.concat_list(cells)).to_series()
     assert isinstance(lists.dtype, pl.List)
-    entries = lists.list.eval(_entry(lists.dtype.inner))
+    if not _is_simple(lists.dtype.inner):
+        values = [pictures_of_value(value, separator) for value in cells.to_list()]
+        lists = pl.Series(cells.name, values, dtype=PICTURES)
+    assert isinstance(lists.dtype, pl.List)
+    return _kept(lists.list.eval(_entry(lists.dtype.inner)))
+
+
+def _pictures_of_texts(cells: pl.Series, separator: str | None) -> pl.Series:
+    names = cells.str.split(separator) if separator else pl.select(pl.concat_list(cells)).to_series()
+    found = _kept(names.list.eval(_entry(pl.String)))
+    odd = odd_texts(cells)
+    if not odd.any():
+        return found
+    values = [pictures_of_text(cell, separator) if may else [] for cell, may in zip(cells, odd, strict=True)]
+    several = pl.Series(cells.name, values, dtype=PICTURES)
+    return _kept(several.list.eval(_entry(PICTURES.inner))).zip_with(odd, found)
+
+
+def _kept(entries: pl.Series) -> pl.Series:
     kept = (pl.element().struct.field("uri") != "") | pl.element().struct.field("data").is_not_null()
-    return entries.list.filter(kept).cast(PICTURES).fill_null([])
+    return entries.list.eval(pl.element().filter(kept)).cast(PICTURES).fill_null([])
 
 
-def picture_list(value: Any, separator: str | None) -> list[dict[str, Any]]:
-    """The pictures of one JSON or SQL value, as entries of PICTURES; blank ones are still among them."""
-    match value:
-        case None:
-            return []
-        case str():
-            return [{"uri": uri, "data": None} for uri in split_cell(value, separator)]
-        case bytes():
-            return [{"uri": None, "data": value}]
-        case {"bytes": bytes() | None as data, **others}:
-            path = others.get("path")
-            return [{"uri": path if isinstance(path, str) else None, "data": data}]
-        case list() | tuple():
-            return [entry for item in value for entry in picture_list(item, None)]
-        case _:
-            return [{"uri": json.dumps(value, ensure_ascii=False, default=str), "data": None}]
-
-
-def split_cell(cell: str, separator: str | None) -> list[str]:
-    """The pictures that a cell of text names."""
-    if cell.lstrip().startswith("["):
-        try:
-            several = json.loads(cell)
-        except (ValueError, RecursionError):  # a file name may begin with a bracket
-            several = None
-        if isinstance(several, list) and all(isinstance(item, str | None) for item in several):
-            uris = [item or "" for item in several]
-            return uris if is_unicode(uris) else [cell]
-    return cell.split(separator) if separator else [cell]
-
-
-def _split_cells(cells: pl.Series, separator: str | None) -> pl.Series:
-    if cells.str.contains(r"^\s*\[").any():
-        several = [None if cell is None else split_cell(cell, separator) for cell in cells]
-        return pl.Series(several, dtype=pl.List(pl.String))
-    return cells.str.split(separator) if separator else pl.select(pl.concat_list(cells)).to_series()
+def _is_simple(dtype: Any) -> bool:
+    """Whether `_entry` can read the type: text, bytes, or a struct of bytes with or without a path."""
+    return is_text(dtype) or dtype == pl.Binary or pl.Binary in (fields(dtype).get("bytes"), fields(dtype).get("data"))
 
 
 def _entry(dtype: Any) -> pl.Expr:

@@ -42,6 +42,11 @@ def visible(text: str) -> str:
     return unicodedata.normalize("NFC", _SPACES.sub(" ", _ALL.sub("", text))).strip(" ")
 
 
+def without_invisible(text: str) -> str:
+    """The text of an address without invisible characters; in whatever form of Unicode it is."""
+    return text if text.isascii() else _ALL.sub("", text)
+
+
 def visible_title(text: str) -> str:
     """`visible` for text that people read: zero-width joiners stay inside emoji, and where they shape a letter."""
     if text.isascii():

@@ -12,6 +12,7 @@ from catalog_io.feeds.files import FeedFile
 from catalog_io.feeds.formats.class_labels import dataset_features, with_class_names
 from catalog_io.feeds.paths import dtype_at
 from catalog_io.feeds.picture_cells import fields, is_text
+from catalog_io.feeds.picture_values import holds_pictures
 from catalog_io.feeds.settings import FeedSettings
 from catalog_io.feeds.text_sources import template_columns
 from schemas.errors import UserError
@@ -20,7 +21,7 @@ _BUFFER_BYTES = 1 << 20  # for each column; without a buffer, Arrow reads a row 
 
 
 class ParquetFile:
-    """A Parquet file. Picture columns are text, bytes, `struct<bytes, path>` (Hugging Face), or lists of these.
+    """A Parquet file. Picture columns are text, bytes, structs that name a picture, or lists of these.
     Classes that a Hugging Face data set stores as integers are read by their names."""
 
     def __init__(self, file: FeedFile, feed: FeedSettings, columns: FeedColumns | None) -> None:
@@ -67,7 +68,10 @@ class ParquetFile:
         for ours, theirs in [*text, *columns.words.items(), *pairs, *paths, *images]:
             dtype = dtype_at(self.schema, theirs)
             if ours == "image":
-                fits, wanted = _is_picture(dtype), "text, bytes or struct<bytes, path>, or lists of these,"
+                fits, wanted = (
+                    holds_pictures(dtype),
+                    "text, bytes, objects with a key such as url, src or path, or lists of these,",
+                )
             elif ours in ids:
                 fits, wanted = is_text(dtype), "text or whole numbers"
             else:
@@ -100,12 +104,6 @@ def _paths(name: str, dtype: Any) -> str:
 
 def _is_plain(dtype: Any) -> bool:
     return (dtype is not None and bool(dtype.is_numeric())) or dtype in (pl.Boolean, pl.Date, pl.Datetime, pl.Time)
-
-
-def _is_picture(dtype: Any) -> bool:
-    if isinstance(dtype, pl.List | pl.Array):
-        dtype = dtype.inner
-    return bool(is_text(dtype) or dtype == pl.Binary or fields(dtype).get("bytes") == pl.Binary)
 
 
 def _has_bytes(dtype: Any) -> bool:

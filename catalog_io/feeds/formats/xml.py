@@ -6,11 +6,12 @@ from typing import Any
 
 import polars as pl
 
-from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedShape, Unreadable, json_text
+from catalog_io.feeds.columns import BATCH_BYTES, FeedColumns, FeedShape, Unreadable
 from catalog_io.feeds.files import FeedFile
 from catalog_io.feeds.formats.kinds import refuse_other_kinds
 from catalog_io.feeds.formats.text import HEAD_BYTES
 from catalog_io.feeds.formats.xml_rows import ROW_ELEMENTS, XmlRows
+from catalog_io.feeds.raw_rows import json_text
 from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import UserError
 

@@ -33,6 +33,8 @@ def scheme_of(uri: str) -> str | None:
     if ":" not in uri or not (match := _SCHEME.match(uri)):
         return None
     scheme = match[1].lower()
+    if len(scheme) == 1:  # a drive of Windows
+        return None
     return scheme if match[2] or scheme in _BARE_SCHEMES or "::" in scheme else None
 
 

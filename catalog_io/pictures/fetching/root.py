@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Self
 from catalog_io.pictures.fetching.fetched import Fetched
 from catalog_io.pictures.fetching.folder import Folder
 from catalog_io.pictures.fetching.object_store import Store
-from catalog_io.pictures.fetching.references import WEB_SCHEMES, scheme_of
+from catalog_io.pictures.fetching.references import WEB_SCHEMES, scheme_of, shown
 from catalog_io.pictures.fetching.settings import FetchSettings
+from schemas.cells.invisible import without_invisible
+from schemas.cells.literals import parsed
+from schemas.cells.spreadsheets import is_formula
 from schemas.errors import UserError
 from schemas.pictures import PictureError
 from schemas.secrets import redacted
@@ -58,15 +61,19 @@ class PictureRoot:
         if _LIKE_A_PAGE.match(uri):
             uri = f"https:{uri}"
         scheme = scheme_of(uri)
+        if (sentence := _no_reference(uri, scheme)) is not None:
+            raise PictureError("picture_cell_unreadable", sentence)
         if scheme is None:
             return self._place().read(uri, stamp)
+        uri = without_invisible(uri)
         if prefix := next((prefix for prefix in self._prefixes if uri.startswith(prefix)), None):
             return self._place().read(uri.removeprefix(prefix), stamp)
         if scheme in WEB_SCHEMES and scheme in self._settings.schemes:
             return self._web().fetch(uri, stamp)
         if scheme == self._scheme and self._folder is None and scheme not in WEB_SCHEMES:
             raise PictureError("picture_outside_root", "the picture lies outside the feed's picture folder")
-        raise PictureError("picture_scheme_not_allowed", f"a picture may not be named by {scheme[:20]} URLs")
+        hint = "; write the path from the folder of pictures on" if scheme == "file" else ""
+        raise PictureError("picture_scheme_not_allowed", f"a picture may not be named by {scheme[:20]} URLs{hint}")
 
     def close(self) -> None:
         """Closes connections; the root can be used again."""
@@ -98,6 +105,16 @@ class PictureRoot:
             with self._lock:
                 self._opened_place = self._opened_place or place
         return self._opened_place
+
+
+def _no_reference(uri: str, scheme: str | None) -> str | None:
+    """Why a cell can name no picture; None where it can."""
+    if is_formula(uri):
+        return f"the cell has a formula of a spreadsheet, {shown(uri, 80)}; export the values of the cells"
+    if scheme is None and uri[0] in "[{" and (uri[-1] == "…" or parsed(uri) is not None):
+        keys = "no key that names a picture, such as url, src or path; map one of its keys, such as image.KEY"
+        return f"the cell has an object or a list with {keys}: {shown(uri, 80)}"
+    return None
 
 
 def _prefixes(root: str) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def test_a_batch_of_parquet_is_bounded_in_bytes(tmp_path: Path) -> None:
     [
         ("id", [1.0], "'id' (listing_id) holds Float64"),
         ("name", [["A"]], "'name' (title) holds List"),
-        ("pic", [{"url": "x"}], "'pic' (image) holds Struct"),
+        ("pic", [{"shade": "x"}], "'pic' (image) holds Struct"),
         ("name", [b"A"], "holds Binary"),
     ],
 )

@@ -64,7 +64,8 @@ def test_an_unclosed_quote_with_escapes_costs_one_row(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [200_000, 3_000_000])
 def test_a_long_cell_is_read(tmp_path: Path, size: int) -> None:
-    assert uris(read(write(tmp_path / "a.csv", f"id,name,pic\n1,A,{'x' * size}\n")))[0] == ["x" * size]
+    name = "x" * size + ".jpg"
+    assert uris(read(write(tmp_path / "a.csv", f"id,name,pic\n1,A,{name}\n")))[0] == [name]
 
 
 @pytest.mark.parametrize("end", ["\r", "\n", "\r\n", "\r\r\n"])

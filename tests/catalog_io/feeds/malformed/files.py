@@ -126,7 +126,7 @@ FILES = [
     _one("bytes as title", "a.parquet", _parquet(title=[b"x"]), r"'title' \(title\) holds Binary"),
     _one("a list as title", "a.parquet", _parquet(title=[["x"]]), r"'title' \(title\) holds List"),
     _one("pixels as image", "a.parquet", _parquet(image=[[0.5, 0.25]]), r"'image' \(image\) holds List\(Float64\)"),
-    _one("a strange struct as image", "a.parquet", _parquet(image=[{"url": "x"}]), r"'image' \(image\) holds Struct"),
+    _one("a strange struct as image", "a.parquet", _parquet(image=[{"shade": "x"}]), r"'image' \(image\) holds Struct"),
     _one("a gz cut short", "a.csv.gz", _GZ[:-20], "reading failed"),
     _one("a damaged gz", "a.csv.gz", flipped(_GZ, len(_GZ) // 2), "reading failed"),
     _one("a gz with rubbish behind", "a.csv.gz", _GZ + b"rubbish", "reading failed"),

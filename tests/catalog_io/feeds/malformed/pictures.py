@@ -114,6 +114,11 @@ PLACES: dict[str, tuple[str, str]] = {
     "a link that leads out": ("link.jpg", "picture_outside_root"),
     "a linked folder that leads out": ("linked/secret.jpg", "picture_outside_root"),
     "devices": ("/dev/zero", "picture_outside_root"),
+    "a formula": ("=VLOOKUP(A2,B:C,2)", "picture_cell_unreadable"),
+    "an object without a picture": ('{"id": 5}', "picture_cell_unreadable"),
+    "half a GIF in base64": ("data:image/gif;base64,R0lGODlhAQABAAAAACw=", "picture_truncated"),
+    "a path of Windows": ("C:\\export\\good.jpg", "picture_not_found"),
+    "other capitals": ("GOOD.jpg", "picture_not_found"),
     "a folder": ("folder.jpg", "picture_not_a_file"),
     "the root": (".", "picture_not_a_file"),
     "a pipe": ("pipe.jpg", "picture_not_a_file"),
@@ -121,7 +126,7 @@ PLACES: dict[str, tuple[str, str]] = {
         f"by {uri[:12]}": (uri, "picture_scheme_not_allowed")
         for uri in (
             *("file:///etc/hostname", "file:good.jpg", "ftp://shop.example/a.jpg", "s3://bucket/a.jpg"),
-            *("gs://bucket/a.jpg", "data:image/gif;base64,R0lGODlhAQABAAAAACw=", "javascript:alert(1)"),
+            *("gs://bucket/a.jpg", "data:text/plain,Dress", "javascript:alert(1)"),
             *("gopher://shop.example/a.jpg", "zip::file://a.zip", "memory://a.jpg", "blob:https://shop.example/1"),
         )
     },

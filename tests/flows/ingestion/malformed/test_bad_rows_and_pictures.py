@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import catalog_io
-from catalog_io.feeds.columns import RAW_CHARACTERS
+from catalog_io.feeds.raw_rows import RAW_CHARACTERS
 from flows.ingestion.ingest import FeedSummary, ingest
 from flows.project.project import Project
 from schemas.listings import REASONS
