@@ -37,6 +37,7 @@ class FeedShape(NamedTuple):
     delimiter: str | None = None
     encoding: str | None = None
     header_line: int | None = None
+    doubt: str | None = None  # what is uncertain about the encoding
 
 
 class FeedReader(Protocol):

@@ -73,11 +73,10 @@ def guess_feed(source: str, query: str | None = None) -> Guess:
     unmapped = FeedSettings("mine", source, {}, {}, query=query)
     shape = feed_shape(unmapped)
     columns, labels, notes = guess_columns(shape.columns, source)
-    if shape.encoding:
-        notes.append(
-            f"encoding: the file is not UTF-8; {toml_text(shape.encoding)} is guessed from its bytes: check letters "
-            "such as å and é"
-        )
+    if shape.doubt:
+        notes.append(f"encoding: {shape.doubt}")
+    elif shape.encoding:
+        notes.append(f"encoding: the file is not UTF-8; {toml_text(shape.encoding)} is guessed from its bytes")
     if shape.delimiter:
         notes.append(f"delimiter: {toml_text(shape.delimiter)} splits the first line into the most columns")
     if shape.header_line:

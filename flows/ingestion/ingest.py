@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 from catalog_io.feeds.read import read_feed
 from catalog_io.pictures.fetching.root import PictureRoot
@@ -17,8 +18,10 @@ from catalog_io.staging.staging import Staging
 from flows.ingestion.pictures import root_name, work_units, write_reference_units
 from flows.project.progress import bar
 from flows.project.project import Project, conserve
+from schemas.cells.mojibake import garbled
 from schemas.cells.null_words import NullWords
 from schemas.errors import ConfigurationError, UserError
+from schemas.frames import LABEL_WORD_PREFIX
 from schemas.validation import split_valid
 
 
@@ -43,6 +46,9 @@ class FeedSummary:
     reasons: dict[str, int] = field(default_factory=dict)  # rejected rows by code
     picture_faults: dict[str, int] = field(default_factory=dict)  # unusable pictures by code
     unknown_words: dict[str, int] = field(default_factory=dict)  # rows by "attribute: word"
+    undecoded: int = 0  # rejected rows that are not text in the feed's encoding
+    garbled: int = 0  # titles and label words that look like text in a wrong encoding, such as Ã© for é
+    garbled_example: str = ""
 
 
 class FeedsFailed(UserError):
@@ -140,6 +146,7 @@ def _read(project: Project, name: str, staging: Staging, folder: Path, summary: 
     units: list[Path] = []
     with bar(f"read {name}", None) as advance:
         for rows in read_feed(feed):
+            _count_garbled(rows, summary)
             valid = split_valid(rows, null_words)
             embedded = staging.add(valid)
             if embedded.height:
@@ -149,6 +156,14 @@ def _read(project: Project, name: str, staging: Staging, folder: Path, summary: 
             summary.read += rows.height
             advance(rows.height)
     return units
+
+
+def _count_garbled(rows: pl.DataFrame, summary: FeedSummary) -> None:
+    found = garbled(rows.select("title", cs.starts_with(LABEL_WORD_PREFIX)).get_columns())
+    summary.garbled += found.cells
+    summary.garbled_example = summary.garbled_example or found.example
+    if rows["fault"].null_count() < rows.height:
+        summary.undecoded += int(rows["fault"].str.contains(r"^not \S+ text$").sum())
 
 
 def _pictures(new: pl.DataFrame) -> Iterator[pl.DataFrame]:

@@ -28,8 +28,9 @@ class DelimitedFile:
         self.shape = FeedShape(
             self.names,
             delimiter if delimiter != usual else None,
-            self.file.guessed,
+            self.file.guessed.encoding,
             self.header.needs_line,
+            self.file.guessed.doubt,
         )
         if columns:
             columns.check(self.names, file.shown)

@@ -39,7 +39,7 @@ class JsonLinesFile:
             if path := list_path(first, file.shown, self.fits):
                 self.path = path
                 names = self._names(head, whole)
-        self.shape = FeedShape(names, encoding=self.file.guessed)
+        self.shape = FeedShape(names, encoding=self.file.guessed.encoding, doubt=self.file.guessed.doubt)
         if columns and names:
             columns.check(names, file.shown)
 

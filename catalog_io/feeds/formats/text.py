@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol, TextIO, TypeVar
 
 from catalog_io.feeds.columns import BATCH_BYTES
 from catalog_io.feeds.files import FeedFile
+from catalog_io.feeds.formats.encodings import Guess, guess_encoding
 from catalog_io.feeds.formats.kinds import refuse_other_kinds
 from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError
@@ -44,8 +45,8 @@ class TooLongError(Exception):
 class EncodedFile:
     """A text file, decoded by the feed's `encoding`, or its byte-order mark, or (with `guess`) its bytes, or UTF-8.
 
-    `guessed` is the setting that the file needs, if any. ConfigurationError for an unknown encoding; UserError for a
-    file that is not of the kind of `suffix`.
+    `guessed` is the setting that the file needs, if any, with what is doubtful about it. ConfigurationError for an
+    unknown encoding; UserError for a file that is not of the kind of `suffix`.
     """
 
     def __init__(self, file: FeedFile, feed: FeedSettings, *, guess: bool = False, suffix: str | None = None) -> None:
@@ -57,8 +58,8 @@ class EncodedFile:
         self.head_is_whole = len(self._head) < HEAD_BYTES
         if suffix:
             refuse_other_kinds(self._head, file.shown, suffix)
-        self.guessed = self.likely_encoding() if guess and not feed.encoding else None
-        encoding = feed.encoding or self.guessed
+        self.guessed = self._guess() if guess and not feed.encoding else Guess(None)
+        encoding = feed.encoding or self.guessed.encoding
         mark = next((codec for mark, codec in _MARKS if self._head.startswith(mark)), None)
         try:
             named = codecs.lookup(encoding or "utf-8").name
@@ -90,15 +91,11 @@ class EncodedFile:
 
     def likely_encoding(self) -> str | None:
         """The `encoding` that this file seems to need; None where it needs none."""
-        if any(self._head.startswith(mark) for mark, _ in _MARKS):
-            return None
-        if 10 * self._head.count(0) > len(self._head) > 0:
-            return "utf-16-le" if self._head[1::2].count(0) > self._head[::2].count(0) else "utf-16-be"
-        try:
-            codecs.getincrementaldecoder("utf-8")().decode(self._head)
-        except UnicodeDecodeError:
-            return "windows-1252"
-        return None
+        return self._guess().encoding
+
+    def _guess(self) -> Guess:
+        has_mark = any(self._head.startswith(mark) for mark, _ in _MARKS)
+        return Guess(None) if has_mark else guess_encoding(self._head)
 
     def _decoded(self, stream: BinaryIO, newline: str) -> TextIO:
         return io.TextIOWrapper(stream, encoding=self.codec, errors="cma.surrogates", newline=newline)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # a summary's type is not loaded to print it
     from flows.ingestion.ingest import FeedSummary
 
 _UNKNOWN_SHOWN = 8  # label words
+_GARBLED_SHOWN = 60  # characters
 
 
 def print_feeds(out: Console, summaries: list[FeedSummary]) -> None:
@@ -28,6 +29,19 @@ def print_feeds(out: Console, summaries: list[FeedSummary]) -> None:
         )
         for code, count in feed.reasons.items():
             out.print(f"  rejected: {count} × {code}")
+        if feed.undecoded:
+            out.print(
+                f"  {feed.undecoded} of these rows are not text in the feed's encoding; where the whole file is in "
+                f"another one, set `encoding` in [feeds.{feed.feed}]",
+                markup=False,
+            )
+        if feed.garbled:
+            out.print(
+                f"  {feed.garbled} titles and label words look like text in a wrong encoding, such as "
+                f"{feed.garbled_example[:_GARBLED_SHOWN]!r}: correct `encoding` in [feeds.{feed.feed}], or have the "
+                "feed written anew where it has them so",
+                markup=False,
+            )
         if feed.pictures_worked:
             out.print(f"  pictures: {feed.pictures_worked} fetched or checked, {feed.pictures_new} new ones stored")
         for code, count in feed.picture_faults.items():

@@ -85,7 +85,7 @@ def test_notes_say_what_is_uncertain(tmp_path: Path) -> None:
     assert (feed.encoding, feed.delimiter, feed.image_separator) == ("windows-1252", ";", "|")
     text = (tmp_path / "cma.toml").read_text(encoding="utf-8")
     assert '# listing_id: "id" has the likeliest name; "sku" would also fit' in text
-    assert '# encoding: the file is not UTF-8; "windows-1252" is guessed' in text
+    assert "# encoding: the file is not UTF-8; windows-1252 is guessed" in text
     assert '# delimiter: ";" splits the first line' in text
     assert '# image_separator: "|" separates what' in text
 
