@@ -125,13 +125,13 @@ class FeedColumns(NamedTuple):
         raw: pl.Series,
         unreadable: Mapping[int, Unreadable] | None = None,
         images: pl.DataFrame | None = None,
-        booleans: Mapping[str, Collection[int]] = MappingProxyType({}),
+        no_text: Mapping[str, Collection[int]] = MappingProxyType({}),
     ) -> pl.DataFrame:
         """The frame of `read_feed` for some rows, without row_number.
 
         `cells` has the mapped columns of text; `images` (None: `cells`) has those of pictures, as `pictures` takes
-        them. `unreadable` has rows by their index; their cells must be null. `booleans`: the rows in which a column of
-        text has true or false.
+        them. `unreadable` has rows by their index; their cells must be null. `no_text`: the rows in which a
+        column of text has a boolean, a list or an object.
         """
         images = with_paths(cells if images is None else images, self.image_names)
         cells = with_paths(cells, self.text_names)
@@ -142,7 +142,7 @@ class FeedColumns(NamedTuple):
                 shown[row], reasons[row] = json_text(content), reason
             raw = pl.Series(shown, dtype=pl.String)
         text = {ours: source.cells(cells).alias(ours) for ours, source in self.text.items()}
-        for row, (ours, reason) in structure_faults(self.text, text, cells, booleans).items():
+        for row, (ours, reason) in structure_faults(self.text, text, cells, no_text).items():
             reasons[row] = reason
             if ours == "listing_id":
                 text[ours][row] = None
@@ -168,11 +168,11 @@ class FeedColumns(NamedTuple):
     ) -> pl.DataFrame:
         """The frame of `read_feed` for rows of JSON or SQL values, without row_number."""
 
-        booleans: dict[str, list[int]] = {}
+        no_text: dict[str, list[int]] = {}
 
         def text(name: str) -> pl.Series:
             values = [value_at(row, name) for row in rows]
-            booleans[name] = [row for row, value in enumerate(values) if value is True or value is False]
+            no_text[name] = [row for row, value in enumerate(values) if isinstance(value, bool | list | dict)]
             return pl.Series(name, list(map(text_of, values)), dtype=pl.String)
 
         def picture_cells(name: str) -> pl.Series:
@@ -188,7 +188,7 @@ class FeedColumns(NamedTuple):
             pl.Series(raw, dtype=pl.String),
             unreadable,
             pl.DataFrame([picture_cells(name) for name in self.image_names]),
-            booleans,
+            no_text,
         )
 
 

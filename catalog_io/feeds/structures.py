@@ -15,33 +15,40 @@ def structure_faults(
     sources: Mapping[str, TextSource],
     text: Mapping[str, pl.Series],
     cells: pl.DataFrame,
-    booleans: Mapping[str, Collection[int]],
+    no_text: Mapping[str, Collection[int]],
 ) -> dict[int, tuple[str, str]]:
-    """Row → our column that has no text in it, and why the row cannot be read. `text`: our columns, from `cells`."""
+    """Row → our column that has no text in it, and why the row cannot be read.
+
+    `text` has our columns, made from `cells`. `no_text`: the rows in which a column had a boolean, a list or an object,
+    which is JSON now; other cells may be text that looks like one.
+    """
     faults: dict[int, tuple[str, str]] = {}
     for ours in _TEXT:
         if ours == "product_id" and sources[ours] == sources["listing_id"]:
             continue
         suspect = text[ours].str.contains(r"^\s*[\[{]")
-        if rows := set().union(*(booleans.get(name, ()) for name in sources[ours].options)):
+        if rows := set().union(*(no_text.get(name, ()) for name in sources[ours].options)):
             suspect |= pl.int_range(len(suspect), eager=True).is_in(rows)
         for row in suspect.arg_true():
             written = text[ours][row]
             name = next((name for name in sources[ours].options if name in cells and cells[name][row] == written), "")
-            if row not in faults and (fault := _fault(ours, name, written, row in booleans.get(name, ()))):
-                faults[row] = ours, fault
+            certain = row in no_text.get(name, ())
+            if row not in faults and written is not None and (kind := _kind(written, certain)):
+                faults[row] = (
+                    ours,
+                    f"the column {name!r} holds {kind[0]}, where text is needed; "
+                    + (f'map what is in it: {ours} = "{name}.{kind[1]}"' if kind[1] else "map another column"),
+                )
     return faults
 
 
-def _fault(ours: str, name: str, text: str | None, is_boolean: bool) -> str | None:
-    if is_boolean:
-        return f"the column {name!r} holds true or false, where text is needed; map another column"
-    value: Any = parsed(text or "")
-    if not value or (isinstance(value, list) and not any(isinstance(item, str | dict | list) for item in value)):
-        return None
-    if isinstance(value, list):
-        kind, key = "a list", "0"
-    else:
-        kind = "an object"
-        key = next((key for key in ("en", "default", "value") if key in value), next(iter(value)))
-    return f'the column {name!r} holds {kind}, where text is needed; map what is in it: {ours} = "{name}.{key}"'
+def _kind(text: str, certain: bool) -> tuple[str, str | None] | None:
+    """What the text is instead of text, and the key of what may be meant; None for text, and for nothing."""
+    if certain and text in ("true", "false"):
+        return "true or false", None
+    value: Any = parsed(text)
+    if isinstance(value, dict) and value:
+        return "an object", next((key for key in ("en", "default", "value") if key in value), next(iter(value)))
+    if isinstance(value, list) and value and (certain or any(isinstance(item, str | dict | list) for item in value)):
+        return "a list", "0"
+    return None

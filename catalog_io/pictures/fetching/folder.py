@@ -120,7 +120,7 @@ class Folder:
         """The fault with its likely cause."""
         if cause := likely_cause(relative):
             return PictureError("picture_not_found", f"{shown(relative, _SHOWN)} {cause}")
-        for spelling in reversed(list(spellings(relative, str(self._top())))):
+        for spelling in list(spellings(relative, str(self._top())))[-4:]:
             if found := nearest(self._top(), spelling):
                 there = f"but there is {shown(found, _SHOWN)}; correct the path, or the name of the file"
                 sentence = f"there is no {shown(relative, _SHOWN)} in the feed's picture folder, {there}"

@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-_MOST_FILES = 20_000  # of a folder, that are looked at
+_MOST_FILES = 2_000  # of a folder, that are looked at
 _LAST_PART = re.compile(r"[?#][^/]*$")
 
 
@@ -44,7 +44,7 @@ def _with_endings(stem: str) -> list[str]:
     return [f"{stem}.{ending}" for ending in ("jpg", "jpeg", "png", "webp", "gif", "avif", "bmp", "heic")]
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _names(folder: str, changed: int) -> dict[str, set[str]]:
     """The names in a folder, by what they have in common with similar ones. `changed` keeps the cache fresh."""
     names: dict[str, set[str]] = {}

@@ -13,7 +13,7 @@ from schemas.cells.invisible import without_invisible
 from schemas.cells.literals import parsed
 from schemas.cells.spreadsheets import is_formula
 from schemas.errors import UserError
-from schemas.pictures import PictureError
+from schemas.pictures import TRANSIENT, PictureError
 from schemas.secrets import redacted
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class PictureRoot:
         if (sentence := _no_reference(uri, scheme)) is not None:
             raise PictureError("picture_cell_unreadable", sentence)
         if scheme is None:
-            return self._place().read(uri, stamp)
+            return self._folder.read(uri, stamp) if self._folder else self._read_remote(uri, stamp)
         uri = without_invisible(uri)
         if prefix := next((prefix for prefix in self._prefixes if uri.startswith(prefix)), None):
             return self._place().read(uri.removeprefix(prefix), stamp)
@@ -74,6 +74,19 @@ class PictureRoot:
             raise PictureError("picture_outside_root", "the picture lies outside the feed's picture folder")
         hint = "; write the path from the folder of pictures on" if scheme == "file" else ""
         raise PictureError("picture_scheme_not_allowed", f"a picture may not be named by {scheme[:20]} URLs{hint}")
+
+    def _read_remote(self, path: str, stamp: str) -> Fetched | None:
+        """The picture at a path, or at the path without a leading slash, backslashes and invisible characters."""
+        try:
+            return self._place().read(path, stamp)
+        except PictureError as fault:
+            other = without_invisible(path).replace("\\", "/").lstrip("/")
+            if other == path or fault.code not in ("picture_not_found", "picture_outside_root", "picture_http_status"):
+                raise
+            try:
+                return self._place().read(other, stamp)
+            except PictureError as second:
+                raise (second if second.code in TRANSIENT else fault) from second
 
     def close(self) -> None:
         """Closes connections; the root can be used again."""

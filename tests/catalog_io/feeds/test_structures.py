@@ -25,6 +25,7 @@ MAP = 'map what is in it: title = "name.'
             "the column 'id' holds an object, where text is needed; map what is in it: listing_id = \"id.$oid\"",
         ),
         ({"id": ["A"]}, "a list"),
+        ({"id": [1]}, "a list"),
         ({"id": False}, "true or false"),
         ({"group": {"code": "P"}}, 'product_id = "group.code"'),
         ({"name": {}}, None),
@@ -42,7 +43,7 @@ def test_structures_in_json_lines_and_csv(tmp_path: Path, row: dict[str, Any], f
     ]
     columns = {"product_id": "group"}
     found = [read(write(tmp_path / "a.jsonl", "\n".join(map(json.dumps, rows))), columns=columns)]
-    if not isinstance(next(iter(row.values())), bool | int):
+    if not isinstance(next(iter(row.values())), bool | int) and row != {"id": [1]}:  # which is text in a cell of text
         written = [{key: v if isinstance(v, str) else json.dumps(v) for key, v in row.items()} for row in rows]
         pl.DataFrame(written).write_csv(tmp_path / "a.csv")
         found.append(read(tmp_path / "a.csv", columns=columns))

@@ -48,7 +48,7 @@ def test_a_bucket_as_root(bucket: Any) -> None:
         root.check()
         fetched = root.read("a.jpg")
         assert fetched and fetched.data == b"picture" and fetched.stamp
-        for uri in ("./sub/../a.jpg", "s3://shop/pictures/a.jpg", "100% ä.jpg"):
+        for uri in ("./sub/../a.jpg", "s3://shop/pictures/a.jpg", "100% ä.jpg", "/a.jpg", "\\a.jpg", "a.jpg\u200b"):
             assert root.read(uri) == fetched
         assert root.read("a.jpg", fetched.stamp) is None and root.stamp("a.jpg") is None
         assert root.read("empty.jpg", fetched.stamp) is not None
