@@ -65,10 +65,14 @@ def init(
     query: Annotated[str | None, typer.Option(help="The SQL that selects the rows, if FEED is a database.")] = None,
 ) -> None:
     """Writes a project to start from into this folder: cma.toml and taxonomy.yaml, both with comments."""
-    from flows.cli.starter import write_starter
+    from flows.cli.init.starter import write_starter
 
-    for path in write_starter(Path.cwd(), feed, query):
-        out.print(str(path))
+    started = write_starter(Path.cwd(), feed, query)
+    out.print(f"{started.config}\n{started.taxonomy}")
+    if started.guess.export:
+        out.print(f"The columns are those of: {started.guess.export}.", markup=False)
+    for note in started.guess.notes:
+        out.print(f"  {note}", markup=False)
     out.print(
         "Read both and correct what was guessed wrong. Then: cma ingest && cma train && cma compile && cma nightly"
     )

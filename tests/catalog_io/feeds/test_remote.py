@@ -19,7 +19,7 @@ import zstandard
 from catalog_io.feeds.columns import FeedShape
 from catalog_io.feeds.read import feed_shape, read_feed
 from catalog_io.feeds.settings import FeedSettings
-from flows.cli.starter import write_starter
+from flows.cli.init.starter import write_starter
 from flows.project.settings import load_settings
 from schemas.errors import ConfigurationError, UserError
 
@@ -156,8 +156,12 @@ def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> Non
         read_feed(feed("gs://bucket/feed.csv"))
 
 
-def test_init_from_the_web(web: str, tmp_path: Path) -> None:
-    config, _ = write_starter(tmp_path, f"{web}/feed.csv.gz")
+def test_init_from_the_web(web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"`cma ingest` would refuse the project: .* not public; `allow_private` can"):
+        write_starter(tmp_path, f"{web}/feed.csv.gz")
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv("CMA_FETCH__ALLOW_PRIVATE", '["127.0.0.1"]')
+    config = write_starter(tmp_path, f"{web}/feed.csv.gz").config
     settings = load_settings(config).feeds["mine"]
     assert (settings.source, settings.images) == (f"{web}/feed.csv.gz", web)
 

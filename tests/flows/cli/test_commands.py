@@ -157,7 +157,7 @@ def test_init_guesses_a_feed_and_overwrites_nothing(cma: Cma, tmp_path: Path) ->
 
 
 def test_init_names_the_column_that_it_cannot_find(tmp_path: Path) -> None:
-    from flows.cli.starter import write_starter
+    from flows.cli.init.starter import write_starter
 
     (tmp_path / "feed.csv").write_text("code,words\n1,a\n")
     with pytest.raises(UserError, match=r"listing_id or title or image; its columns are code, words"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.starter import write_starter
+from flows.cli.init.starter import write_starter
 from flows.project.project import Project
 from models.training.presets import PRESETS
 from schemas.errors import ConfigurationError, UserError

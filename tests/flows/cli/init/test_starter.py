@@ -3,22 +3,20 @@
 import gzip
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 
 from catalog_io.feeds.read import read_feed
 from catalog_io.feeds.settings import FeedSettings
-from flows.cli.guess import guess_columns, guess_separator
-from flows.cli.starter import write_starter
+from flows.cli.init.starter import write_starter
 from flows.project.settings import load_settings
 from schemas.errors import ConfigurationError, UserError
 
 
 def started(folder: Path, source: str, query: str | None = None) -> FeedSettings:
     """The feed's settings as they are loaded; the feed can be read with them."""
-    config, _ = write_starter(folder, source, query)
+    config = write_starter(folder, source, query).config
     feed = load_settings(config).feeds["mine"]
     frames = list(read_feed(feed))
     assert frames
@@ -27,55 +25,12 @@ def started(folder: Path, source: str, query: str | None = None) -> FeedSettings
 
 
 def test_without_a_feed_it_writes_a_project_to_fill_in(tmp_path: Path) -> None:
-    config, taxonomy = write_starter(tmp_path / "new", None)
+    config, taxonomy, _ = write_starter(tmp_path / "new", None)
     assert load_settings(config).feeds["mine"].columns == {"listing_id": "id", "title": "title", "image": "image"}
     assert taxonomy.is_file()
     assert "# Share of accepted tags that must be right." in config.read_text(encoding="utf-8")
     with pytest.raises(ConfigurationError, match="--query"):
         write_starter(tmp_path / "other", None, "select 1")
-
-
-@pytest.mark.parametrize(
-    ("names", "columns", "labels"),
-    [
-        (  # Google Merchant
-            ["g:id", "g:title", "g:link", "g:image_link", "g:additional_image_link", "g:color", "g:item_group_id"],
-            {
-                "listing_id": "g:id",
-                "title": "g:title",
-                "image": ["g:image_link", "g:additional_image_link"],
-                "product_id": "g:item_group_id",
-            },
-            {"color": "g:color"},
-        ),
-        (  # Shopify
-            ["Handle", "Title", "Body (HTML)", "Vendor", "Type", "Variant SKU", "Image Src", "Image Position"],
-            {"listing_id": "Handle", "title": "Title", "image": "Image Src"},
-            {"style": "Type"},
-        ),
-        (  # Etsy
-            ["TITLE", "DESCRIPTION", "PRICE", "IMAGE10", "IMAGE2", "IMAGE1", "SKU"],
-            {"listing_id": "SKU", "title": "TITLE", "image": ["IMAGE1", "IMAGE2", "IMAGE10"]},
-            {},
-        ),
-        (
-            ["sku", "item_name", "image_url", "image_1", "image_2", "additional image urls"],
-            {
-                "listing_id": "sku",
-                "title": "item_name",
-                "image": ["image_url", "image_1", "image_2", "additional image urls"],
-            },
-            {},
-        ),
-        (  # data sets of fashion
-            ["id", "baseColour", "articleType", "productDisplayName", "filename", "image"],
-            {"listing_id": "id", "title": "productDisplayName", "image": "image"},
-            {"color": "baseColour", "style": "articleType"},
-        ),
-    ],
-)
-def test_usual_column_names_are_recognised(names: list[str], columns: dict[str, Any], labels: dict[str, str]) -> None:
-    assert guess_columns(names, "feed.csv")[:2] == (columns, labels)
 
 
 def test_notes_say_what_is_uncertain(tmp_path: Path) -> None:
@@ -147,19 +102,3 @@ def test_a_password_is_in_no_message(tmp_path: Path) -> None:
     with pytest.raises(UserError) as fault:
         write_starter(tmp_path, "postgresql+psycopg://me:s3cret@127.0.0.1:1/shop", "select 1")
     assert "s3cret" not in str(fault.value)
-
-
-@pytest.mark.parametrize(
-    ("cells", "separator"),
-    [
-        (["a.jpg", "b.jpg"], None),
-        (["a.jpg|b.jpg", "c.png"], "|"),
-        (["a.jpg, b.JPG"], ","),
-        (["https://h/a https://h/b"], " "),
-        (["https://h/w_100,h_200/a.jpg"], None),
-        (["a red dress.jpg"], None),
-        ([], None),
-    ],
-)
-def test_the_separator_of_pictures_is_guessed_from_cells(cells: list[str], separator: str | None) -> None:
-    assert guess_separator(cells) == separator
