@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from catalog_io.catalog import snapshot
+from catalog_io.catalog.cleaning import clean_older
 from catalog_io.catalog.database import Database, execute
 from catalog_io.catalog.feed_tables import FeedTables, update_label_values
 from catalog_io.catalog.model_tables import ModelTables
@@ -24,7 +25,11 @@ class Catalog(FeedTables, TagTables, ModelTables):
         self._database = Database(self.home, lock_timeout)
 
     def create(self, taxonomy: Taxonomy) -> None:
-        """Creates tables and columns that are missing, and updates views and label values to the taxonomy."""
+        """Creates tables and columns that are missing, and updates views and label values to the taxonomy.
+
+        A catalogue of an older version is cleaned of secrets that it shows, and its snapshot, too.
+        """
+        was_cleaned = clean_older(self._database)
         with self._database.transaction(create=True) as connection:
             for table, columns in TABLES.items():
                 typed = [f'"{name}" {kind}' for name, kind in columns.items()]
@@ -34,6 +39,8 @@ class Catalog(FeedTables, TagTables, ModelTables):
             for statement in view_statements(taxonomy.names):
                 execute(connection, statement)
             update_label_values(connection, taxonomy)
+        if was_cleaned and (self.home / snapshot.SNAPSHOT).exists():
+            self.publish()
 
     def publish(self) -> Path:
         """Copies the catalogue to `<home>/catalog.duckdb`, the analysts' snapshot, and returns its path.

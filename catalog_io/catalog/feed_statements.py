@@ -27,10 +27,13 @@ REMEMBER_SOURCES = (
                 else coalesce(d.code, s.code) end,
             reason = case when d.image_hash is not null or (d.same and {_KEEPS}) then null
                 else coalesce(d.sentence, s.reason) end,
+            note = if(d.image_hash is null, s.note, d.note),
             checked_at = $now
         when not matched then
-            insert (feed, key, root, picture_size, pixel_rules, checked_at, stamp, image_hash, code, reason)
-            values ($feed, d.key, $root, $picture_size, $pixel_rules, $now, d.stamp, d.image_hash, d.code, d.sentence)
+            insert (feed, key, root, picture_size, pixel_rules, checked_at,
+                stamp, image_hash, code, reason, note)
+            values ($feed, d.key, $root, $picture_size, $pixel_rules, $now,
+                d.stamp, d.image_hash, d.code, d.sentence, d.note)
     """,
 )
 
@@ -40,7 +43,8 @@ _HAD_IT = """exists (from listing_images i join listings l on l.feed = i.feed an
     where i.feed = $feed and i.image_hash = s.image_hash and l.product_id = n.product_id)"""
 PREPARE = (
     """create or replace temp table resolved as
-       select p.listing_id, p.position, p.uri, p.key, s.image_hash, s.code, s.reason
+       select p.listing_id, p.position, p.uri, p.key, s.image_hash, s.code, s.reason,
+           if(s.code is null, s.note, null) as note
        from new_pictures p join picture_sources s on s.feed = $feed and s.key = p.key""",
     f"""update resolved s set image_hash = null from new_listings n
         where n.listing_id = s.listing_id and s.code is not null and s.image_hash is not null and not {_HAD_IT}""",
@@ -49,7 +53,8 @@ PREPARE = (
            md5(concat_ws(chr(31), n.cells, r.pictures)) as row_hash
        from new_listings n left join (
            select listing_id, arg_min(image_hash, position) as image_hash,
-               bit_xor(md5_number_lower(concat_ws(' ', position, key, coalesce(image_hash, '-'), code))) as pictures
+               bit_xor(md5_number_lower(concat_ws(' ', position, key, coalesce(image_hash, '-'), code, note)))
+                   as pictures
            from resolved group by listing_id) r using (listing_id)""",
     """create or replace temp table changed as
        select i.*, l.listing_id is not null as known, l.inactive_since is not null as returned
@@ -94,8 +99,8 @@ STORE = (
            values ($feed, n.listing_id, n.product_id, n.title, n.image_hash,
            n.input_hash, n.row_hash, null, $run_id, $now, n.split)""",
     "delete from listing_images where feed = $feed and listing_id in (select listing_id from changed)",
-    """insert into listing_images (feed, listing_id, position, uri, image_hash, code, reason)
-       select $feed, listing_id, position, uri, image_hash, code, reason
+    """insert into listing_images (feed, listing_id, position, uri, image_hash, code, reason, note)
+       select $feed, listing_id, position, uri, image_hash, code, reason, note
        from resolved where listing_id in (select listing_id from changed)""",
     """delete from labels where feed = $feed and source = 'merchant'
            and listing_id in (select listing_id from changed)""",

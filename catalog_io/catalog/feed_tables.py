@@ -136,6 +136,11 @@ class FeedTables:
                  group by code order by n desc, code"""
         return dict(self._database.execute(sql, {"feed": feed}).iter_rows())
 
+    def picture_notes(self, feed: str) -> dict[str, int]:
+        """The number of doubtful pictures of the feed's active listings, by note, the most frequent first."""
+        sql = "select note, count(*) as n from doubtful_pictures where feed = $feed group by note order by n desc, note"
+        return dict(self._database.execute(sql, {"feed": feed}).iter_rows())
+
     def shard_sizes(self) -> dict[str, int]:
         """Shard → bytes of its pictures, for every shard that the table `images` names."""
         sql = "select shard, sum(bytes)::bigint from images group by shard order by shard"

@@ -45,10 +45,11 @@ TABLES: dict[str, dict[str, str]] = {
         "feed": TEXT,
         "listing_id": TEXT,
         "position": INTEGER,  # from 0, in the feed's order
-        "uri": TEXT,  # without passwords and signatures
+        "uri": TEXT,  # without login, query and fragment
         "image_hash": TEXT,  # the last good picture from this reference; null: there was none
         "code": TEXT,  # why the picture cannot be used now; null: it can
         "reason": TEXT,
+        "note": TEXT,  # what is doubtful about a picture that is used
     },
     "images": {
         "image_hash": TEXT,
@@ -70,6 +71,7 @@ TABLES: dict[str, dict[str, str]] = {
         "image_hash": TEXT,  # the last good picture
         "code": TEXT,
         "reason": TEXT,
+        "note": TEXT,
         "checked_at": TIME,
     },
     "labels": {

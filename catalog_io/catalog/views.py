@@ -40,6 +40,13 @@ def view_statements(attributes: Sequence[str]) -> list[str]:
         where i.code is not null and l.inactive_since is null
         """,
         """
+        create or replace view doubtful_pictures as
+        select l.feed, l.listing_id, l.product_id, l.title, i.position, i.uri, i.note, i.image_hash
+        from listing_images i
+        join listings l on l.feed = i.feed and l.listing_id = i.listing_id
+        where i.note is not null and l.inactive_since is null
+        """,
+        """
         create or replace view noisy_listings as
         select l.feed, l.listing_id, l.product_id, l.title, n.kind, n.attribute, n.score, n.detail,
             l.image_hash, n.model_version, n.run_id

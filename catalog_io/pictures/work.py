@@ -10,7 +10,7 @@ from catalog_io.pictures.decoding.shrink import shrink
 from catalog_io.pictures.fetching.root import PictureRoot
 from catalog_io.pictures.fetching.settings import FetchSettings
 from schemas.pictures import PictureError
-from schemas.secrets import redacted
+from schemas.secrets import redacted_reference
 
 PICTURE_WORK = pl.Schema({"key": pl.String(), "uri": pl.String(), "stamp": pl.String(), "data": pl.Binary()})
 """`data`: the embedded picture, null where it is to be fetched. `stamp`: that of the stored picture, or ""."""
@@ -53,7 +53,7 @@ def process_pictures(
 def _processed(
     pictures: PictureRoot, short_side: int, key: str, uri: str, stamp: str, data: bytes | None
 ) -> tuple[Any, ...]:
-    shown = redacted(uri or "")
+    shown = redacted_reference(uri or "")
     known, stamp = stamp or "", stamp if data is not None else ""
     try:
         if data is None:

@@ -14,7 +14,7 @@ from catalog_io.files import as_pattern, literal
 from catalog_io.pictures.fetching.references import picture_key
 from schemas.errors import UserError
 from schemas.frames import LABEL_WORD_PREFIX
-from schemas.secrets import redacted, redacted_row
+from schemas.secrets import redacted, redacted_reference, redacted_row
 from schemas.validation import REJECTED, Validated
 
 REFERENCES = pl.Schema(
@@ -27,6 +27,11 @@ REFERENCES = pl.Schema(
         "embedded": pl.Boolean(),
     }
 )
+
+# References that `redacted_reference` would leave as they are; URLs but for their query.
+_PLAIN_PATH = r"^/?(?:[\w.\-+~,()& ]+/)*[\w.\-+~,()& ]+$"
+_PLAIN_URL = r"^[a-z][a-z0-9]+://[\w.\-]+(?::\d{1,5})?(?:/[\w.\-+~,()&]+)*/?$"
+_SIGNED = r"(?i)eyJ|s--|token|signature|sig/|jwt|secret|[\w\-]{43}"  # may be part of a signed path
 
 
 class Staging:
@@ -76,8 +81,10 @@ class Staging:
         self._batches += 1
         rows.accepted.select(self._columns).write_parquet(self.folder / "rows" / name)
         pictures.write_parquet(self.folder / "pictures" / name)
-        shown = pl.Series("raw", map(redacted_row, rows.rejected["raw"]), pl.String)
-        rows.rejected.with_columns(shown).write_parquet(self.folder / "rejected" / name)
+        raw = pl.Series("raw", map(redacted_row, rows.rejected["raw"]), pl.String)
+        reasons = [[redacted(reason) for reason in several] for several in rows.rejected["reasons"]]
+        shown = rows.rejected.with_columns(raw, pl.Series("reasons", reasons, pl.List(pl.String)))
+        shown.write_parquet(self.folder / "rejected" / name)
         return embedded
 
     def all(self, kind: str) -> str:
@@ -108,9 +115,13 @@ def _pictures(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _shown(uris: pl.Series) -> pl.Series:
-    """The references without secrets, which only URLs and their queries have."""
-    suspect = uris.str.contains("//|=")
-    if not suspect.any():
-        return uris
-    shown = [redacted(uri) if may else uri for uri, may in zip(uris, suspect, strict=True)]
+    """The references without secrets: most are plain paths, or plain URLs with a query at most."""
+    urls = uris.str.replace(r"(?s)[?#].*", "")
+    plain = pl.select(
+        pl.when(uris.str.contains(_PLAIN_PATH)).then(uris).when(urls.str.contains(_PLAIN_URL)).then(urls)
+    ).to_series()
+    plain = pl.select(pl.when(~plain.str.contains(_SIGNED)).then(plain)).to_series()
+    if not plain.null_count():
+        return plain
+    shown = [redacted_reference(uri) if known is None else known for uri, known in zip(uris, plain, strict=True)]
     return pl.Series(shown, dtype=pl.String)

@@ -72,8 +72,9 @@ def sql(
     """Queries the published snapshot, read-only.
 
     Views of active listings: tagged_listings (a row a listing, a column an attribute, accepted values only),
-    noisy_listings, unusable_pictures, shared_pictures (pictures that several products use), tag_coverage,
-    provisional_tags (tags of feeds that have no certificate). Of all listings: tag_inputs (what tagging depends on).
+    noisy_listings, unusable_pictures, doubtful_pictures (used, with a note), shared_pictures (pictures that several
+    products use), tag_coverage, provisional_tags (tags of feeds that have no certificate). Of all listings: tag_inputs
+    (what tagging depends on).
 
     Tables: listings, listing_images, images, labels, tags, noise_flags, rejections, model_versions, promotions,
     evaluations, drift, runs.

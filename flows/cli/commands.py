@@ -4,6 +4,7 @@ Those modules import heavy libraries inside the functions that need them, so tha
 """
 
 import sys
+import traceback
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated
@@ -15,6 +16,7 @@ from flows.cli import laboratory_commands as laboratory
 from flows.cli import model_commands as model
 from flows.cli import start_commands as start
 from schemas.errors import ConfigurationError, UserError
+from schemas.secrets import redacted
 
 app = typer.Typer(
     help="Tags every listing of a catalogue with attributes such as color, from picture and title together.\n\n"
@@ -48,6 +50,9 @@ def main() -> None:
     except UserError as error:
         print(f"cma: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
+    except Exception:  # a fault of the program, whose text may quote a URL
+        print(redacted(traceback.format_exc()), file=sys.stderr)
+        sys.exit(1)
 
 
 def _print_version(wanted: bool) -> None:

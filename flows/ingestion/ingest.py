@@ -45,6 +45,7 @@ class FeedSummary:
     without_picture: int = 0  # listings that only their title can tag
     reasons: dict[str, int] = field(default_factory=dict)  # rejected rows by code
     picture_faults: dict[str, int] = field(default_factory=dict)  # unusable pictures by code
+    picture_notes: dict[str, int] = field(default_factory=dict)  # doubtful pictures, which are used, by note
     unknown_words: dict[str, int] = field(default_factory=dict)  # rows by "attribute: word"
     undecoded: int = 0  # rejected rows that are not text in the feed's encoding
     garbled: int = 0  # titles and label words that look like text in a wrong encoding, such as Ã© for é
@@ -132,6 +133,7 @@ def _ingest_feed(project: Project, name: str, run_id: str) -> FeedSummary:
     summary.pictures_new = images.height
     summary.listings = stored.inserted + stored.updated + stored.unchanged
     summary.reasons, summary.picture_faults = catalog.reasons(name, run_id), catalog.picture_faults(name)
+    summary.picture_notes = catalog.picture_notes(name)
     summary.unknown_words = {
         f"{attribute}: {word}": count for attribute, word, count in catalog.label_words_unknown(name).iter_rows()
     }

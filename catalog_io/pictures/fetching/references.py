@@ -5,7 +5,7 @@ import posixpath
 import re
 from urllib.parse import unquote
 
-from schemas.secrets import redacted
+from schemas.secrets import redacted_reference
 
 WEB_SCHEMES = ("http", "https")
 
@@ -107,5 +107,5 @@ def _unsigned(url: str) -> str:
 
 def shown(uri: str, most: int = 200) -> str:
     """The URI for a message: without secrets or control characters, and of at most `most` characters."""
-    text = "".join(letter if letter.isprintable() else "�" for letter in redacted(uri)[: most + 1])
+    text = "".join(letter if letter.isprintable() else "�" for letter in redacted_reference(uri)[: most + 1])
     return text if len(text) <= most else text[:most] + "…"

@@ -46,6 +46,8 @@ def print_feeds(out: Console, summaries: list[FeedSummary]) -> None:
             out.print(f"  pictures: {feed.pictures_worked} fetched or checked, {feed.pictures_new} new ones stored")
         for code, count in feed.picture_faults.items():
             out.print(f"  unusable pictures: {count} × {code}")
+        for note, count in feed.picture_notes.items():
+            out.print(f"  doubtful pictures, which are used: {count} × {note}", markup=False)
         if feed.without_picture:
             out.print(f"  {feed.without_picture} listings have no usable picture and will be tagged from their titles")
         if feed.gone or feed.returned:

@@ -70,7 +70,7 @@ def content(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
         "listings": without.format("run_id, updated_at"),
         "listing_images": "*",
         "images": without.format("shard"),
-        "picture_sources": "feed, key, root, picture_size, pixel_rules, stamp, image_hash, code, reason",
+        "picture_sources": "feed, key, root, picture_size, pixel_rules, stamp, image_hash, code, reason, note",
         "labels": "*",
         "rejections": without.format("run_id, first_seen, last_seen"),
     }

@@ -29,6 +29,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[4]))
 from catalog_io.pictures.decoding.shrink import Picture, shrink
 from schemas.pictures import PictureError
+from tests.catalog_io.pictures.decoding.fuzz_colours import insert_png_colours, insert_profile, profiles
 
 REAL = Path(__file__).parents[5] / "shared" / "data" / "hm" / "images"
 SECONDS = 10
@@ -68,6 +69,12 @@ def seeds() -> list[bytes]:
         (small.convert("RGB"), "AVIF", {"speed": 10, "subsampling": "4:4:4"}),
         *((small.convert(mode), "BMP", {}) for mode in ("RGB", "RGBA", "L", "P", "1")),
         (small.convert("RGB"), "TIFF", {}),
+        *(
+            (image, kind, {"icc_profile": profile})
+            for image in (small.convert("RGB"), large.convert("RGB"), small.convert("CMYK"), small.convert("L"))
+            for profile in profiles()
+            for kind in ("JPEG", *(("PNG", "WEBP", "AVIF") if image.mode == "RGB" and image.size == small.size else ()))
+        ),
     ]
     found = []
     for image, kind, options in made:
@@ -197,6 +204,7 @@ def _sum_up(data: bytearray) -> None:
 Change = Callable[[random.Random, bytearray, list[bytes]], bytearray]
 CHANGES: list[Change] = [
     *(_flip, _flip_header, _cut, _splice, _repeat, _remove, _number, _dimensions, _shuffle),
+    *(insert_profile, insert_profile, insert_png_colours),
 ]
 
 

@@ -6,7 +6,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog_io.pictures.fetching.references import below, picture_key
+from catalog_io.pictures.fetching.references import below, picture_key, shown
 
 
 @given(
@@ -69,3 +69,9 @@ def test_keys_of_paths_are_fast() -> None:
     for _ in range(50_000):
         picture_key("images/0111586001.jpg")
     assert time.perf_counter() - began < 1  # 1 µs each, as a rule; room for a busy machine
+
+
+def test_urls_that_differ_in_their_query_are_two_pictures_though_they_are_shown_alike() -> None:
+    urls = [f"https://x/a.jpg?v={number}" for number in (1, 2)] + ["https://x/a.jpg"]
+    assert len(set(map(picture_key, urls))) == 3
+    assert {shown(url) for url in urls} == {"https://x/a.jpg"}

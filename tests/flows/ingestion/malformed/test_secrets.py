@@ -16,14 +16,15 @@ from tests.catalog_io.feeds.malformed.rows import GOOD
 from tests.catalog_io.feeds.malformed.web import HOST
 from tests.flows.ingestion.malformed.bad_feed_project import PROJECT, feed_section
 
-SECRETS = ("hunter2pass", "tokenS3cr3t", "s1gnaturE", "bearerT0ken")
+SECRETS = ("hunter2pass", "tokenS3cr3t", "s1gnaturE", "bearerT0ken", "unkn0wnS3cr3t", "c2lnbmF0dXJl")
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
 
 def test_no_secret_of_a_feed_is_kept_anywhere(
     tmp_path: Path, web: str, shared_workers: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     host = web.removeprefix("http://")
-    signed = "?w=1&X-Amz-Signature=s1gnaturE&token=tokenS3cr3t"
+    signed = "?w=1&X-Amz-Signature=s1gnaturE&token=tokenS3cr3t&tk=unkn0wnS3cr3t"
     urls = {
         "good": f"http://user:hunter2pass@{host}/good{signed}",
         "login alone": f"http://bearerT0ken@{host}/good",
@@ -37,6 +38,14 @@ def test_no_secret_of_a_feed_is_kept_anywhere(
         "no scheme": f"//user:hunter2pass@shop.example/a.jpg{signed}",
         "relative": f"a.jpg{signed}",
         "a fragment": "https://127.0.0.1/a.jpg#access_token=tokenS3cr3t",
+        "no name": f"http://{host}/absent?unkn0wnS3cr3t",
+        "a blank": f"http://{host}/absent picture?unkn0wnS3cr3t",
+        "a token in the path": f"http://{host}/absent/{JWT}/a.jpg",
+        "no host": "https://?tk=unkn0wnS3cr3t",
+        "one slash": f"https:/user:hunter2pass@{host}/absent?unkn0wnS3cr3t",
+        "encoded in a path": f"http://{host}/absent/https%3A%2F%2Fuser%3Ahunter2pass%40x%2Fa%3Ftk%3Dunkn0wnS3cr3t",
+        "inside a path": f"http://{host}/absent/https://user:hunter2pass@x/a?unkn0wnS3cr3t",
+        "no such store": "nosuch://user:hunter2pass@bucket/a.jpg?unkn0wnS3cr3t",
     }
     rows = [{"id": name, "title": "Dress", "image": url} for name, url in urls.items()]
     rows += [{"id": f"{name}, rejected", "title": "", "image": url} for name, url in urls.items()]
