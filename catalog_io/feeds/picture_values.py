@@ -14,15 +14,33 @@ from schemas.cells.spreadsheets import linked
 
 # The keys of objects that name their picture, largest picture first, written without capitals and marks.
 _KEYS = (
-    *("bytes", "base64", "b64json", "original", "originalsrc", "originalurl", "hires", "zoom", "full", "fullsize"),
-    *("large", "url", "secureurl", "src", "imageurl", "imgurl", "imagesrc", "sourceurl", "contenturl", "downloadurl"),
-    *("image", "img", "picture", "photo", "uri", "path", "filepath", "file", "filename", "href", "link", "source"),
-    *("medium", "standard", "small", "thumb", "thumbnail"),
+    *(
+        "bytes",
+        "base64",
+        "b64json",
+        "original",
+        "originalsrc",
+        "originalurl",
+        "hires",
+        "zoom",
+        "raw",
+        "full",
+        "fullsize",
+    ),
+    *("xlarge", "large", "url", "secureurl", "src", "imageurl", "imgurl", "imagesrc", "imagelink", "sourceurl"),
+    *("contenturl", "downloadurl", "image", "img", "picture", "photo", "uri", "path", "filepath", "file", "filename"),
+    *("href", "link", "source", "main", "primary", "default", "featured", "regular", "medium", "standard", "small"),
+    *("thumb", "thumbnail"),
     # of objects around those
-    *("node", "nodes", "edges", "images", "pictures", "photos", "media", "attributes", "data", "items", "formats"),
+    *("node", "nodes", "edges", "images", "pictures", "photos", "urls", "sizes", "media", "gallery", "attributes"),
+    *("data", "items", "formats"),
+)
+_ADDRESS_KEY = re.compile(
+    r"(?:image|img|photo|picture|pic|thumb|thumbnail|media|cdn|file)\w*(?:url|src|uri|link|path|href)"
 )
 _NO_LETTER = re.compile(r"[^a-z0-9]")
 _MOST_NESTING = 20
+_FEWEST_BYTES = 32  # of a picture
 _LONGEST_SHOWN = 300  # characters of a value that names no picture
 _ADDRESS_IN_BRACKETS = re.compile(r"\(((?:https?:)?//[^\s()]+)\)")
 _IMAGE_TAG = re.compile(r"<img\b[^<>]*?\bsrc\s*=\s*[\"']?([^\"'\s<>]+)", re.IGNORECASE)
@@ -48,6 +66,8 @@ def pictures_of_value(value: Any, separator: str | None, nesting: int = 0) -> li
         case Mapping() if nesting < _MOST_NESTING:
             found = _pictures_of_object(value, nesting + 1)
             return [_named(_json(value))] if found is None else found
+        case list() if _is_bytes(value):
+            return [{"uri": None, "data": bytes(value)}]
         case list() | tuple() if nesting < _MOST_NESTING and not _is_array(value):
             return [entry for item in value for entry in pictures_of_value(item, None, nesting + 1)]
         case _:
@@ -86,7 +106,7 @@ def holds_pictures(dtype: Any) -> bool:
     if isinstance(dtype, pl.List | pl.Array):
         return holds_pictures(dtype.inner)
     if isinstance(dtype, pl.Struct):
-        return any(_plain(field.name) in _KEYS and holds_pictures(field.dtype) for field in dtype.fields)
+        return any(_names_picture(_plain(field.name)) and holds_pictures(field.dtype) for field in dtype.fields)
     return dtype is not None and bool(
         dtype.is_integer() or dtype in (pl.String, pl.Categorical, pl.Enum, pl.Null, pl.Binary)
     )
@@ -95,12 +115,13 @@ def holds_pictures(dtype: Any) -> bool:
 def _pictures_of_object(value: Mapping[Any, Any], nesting: int) -> list[Entry] | None:
     """The pictures that an object names; none where its keys for one are empty, None where it has no such key."""
     plain = {_plain(str(key)): item for key, item in value.items()}
-    options = [plain[key] for key in _KEYS if key in plain and not isinstance(plain[key], bool | int | float)]
-    if not value:
-        return []
+    if all(key.isdecimal() for key in plain):  # a list of PHP, or nothing
+        return pictures_of_value(list(value.values()), None, nesting)
+    keys = [*(key for key in _KEYS if key in plain), *(key for key in plain if _ADDRESS_KEY.fullmatch(key))]
+    options = [plain[key] for key in dict.fromkeys(keys) if not isinstance(plain[key], bool | int | float)]
     if not options:
         return None
-    lists = [option for option in options if isinstance(option, list)]
+    lists = [option for option in options if isinstance(option, list) and not _is_bytes(option)]
     if len(lists) == len(options) and len(set(map(len, lists))) == 1:  # one list for each size of picture
         rows: Sequence[Sequence[Any]] = list(zip_longest(*lists))
     else:
@@ -123,6 +144,11 @@ def _embedded_or_named(text: str) -> Entry:
     return _named(text) if data is None else {"uri": None, "data": data}
 
 
+def _is_bytes(value: list[Any]) -> bool:
+    """Whether the value is bytes as JavaScript and Rust print them."""
+    return len(value) > _FEWEST_BYTES and all(type(item) is int and 0 <= item < 256 for item in value)
+
+
 def _is_array(value: Any) -> bool:
     """Whether the value is an array of numbers: fractions, or whole numbers in several dimensions."""
     dimensions = 0
@@ -141,6 +167,10 @@ def _unquoted(text: str) -> list[str]:
 
 def _named(uri: str) -> Entry:
     return {"uri": uri, "data": None}
+
+
+def _names_picture(key: str) -> bool:
+    return key in _KEYS or key.isdecimal() or _ADDRESS_KEY.fullmatch(key) is not None
 
 
 def _plain(key: str) -> str:

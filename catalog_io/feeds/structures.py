@@ -8,6 +8,7 @@ import polars as pl
 from catalog_io.feeds.text_sources import TextSource
 from schemas.cells.literals import parsed
 
+_LIKELY = ("en", "en_US", "en-US", "en_GB", "default", "value", "data", "text")
 _TEXT = ("listing_id", "product_id", "title")  # labels and splits are words of any kind
 
 
@@ -48,7 +49,20 @@ def _kind(text: str, certain: bool) -> tuple[str, str | None] | None:
         return "true or false", None
     value: Any = parsed(text)
     if isinstance(value, dict) and value:
-        return "an object", next((key for key in ("en", "default", "value") if key in value), next(iter(value)))
+        return "an object", _path_to_text(value)
     if isinstance(value, list) and value and (certain or any(isinstance(item, str | dict | list) for item in value)):
-        return "a list", "0"
+        return "a list", _path_to_text(value)
     return None
+
+
+def _path_to_text(value: Any) -> str:
+    """The keys that lead to the likeliest text in an object or a list."""
+    keys: list[str] = []
+    while isinstance(value, dict | list) and value:
+        if isinstance(value, list):
+            keys.append("0")
+            value = value[0]
+        else:
+            keys.append(next((key for key in _LIKELY if key in value), next(iter(value))))
+            value = value[keys[-1]]
+    return ".".join(keys)

@@ -23,7 +23,7 @@ from schemas.frames import LABEL_WORD_PREFIX
 _SPACES = "\t\n\v\f\r \u0085\u00a0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _SPACE = re.compile(f"[{_SPACES}]+")
 # Text that these do not match is clean, unless it is a word for nothing or not in Unicode's NFC.
-_ID_SUSPECT = r"^[=']|[.,]0$|[^\x00-\x7f]"
+_ID_SUSPECT = r"^[='`]|[.,]0$|[^\x00-\x7f]"
 _TEXT_SUSPECT = rf"{MARKUP}|^=|{UNCLEAN}|^{BLANK}+$"
 
 

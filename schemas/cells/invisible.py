@@ -11,6 +11,7 @@ _NOTHING = (
     *range(0xFFF9, 0xFFFC),
 )
 _JOINERS = (0x200C, 0x200D)  # these have a meaning inside emoji, and in Persian and Indic words
+_IN_EMOJI = (*range(0xFE00, 0xFE10), *range(0xE0001, 0xE0080), *range(0xE0100, 0xE01F0))
 _BLANK_LETTERS = "".join(map(chr, (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)))  # of a font that shows nothing for them
 
 
@@ -18,7 +19,7 @@ def _class(codes: tuple[int, ...]) -> str:
     return "".join(map(chr, codes))
 
 
-INVISIBLE = f"[{_class((*_NOTHING, *_JOINERS))}]"  # a regular expression, of Python and of polars
+INVISIBLE = f"[{_class((*_NOTHING, *_JOINERS, *_IN_EMOJI))}]"  # a regular expression, of Python and of polars
 BLANK = rf"[\p{{Z}}\p{{M}}\p{{Cf}}{_BLANK_LETTERS}]"  # a letter for which `is_blank` holds, for polars
 # A letter that NFC may change, and some that it does not.
 _DECOMPOSED = (

@@ -4,20 +4,21 @@ import html
 import re
 
 _INLINE = (
-    "a|abbr|b|bdi|bdo|big|center|cite|code|del|dfn|em|font|g|i|ins|kbd|label|mark|meta|nobr|q|s|samp|small|span|strike"
+    "a|abbr|acronym|b|bdi|bdo|big|blink|center|cite|code|del|dfn|em|font|g|i|ins|kbd|label|mark|meta|nobr|q|s|samp|small|span|strike"
     "|strong|sub|sup|time|tt|u|var|wbr|o:p"
 )
 _BLOCK = (
-    "article|aside|blockquote|body|br|button|caption|col|dd|div|dl|dt|figcaption|figure|footer|form|h[1-6]|head|header"
-    "|hr|html|iframe|img|input|li|main|nav|ol|option|p|picture|pre|section|select|source|svg|table|tbody|td|tfoot|th"
+    "address|article|aside|audio|base|blockquote|body|br|button|caption|col|dd|div|dl|dt|figcaption|figure|footer|form|h[1-6]|head|header"
+    "|hr|html|iframe|img|input|li|link|main|nav|noscript|object|ol|option|p|picture|pre|section|select|source|svg|table|tbody|td|tfoot|th"
     "|thead|title|tr|ul|video"
 )
-_ENTITY = re.compile(r"&(?:#\d{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};)")
-_HIDDEN = re.compile(r"<!--.*?-->|<(script|style)\b[^<>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_ENTITY = re.compile(
+    r"&(?:#\d{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};|(?:nbsp|amp|quot|lt|gt)(?![A-Za-z0-9=;]))"
+)
+_HIDDEN = (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"))  # in small letters
 # A < that no name of a tag follows is text: "size < 10", "<3".
 _TAG = re.compile(rf"</?(?:(?P<inline>{_INLINE})|{_BLOCK})(?:[\s/][^<>]*+)?>", re.IGNORECASE)
-_SIZES = frozenset("sS")  # <S> is a size where no </s> follows
-_LONGEST = 100_000  # longer text is no title
+_LONGEST = 20_000  # longer text is no title
 
 MARKUP = r"&#?[A-Za-z0-9]|<[A-Za-z/!]"  # a regular expression of polars; text without it has no HTML
 
@@ -30,9 +31,23 @@ def without_markup(text: str) -> str:
     while before != text:
         before = text
         text = _ENTITY.sub(lambda found: html.unescape(found[0]), text)
-        text = _HIDDEN.sub(" ", text) if "</" in text or "-->" in text else text
+        text = text.replace("<![CDATA[", "").replace("]]>", "") if "<![CDATA[" in text else text
+        for opening, closing in _HIDDEN:
+            text = _cut(text, opening, closing)
         text = _TAG.sub(_shown, text)
     return text
+
+
+def _cut(text: str, opening: str, closing: str) -> str:
+    """The text with a blank for each part from the opening to the closing; an opening without a closing stays."""
+    small = text.lower() if "<" in text else ""
+    if opening not in small or len(small) != len(text):
+        return text
+    kept, at = [], 0
+    while (begin := small.find(opening, at)) >= 0 and (end := small.find(closing, begin + len(opening))) >= 0:
+        kept.append(text[at:begin])
+        at = end + len(closing)
+    return " ".join([*kept, text[at:]])
 
 
 def _shown(tag: re.Match[str]) -> str:
@@ -40,5 +55,5 @@ def _shown(tag: re.Match[str]) -> str:
     name = tag["inline"]
     if name is None:
         return " "
-    is_size = name in _SIZES and "</" not in tag.string
+    is_size = len(name) == 1 and name.isupper() and "</" not in tag.string  # <S> for a small one
     return tag[0] if is_size else ""

@@ -12,12 +12,28 @@ NULL_WORDS = frozenset(
         *("nan", "NaN", "NAN", "Nan", "-nan", "-NaN", "NaT", "<NaT>", "<NA>", "<na>", "NA", "na", "N/A", "n/a", "N/a"),
         *("#N/A", "#n/a", "#N/A N/A", "#NA", "#NV", "#N/D", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "N.A.", "n.a."),
         *("None", "none", "NONE", "NULL", "null", "Null", "<null>", "<NULL>", "(null)", "(NULL)", "[NULL]", "[null]"),
-        *("nil", "Nil", "NIL", "undefined", "Undefined", "\\N", "(blank)", "(blanks)", "(empty)", "(none)", "<none>"),
+        *(
+            "nil",
+            "Nil",
+            "NIL",
+            "<nil>",
+            "undefined",
+            "Undefined",
+            "\\N",
+            "(blank)",
+            "(blanks)",
+            "(empty)",
+            "(none)",
+            "<none>",
+        ),
         *("<None>", "[]", "{}", "[None]", '""', "''", "-", "--", "---", "\u2013", "\u2014", "\u2014\u2014", "?"),
     )
 )
 # In a label these say that the merchant does not know.
-_UNKNOWN = ("unknown", "unspecified", "not specified", "not applicable", "not available", "missing", "tbd", "tba")
+_UNKNOWN = (
+    *("unknown", "unspecified", "not specified", "not applicable", "not available", "missing", "tbd", "tba", "unk"),
+    *("not provided", "not known", "not set", "no data", "unavailable", "none specified", "to be determined"),
+)
 _LABEL_WORDS = frozenset({*map(fold, NULL_WORDS), *_UNKNOWN})
 LONGEST_NULL_WORD = max(map(len, (*NULL_WORDS, *_LABEL_WORDS)))
 

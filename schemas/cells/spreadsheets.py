@@ -5,14 +5,15 @@ from collections.abc import Callable
 
 import polars as pl
 
-_SUSPECT = r"^[=#+\-@]|^[Ee][Rr][Rr]:|\d[.,]?[Ee][+\-\d]|\d[.,]0$"  # matches all text that is one of the kinds below
+# Matches all text that is of one of the kinds below.
+_SUSPECT = r"^[=#+\-@]|^(?i:err:|loading\.)|\d[.,]?[Ee][+\-\d]|\d[.,]0$"
 
 # As Excel, LibreOffice and Google Sheets show them, in the languages that translate them.
 _ERROR = re.compile(
     r"#(?:[¡]?(?:REF|NAME|VALUE|NUM|NULL|SPILL|CALC|FIELD|BLOCKED|CONNECT|UNKNOWN|BUSY|ERROR|PYTHON|EXTERNAL"
     r"|DIV/0|NOMBRE|VALOR|¡?NULO|NOM|VALEUR|NUL|NOMBRE|BEZUG|WERT|ZAHL|ÜBERLAUF|RIF|NOME|VALORE|VERW|NAAM|WAARDE"
     r"|GETAL|LEEG|DEEL/0|REFERENS|NAMN|VÄRDEFEL|OGILTIGT|SKÄRNING|DIVISION/0|ARG|ADR|NAZWA|LICZBA|DZIEL/0)[!?]?"
-    r"|GETTING_DATA|#+)|Err:\d{3}",
+    r"|GETTING_DATA|#+)|Err:\d{3}|Loading\.\.\.",
     re.IGNORECASE,
 )
 # After = a function call, a reference to a cell, a quoted sheet or text, a number or a bracket. After + or -, which
@@ -29,13 +30,14 @@ _LINK = re.compile(
 )
 _SHORTENED = re.compile(r"[+-]?\d+(?:[.,]\d+E[+-]?\d+|[.,]?E\+\d+)", re.IGNORECASE)
 _WHOLE_FLOAT = re.compile(r"(-?(?:0|[1-9]\d*))[.,]0")
-_QUOTED_NUMBER = re.compile(r"'(\d+)")
+_QUOTED_NUMBER = re.compile(r"['`´‘’](\d+)")
 _EXACT_DIGITS = 15  # of a floating-point number
 
 
 def is_error(text: str) -> bool:
-    """Whether the text is an error of a spreadsheet, such as #REF! or Err:502, or a number that did not fit: ####."""
-    return text[:1] in ("#", "E", "e") and _ERROR.fullmatch(text) is not None
+    """Whether the text is an error of a spreadsheet, such as #REF! or Err:502, or a value that was not there yet, or a
+    number that did not fit: ####."""
+    return text[:1] in ("#", "E", "e", "L", "l") and _ERROR.fullmatch(text) is not None
 
 
 def is_formula(text: str) -> bool:

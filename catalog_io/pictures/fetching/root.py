@@ -11,7 +11,7 @@ from catalog_io.pictures.fetching.references import WEB_SCHEMES, scheme_of, show
 from catalog_io.pictures.fetching.settings import FetchSettings
 from schemas.cells.invisible import without_invisible
 from schemas.cells.literals import parsed
-from schemas.cells.spreadsheets import is_formula
+from schemas.cells.spreadsheets import is_error, is_formula
 from schemas.errors import UserError
 from schemas.pictures import TRANSIENT, PictureError
 from schemas.secrets import redacted
@@ -124,6 +124,8 @@ def _no_reference(uri: str, scheme: str | None) -> str | None:
     """Why a cell can name no picture; None where it can."""
     if is_formula(uri):
         return f"the cell has a formula of a spreadsheet, {shown(uri, 80)}; export the values of the cells"
+    if is_error(uri):
+        return f"the cell has an error of a spreadsheet, {shown(uri, 80)}; correct the cell and export again"
     if scheme is None and uri[0] in "[{" and (uri[-1] == "…" or parsed(uri) is not None):
         keys = "no key that names a picture, such as url, src or path; map one of its keys, such as image.KEY"
         return f"the cell has an object or a list with {keys}: {shown(uri, 80)}"

@@ -35,6 +35,11 @@ OBJECTS: list[tuple[Any, list[str]]] = [
     ({"bytes": None, "path": "a"}, ["a"]),
     ([["a", "b"], ["c"]], ["a", "b", "c"]),
     ({"small": "s", "original": {"href": "a"}}, ["a"]),
+    # PHP, Unsplash, and keys of shops' own
+    ({"0": "a", "1": "b"}, ["a", "b"]),
+    ({"urls": {"raw": "a", "small": "s"}}, ["a"]),
+    ({"id": 5, "picture_url": "a", "page_url": "p"}, ["a"]),
+    ({"main": {"url": "a"}, "gallery": [{"url": "b"}]}, ["a"]),
     ([{"src": ""}, {"src": None}, {}], []),
 ]
 
@@ -88,7 +93,9 @@ def test_text_that_names_pictures_in_its_own_way(tmp_path: Path, cell: str, foun
 
 
 def test_values_that_name_no_picture_are_shown() -> None:
-    assert names(pictures_of_value({"id": 5}, None)) == ['{"id": 5}']
+    assert names(pictures_of_value({"id": 5, "page_url": "p"}, None)) == ['{"id": 5, "page_url": "p"}']
+    data = bytes(range(256))
+    assert pictures_of_value({"type": "Buffer", "data": list(data)}, None) == [{"uri": None, "data": data}]
     assert names(pictures_of_value([{"url": 5}], None)) == ['[{"url": 5}]'[1:-1]]
     (pixels,) = names(pictures_of_value([[[255, 0, 0]] * 500], None))
     assert pixels.endswith("…") and len(pixels) < 400

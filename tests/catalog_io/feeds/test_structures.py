@@ -18,7 +18,8 @@ MAP = 'map what is in it: title = "name.'
         ({"name": {"en": "Red", "de": "Rot"}}, f"the column 'name' holds an object, where text is needed; {MAP}en\""),
         ({"name": {"sv": "Röd"}}, f'{MAP}sv"'),
         ({"name": ["Red"]}, f'a list, where text is needed; {MAP}0"'),
-        ({"name": [{"lang": "en"}]}, "a list"),
+        ({"name": [{"lang": "en", "value": "Red"}]}, f'a list, where text is needed; {MAP}0.value"'),
+        ({"name": {"de": {"data": "Rot"}}}, f'{MAP}de.data"'),
         ({"name": True}, "the column 'name' holds true or false"),
         (
             {"id": {"$oid": "5f"}},

@@ -11,6 +11,7 @@ def test_ids_and_names_lose_what_nobody_sees() -> None:
     assert visible("\ufeffid\u200b") == "id"
     assert visible("\u200eA\u00ad1\u2060 ") == "A1"
     assert visible("A\u00a01") == "A 1"
+    assert visible("A\ufe0f1\U000e0041") == "A1"
     assert visible("u\u0308ber") == "über"
     assert visible("a\tb") == "a\tb"
     assert visible("\u202eA") == "\u202eA"  # which is rejected
@@ -24,6 +25,7 @@ def test_titles_keep_joiners_that_shape_letters() -> None:
         == "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
     )
     assert visible_title("\u200dred\u200cdress\u200d") == "reddress"
+    assert visible_title("Red \u2764\ufe0f") == "Red \u2764\ufe0f"
     assert visible_title("Ro\u0308d") == "Röd"
 
 

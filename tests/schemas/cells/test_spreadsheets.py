@@ -20,7 +20,10 @@ from schemas.cells.spreadsheets import (
             (text, "error")
             for text in ("#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!")
         ),
-        *((text, "error") for text in ("#BEZUG!", "#WERT!", "#ZAHL!", "#¡REF!", "#VALEUR!", "Err:502", "########")),
+        *(
+            (text, "error")
+            for text in ("#BEZUG!", "#WERT!", "#ZAHL!", "#¡REF!", "#VALEUR!", "Err:502", "########", "Loading...")
+        ),
         *((text, "formula") for text in ("=VLOOKUP(A2,names!A:B,2,0)", "=A2", "=$A$2&B2", "=Sheet1!A1", "=+A1*2")),
         *(
             (text, "formula")
@@ -47,7 +50,7 @@ def test_texts_that_people_write_as_formulas() -> None:
     assert text_of_formula('= "27"" wide"') == '27" wide'
     assert text_of_formula('="a"&"b"') == '="a"&"b"'
     assert text_of_formula('"00123"') == '"00123"'
-    assert without_apostrophe("'00124") == "00124"
+    assert [without_apostrophe(text) for text in ("'00124", "’00124", "´00124")] == ["00124"] * 3
     for text in ("'00124'", "'68 comeback", "'", "'A1", "00'24"):
         assert without_apostrophe(text) == text
 

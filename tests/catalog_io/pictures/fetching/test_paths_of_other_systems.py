@@ -103,6 +103,7 @@ def test_a_file_of_that_very_name_comes_first(folder: Path, name: str) -> None:
         ("/outside/secret.jpg", "picture_outside_root", "outside"),
         ("outside/Secret.jpg", "picture_outside_root", "outside"),
         ("=VLOOKUP(A2,B:C,2)", "picture_cell_unreadable", "a formula of a spreadsheet"),
+        ("#REF!", "picture_cell_unreadable", "an error of a spreadsheet"),
         ('{"id": 5}', "picture_cell_unreadable", "no key that names a picture, such as url, src or path"),
         ("img/" + "a" * 300 + ".jpg", "picture_not_found", "there is no"),
         ("img/\udc80%20.jpg", "picture_not_found", "there is no"),
