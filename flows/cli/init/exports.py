@@ -108,8 +108,8 @@ EXPORTS = (
         image=(("internalimageurlexport", "imageurlimport"),),
         labels={"style": ()},
         notes=(
-            "image: in this export pictures are rows of their own, which do not name their product: all listings are "
-            "without pictures; export with a legacy template, which has the columns Product Image URL - 1 and so on",
+            "image: pictures that are rows of their own do not name their product, and are lost; a legacy template has "
+            "columns for all, Product Image URL - 1 and so on",
             "rows of variants and images have no name, and are rejected as title_missing",
             _NO_STYLE,
         ),

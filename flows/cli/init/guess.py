@@ -15,6 +15,7 @@ from catalog_io.feeds.settings import FeedSettings
 from flows.cli.init.columns import Mapping, map_columns
 from flows.cli.init.labels import Candidate, Chosen, choose, make_taxonomy
 from flows.cli.init.needed import with_needed
+from flows.cli.init.objects import with_keys
 from flows.cli.init.pairs import PairSource, pair_sources
 from flows.cli.init.pictures import guess_separator, local_paths, picture_folder, splits_urls
 from flows.cli.init.sample import Sample, read_sample
@@ -53,7 +54,7 @@ def guess_feed(source: str, query: str | None = None) -> Guess:
     export, folder, notes = mapping.export, _local_folder(source), list(mapping.notes)
     feed = _with_shape(unmapped, shape, notes)
     feed = replace(feed, null_words=export.null_words if export else ())
-    feed = with_needed(feed, mapping, shape.columns, folder, notes)
+    feed = with_keys(with_needed(feed, mapping, shape.columns, folder, notes), notes)
     pairs = pair_sources(feed, mapping, shape.columns)
     sample = read_sample(feed, _label_columns(mapping, pairs))
     feed = _with_pictures(feed, mapping, sample, folder, notes)

@@ -27,12 +27,14 @@ def with_needed(
     if "image" not in columns and {"listing_id", "title"} <= columns.keys():
         columns |= _picture_by_id(replace(feed, columns=columns), mapping, folder, notes)
     if missing := [name for name in _NEEDED if name not in columns]:
-        listing_id = columns.get("listing_id", "id")
-        hint = f'. Where picture files have the names of ids, image = "images/{{{listing_id}}}.jpg" makes their paths'
+        hint = ". Each listing needs an id that stays the same from feed to feed" if missing == ["listing_id"] else ""
+        if "image" in missing:
+            example = f'"images/{{{columns.get("listing_id", "id")}}}.jpg"'
+            hint = f". Where picture files have the names of ids, image = {example} makes their paths"
         raise UserError(
             f"{redacted(feed.source)}: cannot tell which column is {' or '.join(missing)}; its columns are "
             f"{', '.join(names)}. Run `cma init` without a feed and fill in [feeds.mine.columns]"
-            f"{hint if 'image' in missing else ''}"
+            f"{hint}"
         )
     ordered: dict[str, str | list[str]] = {
         name: columns[name] for name in ("listing_id", "title", "image", "product_id") if name in columns

@@ -94,14 +94,30 @@ def test_hugging_face(start: Start, tmp_path: Path) -> None:
     assert (summary.read, summary.accepted, summary.unknown_words) == (90, 90, {})
 
 
-@pytest.mark.parametrize("name", ["cr.csv", "crcrlf.csv", "newline-cells.csv", "trailing-commas.csv"])
-def test_not_quite_tables_that_can_be_read(start: Start, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "listings"),
+    [
+        *(("cr.csv", 2), ("crcrlf.csv", 2), ("newline-cells.csv", 2), ("trailing-commas.csv", 1), ("preamble.csv", 1)),
+        *(("amazon.txt", 1), ("array.jsonl", 2), ("pretty.jsonl", 2)),
+    ],
+)
+def test_not_quite_tables_are_read(start: Start, tmp_path: Path, name: str, listings: int) -> None:
     started = start("28-not-quite-tables", name)
     summary = run(tmp_path)
-    assert summary.listings == (1 if name == "trailing-commas.csv" else 2)
+    assert summary.listings == listings
     if name == "newline-cells.csv":
         assert load_settings(started.config).feeds["mine"].image_separator == "\n"
         assert select(tmp_path, "select count(*) from listing_images") == [(4,)]
+
+
+@pytest.mark.parametrize("encoding", ["cp1250", "cp1251", "cp1254", "gb18030", "mac_roman", "shift_jis"])
+def test_other_code_pages_are_read_and_doubted(start: Start, tmp_path: Path, encoding: str) -> None:
+    started = start("22b-other-code-pages", f"{encoding}.csv")
+    assert any(note.startswith("encoding: ") for note in started.guess.notes)
+    summary = run(tmp_path)
+    assert summary.accepted == summary.read == 50
+    titles = [line.split(";")[1] for line in (tmp_path / f"{encoding}.csv").read_text(encoding).splitlines()[1:]]
+    assert [title for (title,) in select(tmp_path, "select title from listings order by listing_id::int")] == titles
 
 
 @pytest.mark.parametrize(
