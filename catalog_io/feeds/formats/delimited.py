@@ -23,8 +23,8 @@ class DelimitedFile:
         self.columns = columns
         self.header = find_header(self.file, feed, columns, usual)
         self.names = self.header.names
-        delimiter = self.header.delimiter
-        self.dialect = Dialect(delimiter, self._escape(feed))
+        delimiter, spaced = self.header.dialect.delimiter, self.header.dialect.spaced
+        self.dialect = Dialect(delimiter, self._escape(feed), spaced=spaced)
         self.shape = FeedShape(
             self.names,
             delimiter if delimiter != usual else None,
@@ -38,17 +38,16 @@ class DelimitedFile:
     def _escape(self, feed: FeedSettings) -> str | None:
         if feed.escape is not None:
             return feed.escape
-        beginning = self.file.beginning().read()
-        if f'{BACKSLASH}"' not in beginning:
+        if not self.file.head_has(BACKSLASH):
             return None
-        lines = beginning.splitlines(keepends=True)
-        return BACKSLASH if escapes_quotes(lines, self.header.delimiter, len(self.names)) else None
+        lines = self.file.beginning().read().splitlines(keepends=True)
+        return BACKSLASH if escapes_quotes(lines, self.header.dialect, len(self.names)) else None
 
     def frames(self, batch_rows: int) -> Iterator[pl.DataFrame]:
         assert self.columns is not None
         with self.file.lines(newline="") as lines:
             lines.skip(self.header.line)
-            header = next(csv_rows(lines, Dialect(self.header.delimiter)), None)
+            header = next(csv_rows(lines, self.header.dialect), None)
             if not isinstance(header, list) or names_of(header) != self.names:
                 raise UserError(f"{self.file.path}: the file changed while it was being read; run this again")
             headers = RepeatedHeaders(self.names, self.columns.sources(self.names))

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from catalog_io.feeds.columns import FeedColumns, Unreadable
-from catalog_io.feeds.formats.csv_rows import Dialect, csv_rows
+from catalog_io.feeds.formats.csv_rows import Dialect, csv_rows, has_spaced_quotes
 from catalog_io.feeds.formats.text import EncodedFile, Lines, TooLongError
 from catalog_io.feeds.picture_cells import is_unicode
 from catalog_io.feeds.settings import FeedSettings
@@ -17,14 +17,15 @@ DELIMITERS = (",", ";", "\t", "|")
 SEARCHED_LINES = 20  # for a header that is not the first line
 _SEPARATOR = re.compile(r'"?sep=(\\t|[^\w"\r\n])"?[,;\t|"]*', re.IGNORECASE)
 _NO_NAME = re.compile(r"[-+]?[\d.,:/ -]+%?|\w+://.*|.{61,}", re.DOTALL)  # a number, a date, an address, a long text
+_MARK_AS_TEXT = "ï»¿"  # the byte-order mark of UTF-8, encoded again
 _AMAZON = "TemplateType="  # begins Amazon's flat files; the names are in the third line, below those for people
 
 
 class Header(NamedTuple):
-    """The columns' names, the delimiter, and the number of lines before the header."""
+    """The columns' names, how the cells are written, and the number of lines before the header."""
 
     names: list[str]
-    delimiter: str
+    dialect: Dialect  # without escapes
     line: int
     needs_line: int | None = None  # the setting `header_line` without which the header is not found
 
@@ -47,10 +48,10 @@ def find_header(file: EncodedFile, feed: FeedSettings, columns: FeedColumns | No
     possible = (delimiter,) if delimiter else tuple(dict.fromkeys((usual, *DELIMITERS)))
     if columns is None:
         likely, possible = (start, possible) if feed.header_line else _likely(first, start, possible)
-        headers = [_header(file, each, likely) for each in possible]
+        headers = [_header(file, _dialect(first, each), likely) for each in possible]
         header = max(headers, key=lambda header: len(header.names))  # the first of those that fit equally well
         return header if likely == start else header._replace(needs_line=likely + 1)
-    headers = [_header(file, each, start) for each in possible]
+    headers = [_header(file, _dialect(first, each), start) for each in possible]
     if fitting := next((header for header in headers if not columns.missing(header.names)), None):
         return fitting
     for number, line in enumerate(first[: start + 1 + SEARCHED_LINES]):
@@ -82,10 +83,14 @@ def _first_lines(file: EncodedFile) -> list[str]:
     return found
 
 
-def _header(file: EncodedFile, delimiter: str, start: int) -> Header:
+def _dialect(first: list[str], delimiter: str) -> Dialect:
+    return Dialect(delimiter, spaced=has_spaced_quotes(first, delimiter))
+
+
+def _header(file: EncodedFile, dialect: Dialect, start: int) -> Header:
     lines = Lines(file.beginning())
     lines.skip(start)
-    header = next(csv_rows(lines, Dialect(delimiter)), None)
+    header = next(csv_rows(lines, dialect), None)
     which = "first line" if start == 0 else f"line {start + 1}"
     if header is None:
         raise UserError(
@@ -101,12 +106,14 @@ def _header(file: EncodedFile, delimiter: str, start: int) -> Header:
             f"{file.path}: the column names are not {file.shown} text; save the file as UTF-8, or set "
             f'feeds.{file.feed}.encoding, here perhaps to "{likely}"'
         )
-    return Header(names_of(header), delimiter, start)
+    return Header(names_of(header), dialect, start)
 
 
 def names_of(header: Sequence[str]) -> list[str]:
     """The cells of a header as names of columns."""
-    return [visible(name).strip() for name in header]
+    names = (visible(name.removeprefix(_MARK_AS_TEXT)).strip() for name in header)
+    # Behind a second byte-order mark, quotes are no quotes.
+    return [name[1:-1] if len(name) > 2 and name[0] == name[-1] == '"' else name for name in names]
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

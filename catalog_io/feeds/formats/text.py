@@ -76,6 +76,10 @@ class EncodedFile:
         """The first HEAD_BYTES, decoded. Not available after `lines`."""
         return self._decoded(io.BytesIO(self._head), "")
 
+    def head_has(self, sign: str) -> bool:
+        """Whether the first HEAD_BYTES may have this ASCII character. Not available after `lines`."""
+        return sign.encode() in self._head
+
     @contextmanager
     def lines(self, newline: str) -> Iterator["Lines"]:
         """All lines. Bytes that are invalid in the encoding become lone surrogates."""

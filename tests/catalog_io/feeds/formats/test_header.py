@@ -102,6 +102,12 @@ def test_invisible_characters_in_names_do_not_hide_a_column(tmp_path: Path) -> N
     assert read(path)["title"].to_list() == ["A"]
 
 
+@pytest.mark.parametrize("mark", ["\ufeff\ufeff", "ï»¿", "\ufeffï»¿"])
+@pytest.mark.parametrize("header", ["id,name,pic", '"id","name","pic"'])
+def test_several_byte_order_marks(tmp_path: Path, mark: str, header: str) -> None:
+    assert read(write(tmp_path / "a.csv", f"{mark}{header}\n1,A,a\n"))["title"].to_list() == ["A"]
+
+
 def test_a_feed_that_lost_a_column_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="there is no column 'name'"):
         read_feed(feed(write(tmp_path / "a.csv", "id,title,pic\n1,name,a\n")))

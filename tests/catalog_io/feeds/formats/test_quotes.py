@@ -62,6 +62,14 @@ def test_an_unclosed_quote_with_escapes_costs_one_row(tmp_path: Path) -> None:
     assert frame["title"].to_list() == ['A "x"', None, 'C "y"']
 
 
+def test_quotes_behind_spaces(tmp_path: Path) -> None:
+    frame = read(write(tmp_path / "a.csv", 'id, "name", pic\n1, "Red, long",  "a.jpg"\n2, Blue "fit", b.jpg\n'))
+    assert frame["title"].to_list() == ["Red, long", 'Blue "fit"']
+    assert uris(frame) == [["a.jpg"], ["b.jpg"]]
+    frame = read(write(tmp_path / "a.csv", 'id,name,pic\n1," Red",a\n2,Blue, b\n'))
+    assert frame["raw"].to_list() == ['{"id":"1","name":" Red","pic":"a"}', '{"id":"2","name":"Blue","pic":" b"}']
+
+
 @pytest.mark.parametrize("size", [200_000, 3_000_000])
 def test_a_long_cell_is_read(tmp_path: Path, size: int) -> None:
     name = "x" * size + ".jpg"
