@@ -32,10 +32,10 @@ def photograph(width: int, height: int, seed: int) -> Image.Image:
     return Image.fromarray(total.clip(0, 255).astype(np.uint8))
 
 
-def encoded(image: Image.Image, kind: str = "JPEG") -> bytes:
+def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
     """At a camera's usual quality."""
     out = io.BytesIO()
-    image.save(out, kind, quality=85)
+    image.save(out, kind, quality=85, **options)
     return out.getvalue()
 
 

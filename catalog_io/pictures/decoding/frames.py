@@ -52,8 +52,8 @@ def frame_that_shows(
 
 def _span(image: Image.Image) -> int:
     """The largest difference of levels within a band."""
-    pixels = np.asarray(image)
-    return int(np.ptp(pixels, axis=(0, 1)).max())
+    extremes = np.array([band.getextrema() for band in image.split()])  # much faster than numpy on the pixels
+    return int((extremes[:, 1] - extremes[:, 0]).max())
 
 
 def _corner(image: Image.Image) -> tuple[int, ...]:

@@ -45,7 +45,7 @@ def project_file(folder: Path, guess: Guess) -> str:
     feed = guess.feed
     notes = list(guess.notes)
     if redacted(feed.source) != feed.source:
-        notes.append("source: it contains a password; you can put it into the variable CMA_FEEDS__MINE__SOURCE instead")
+        notes.append("source: it may hold a password; you can put it into the variable CMA_FEEDS__MINE__SOURCE instead")
     if guess.export:
         notes.insert(0, f"The columns are those of: {guess.export}.")
     source = _relative_to(folder, feed.source)
