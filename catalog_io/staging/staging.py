@@ -29,8 +29,9 @@ REFERENCES = pl.Schema(
 )
 
 # References that `redacted_reference` would leave as they are; URLs but for their query.
-_PLAIN_PATH = r"^/?(?:[\w.\-+~,()& ]+/)*[\w.\-+~,()& ]+$"
-_PLAIN_URL = r"^[a-z][a-z0-9]+://[\w.\-]+(?::\d{1,5})?(?:/[\w.\-+~,()&]+)*/?$"
+_ESCAPE = "%(?:2[0-24689A-Ea-e]|[89A-Fa-f][0-9A-Fa-f])"  # of a character that means nothing in a URL
+_PLAIN_PATH = rf"^/?(?:(?:[\w.\-+~,()& ]|{_ESCAPE})+/)*(?:[\w.\-+~,()& ]|{_ESCAPE})+$"
+_PLAIN_URL = rf"^[a-z][a-z0-9]+://[\w.\-]+(?::\d{{1,5}})?(?:/(?:[\w.\-+~,()&]|{_ESCAPE})+)*/?$"
 _SIGNED = r"(?i)eyJ|s--|token|signature|sig/|jwt|secret|[\w\-]{43}"  # may be part of a signed path
 
 

@@ -8,7 +8,26 @@ from catalog_io.staging.staging import _shown
 from schemas.secrets import redacted_reference
 
 PARTS = (
-    *("https://", "s3://", "//", "/", "shop.example", "a.jpg", "my a", "?v=1", "?", "#", "@", ":", "ann:pa55@", "%3F"),
+    *(
+        "https://",
+        "s3://",
+        "//",
+        "/",
+        "shop.example",
+        "a.jpg",
+        "my a",
+        "?v=1",
+        "?",
+        "#",
+        "@",
+        ":",
+        "ann:pa55@",
+        "%3F",
+        "%20",
+        "%C3%A9",
+        "%23",
+        "%2F%2F",
+    ),
     *(
         "eyJhbGciOiJIUzI1NiJ9",
         "/token/",
