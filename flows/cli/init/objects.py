@@ -24,6 +24,8 @@ def with_keys(feed: FeedSettings, notes: list[str]) -> FeedSettings:
     for ours, usual in _KEYS.items():
         column = feed.columns.get(ours)
         keys = _keys(feed, column, usual) if isinstance(column, str) else []
+        if not keys:
+            continue
         paths = [replace(feed, columns={**feed.columns, ours: f"{column}.{key}"}) for key in keys]
         best = min([feed, *paths], key=lambda path: _unreadable(path, ours))
         if best is not feed:
