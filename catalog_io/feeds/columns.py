@@ -136,11 +136,12 @@ class FeedColumns(NamedTuple):
         images = with_paths(cells if images is None else images, self.image_names)
         cells = with_paths(cells, self.text_names)
         reasons: list[str | None] = [None] * cells.height
+        raw = clipped(raw.alias("raw"))
         if unreadable:
             shown = raw.to_list()
             for row, (content, reason) in unreadable.items():
                 shown[row], reasons[row] = json_text(content), reason
-            raw = pl.Series(shown, dtype=pl.String)
+            raw = pl.Series("raw", shown, dtype=pl.String)
         text = {ours: source.cells(cells).alias(ours) for ours, source in self.text.items()}
         for row, (ours, reason) in structure_faults(self.text, text, cells, no_text).items():
             reasons[row] = reason
@@ -158,7 +159,7 @@ class FeedColumns(NamedTuple):
                 (lists[0] if len(lists) == 1 else pl.select(pl.concat_list(lists)).to_series()).alias("pictures"),
                 *(_word(cells[theirs]).alias(ours) for ours, theirs in self.words.items()),
                 *(_word(pairs.words(cells)).alias(ours) for ours, pairs in self.pairs.items()),
-                clipped(raw.alias("raw")),
+                raw,
                 pl.Series("fault", reasons, dtype=pl.String),
             ]
         )

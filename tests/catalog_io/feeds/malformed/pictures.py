@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,9 @@ JPEG, PNG = encoded(NOISE, "JPEG"), encoded(NOISE, "PNG")
 MAX_BYTES = 1_000_000  # the setting that the corpus is made for
 
 
+# HEIC is decoded where the extra that does so is installed.
+_BROKEN_HEIC = "picture_truncated" if find_spec("pillow_heif") else "picture_format_not_allowed"
+
 BYTES: dict[str, tuple[bytes, str]] = {
     "page.jpg": (b"<!doctype html><title>404</title>", "picture_unreadable"),
     "drawing.svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "picture_unreadable"),
@@ -83,7 +87,8 @@ BYTES: dict[str, tuple[bytes, str]] = {
     "scan.jpg": (b"MM\0*" + bytes(100), "picture_format_not_allowed"),
     "icon.ico": (encoded(NOISE, "ICO"), "picture_format_not_allowed"),
     "sheet.pdf": (b"%PDF-1.7\n" + bytes(100), "picture_format_not_allowed"),
-    "phone.heic": (b"\0\0\0\x18ftypheic" + bytes(50), "picture_format_not_allowed"),
+    "phone.heic": (b"\0\0\0\x18ftypheic" + bytes(50), _BROKEN_HEIC),
+    "clear.png": (encoded(Image.new("RGBA", (60, 80)), "PNG"), "picture_blank"),
     "layers.psd": (b"8BPS\0\1" + bytes(50), "picture_format_not_allowed"),
     "new.jxl": (b"\xff\x0a" + bytes(50), "picture_format_not_allowed"),
     "boxed.jxl": (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(50), "picture_format_not_allowed"),
