@@ -154,7 +154,9 @@ def hugging_face(rows: int = 60) -> bytes:
 
 
 def picture(n: int = 0) -> bytes:
-    """A JPEG of one color, another for each number."""
+    """A JPEG of a shape on white, of another color for each number."""
     stream = io.BytesIO()
-    Image.new("RGB", (32, 48), (n * 40 % 256, n // 256 * 12, n % 256)).save(stream, "JPEG")
+    image = Image.new("RGB", (32, 48), "white")
+    image.paste((n * 40 % 256, n // 256 * 12, n % 256), (8, 8, 24, 40))
+    image.save(stream, "JPEG")
     return stream.getvalue()
