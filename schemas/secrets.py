@@ -66,7 +66,8 @@ def redacted_row(raw: str) -> str:
     shown, at = [], 0
     for found in _JSON_TEXT.finditer(raw):
         cells = _QUOTE.split(found[1])  # a text may be JSON, too
-        cells = [_redacted(cell, None) if _IS_URL.match(cell) else redacted(cell) for cell in cells]
+        for place in range(0, len(cells), 2):  # without the quotation marks between them
+            cells[place] = _redacted(cells[place], None) if _IS_URL.match(cells[place]) else redacted(cells[place])
         shown += [redacted(raw[at : found.start()]), f'"{"".join(cells)}{found[2]}']
         at = found.end()
     return "".join([*shown, redacted(raw[at:])])

@@ -172,3 +172,11 @@ def test_time_grows_with_the_text_only(piece: str) -> None:
         return time.process_time() - began
 
     assert taken(40_000) < 40 * taken(4_000) + 0.5
+
+
+def test_the_json_of_a_row_that_was_cut_stays_json() -> None:
+    row = {"id": "1", "title": 'Red "fit" ' + "x" * 30_000, "image": "https://shop.example/a.jpg?tk=SECRET"}
+    cut = json.dumps(json.dumps(json.dumps(row))[:20_000])
+    assert json.loads(redacted_row(cut)) == json.loads(cut)
+    whole = redacted_row(json.dumps(json.dumps(row)))
+    assert json.loads(json.loads(whole)) == {**row, "image": "https://shop.example/a.jpg"}
