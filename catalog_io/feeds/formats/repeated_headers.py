@@ -22,9 +22,10 @@ class RepeatedHeaders:
 
     def may_be_in(self, cells: pl.DataFrame, unreadable: Mapping[int, Unreadable]) -> bool:
         """Whether rows (as columns of text, and the unreadable ones) must be checked one by one."""
+        first = cells.to_series(0).alias("first")  # polars takes a name such as ^a$ for a pattern
         return (
             bool(self._other)
-            or bool(cells.to_series(0).str.strip_chars(_AROUND).is_in(list(self._beginnings)).any())
+            or bool(first.str.strip_chars(_AROUND).is_in(list(self._beginnings)).any())
             or any(self._begins(row.content) for row in unreadable.values())
         )
 
