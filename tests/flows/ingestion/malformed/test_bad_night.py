@@ -22,7 +22,7 @@ def test_a_night_with_a_bad_feed(
     title_only = {f"pic-{name}": name for name in BYTES} | {
         "absent": "absent.jpg",
         "outside": "../secret.jpg",
-        "none": "",
+        "no-picture": "",
     }
     bad = [",No id,good.jpg", "no-title,  ,good.jpg", "GOOD-0,The same id again,good.jpg", "ragged,Two cells"]
     rows = [*good, *(f"{name},A blue shirt with {name},{image}" for name, image in title_only.items()), *bad]
@@ -49,4 +49,4 @@ def test_a_night_with_a_bad_feed(
     tagged = query(home, "select listing_id, count(*) as n from tags where feed = 'bad' group by all")
     assert dict(tagged.iter_rows()) == dict.fromkeys([*title_only, "GOOD-0", "GOOD-1", "GOOD-2"], 3)
     noisy = query(home, "select listing_id from noisy_listings where feed = 'bad' and kind = 'unusable_picture'")
-    assert sorted(noisy["listing_id"]) == sorted(set(title_only) - {"none"})
+    assert sorted(noisy["listing_id"]) == sorted(set(title_only) - {"no-picture"})
