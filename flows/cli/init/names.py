@@ -21,6 +21,7 @@ PRODUCT_ID = (
 IMAGE = (
     *("image", "imagelink", "imagesrc", "imageurl", "imagepath", "mainimage", "mainimageurl", "primaryimage", "images"),
     *("imagelinks", "imageurls", "picture", "pictureurl", "pictures", "photo", "photourl", "photos", "img", "imgurl"),
+    *("productimage", "productimageurl", "productimages", "productimageurls", "productphoto", "coverimage"),
     *("imgsrc", "imurl", "imagefile", "imagename", "bildlink", "bild", "bilder", "bildurl", "lienimage", "imagen"),
     *("imágenes", "immagine", "afbeelding", "afbeeldingen", "filename", "file", "path", "variantimage", "thumbnail"),
 )
