@@ -129,9 +129,9 @@ def test_a_coding_that_cannot_be_unpacked_is_named(web: str) -> None:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("none.csv?token=s3cret-w0rd", r"feeds\.shop\.source: there is no file http://.*none\.csv\?token=\*\*\*"),
-        ("forbidden.csv?sig=s3cret-w0rd", r"forbidden\.csv\?sig=\*\*\* cannot be opened: 403.*credentials"),
-        ("cut.csv?sig=s3cret-w0rd", r"cut\.csv\?sig=\*\*\*: reading failed"),
+        ("none.csv?token=s3cret-w0rd", r"feeds\.shop\.source: there is no file http://.*/none\.csv; correct the path"),
+        ("forbidden.csv?sig=s3cret-w0rd", r"forbidden\.csv cannot be opened: 403.*credentials"),
+        ("cut.csv?sig=s3cret-w0rd", r"cut\.csv: reading failed"),
     ],
 )
 def test_faults_of_web_servers_are_named(web: str, path: str, said: str) -> None:
@@ -144,7 +144,7 @@ def test_faults_of_web_servers_are_named(web: str, path: str, said: str) -> None
 
 
 def test_nobody_answers() -> None:
-    with pytest.raises(UserError, match=r"http://me:\*\*\*@127\.0\.0\.1:1/feed\.csv cannot be opened: ") as fault:
+    with pytest.raises(UserError, match=r"http://127\.0\.0\.1:1/feed\.csv cannot be opened: ") as fault:
         read_feed(feed(f"http://me:{SECRET}@127.0.0.1:1/feed.csv"))
     assert SECRET not in str(fault.value)
     assert "there is no file" not in str(fault.value)

@@ -85,7 +85,7 @@ def test_what_changed_or_was_damaged_goes_through_the_engine(project_copy: Path)
 
     with_other_heads(project)
     damaged = max(project.home.glob("features/*/*.parquet"), key=lambda path: path.stat().st_size)
-    rows = pl.read_parquet(damaged).height
+    rows = pl.read_parquet(damaged)["input_hash"].is_in(project.catalog.input_hashes().implode()).sum()
     content = bytearray(damaged.read_bytes())
     content[8 : len(content) // 2] = bytes(len(content) // 2 - 8)  # what the index reads may be whole or not
     damaged.write_bytes(bytes(content))

@@ -245,7 +245,7 @@ def test_a_feed_never_writes(sqlite: str) -> None:
         (
             "postgresql+psycopg://me:s3cret-w0rd@db/shop",
             None,
-            r"feeds\.shop\.query: postgresql\+psycopg://me:\*\*\*@db",
+            r"feeds\.shop\.query: postgresql\+psycopg://db/shop is a database",
         ),
         ("feed.csv", "select 1", r"feeds\.shop\.query: only a database"),
         ("s3://bucket/feed.csv", "select 1", r"feeds\.shop\.query: only a database"),
