@@ -14,23 +14,11 @@ from schemas.cells.spreadsheets import linked
 
 # The keys of objects that name their picture, largest picture first, written without capitals and marks.
 _KEYS = (
-    *(
-        "bytes",
-        "base64",
-        "b64json",
-        "original",
-        "originalsrc",
-        "originalurl",
-        "hires",
-        "zoom",
-        "raw",
-        "full",
-        "fullsize",
-    ),
-    *("xlarge", "large", "url", "secureurl", "src", "imageurl", "imgurl", "imagesrc", "imagelink", "sourceurl"),
-    *("contenturl", "downloadurl", "image", "img", "picture", "photo", "uri", "path", "filepath", "file", "filename"),
-    *("href", "link", "source", "main", "primary", "default", "featured", "regular", "medium", "standard", "small"),
-    *("thumb", "thumbnail"),
+    *("bytes", "base64", "b64json", "original", "originalsrc", "originalurl", "hires", "zoom", "raw", "full"),
+    *("fullsize", "xlarge", "large", "url", "secureurl", "src", "imageurl", "imgurl", "imagesrc", "imagelink"),
+    *("sourceurl", "contenturl", "downloadurl", "image", "img", "picture", "photo", "uri", "path", "filepath"),
+    *("file", "filename", "href", "link", "source", "main", "primary", "default", "featured", "regular", "medium"),
+    *("standard", "small", "thumb", "thumbnail"),
     # of objects around those
     *("node", "nodes", "edges", "images", "pictures", "photos", "urls", "sizes", "media", "gallery", "attributes"),
     *("data", "items", "formats"),

@@ -17,20 +17,8 @@ _LONGEST = 60  # characters of a value
 _SOLD_AS = frozenset(
     (
         *("simple", "variable", "variation", "grouped", "external", "virtual", "downloadable", "configurable"),
-        *(
-            "bundle",
-            "giftcard",
-            "physical",
-            "digital",
-            "product",
-            "sku",
-            "rule",
-            "variant",
-            "parent",
-            "child",
-            "p",
-            "d",
-        ),
+        *("bundle", "giftcard", "physical", "digital", "product", "sku", "rule", "variant", "parent", "child", "p"),
+        "d",
     )
 )
 _NUMBER = re.compile(r"[\d.,\s/%-]+")
