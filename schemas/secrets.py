@@ -13,7 +13,8 @@ _START = re.compile(rf"(?<![A-Za-z0-9+.\-]){_WEB}|[/\\]{{2,}}", re.IGNORECASE)
 _SCHEME = re.compile(r"(?<![A-Za-z0-9+.\-])[A-Za-z][A-Za-z0-9+.\-]*+:\Z")
 _LONGEST_SCHEME = 40
 _END = re.compile(r"[\s\"<>`]")  # a URL in a text ends before the first of these
-_BEFORE_URL = frozenset(" \t\r\n\"'`([{<>=,;|:")  # characters before a URL without scheme; others stand inside a path
+# What stands before a URL without scheme, also as JSON writes it; after other characters, // is inside a path.
+_BEFORE_URL = re.compile(r"(?:[\s\"'`(\[{<>=,;|:]|\\[nrtbf])\Z")
 _AUTHORITY_END = re.compile(r"[/\\?#]")
 _PORT = r"(?::\d{0,5})?"
 _NAME = rf"(?:[\w.\-]+|\[[0-9A-Fa-f:.]+\]){_PORT}"
@@ -81,7 +82,7 @@ def _redacted(text: str, end_of_url: re.Pattern[str] | None) -> str:
         begin, slashes = start.start(), start[0]
         if slashes[0] in "/\\":
             scheme = _SCHEME.search(text, max(at, begin - _LONGEST_SCHEME), begin)
-            if not scheme and begin > at and text[begin - 1] not in _BEFORE_URL:
+            if not scheme and begin > at and not _BEFORE_URL.search(text, max(at, begin - 2), begin):
                 continue
             begin = scheme.start() if scheme else begin
         end = end_of_url.search(text, start.end()) if end_of_url else None

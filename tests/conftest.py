@@ -88,6 +88,13 @@ def shared_workers(_no_settings_from_outside: None, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("CMA_TAG__DASK", picture_workers)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In parallel, one process trains the project of all tests first, while the other runs tests that need none."""
+    needing = [item.path for item in items if "trained" in getattr(item, "fixturenames", ())]
+    if PARALLEL and needing:
+        items.sort(key=lambda item: item.path != needing[0])
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, picture_workers: str) -> Path:
     """The config of a project whose sample catalogue is ingested, and whose barely trained model is compiled.

@@ -3,7 +3,7 @@ import time
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.errors import UserError
@@ -143,6 +143,7 @@ def urls_with_secrets(draw: st.DrawFn) -> tuple[str, str]:
     return url, secret
 
 
+@example(("//s3cr3ts3cr3t@shop.example/a.jpg", "s3cr3ts3cr3t"), "text before\n{url}\nand after", "", "")
 @given(urls_with_secrets(), st.sampled_from(CONTEXTS), st.text(), st.text())
 def test_no_planted_secret_gets_out(planted: tuple[str, str], context: str, before: str, after: str) -> None:
     url, _ = planted

@@ -79,7 +79,7 @@ def shown(catalog: Catalog) -> dict[str, list[tuple[object, ...]]]:
 
 
 @given(feeds, st.lists(steps, max_size=6))
-@settings(max_examples=8)
+@settings(max_examples=5)
 def test_every_story_ends_as_a_fresh_warehouse(
     first: Mapping[str, Mapping[str, str | None]], story: list[tuple[str, Any]]
 ) -> None:
