@@ -95,7 +95,7 @@ FEEDS = st.lists(ROWS | ROWS | ROWS | ROWS | st.none(), max_size=10)
 
 BATCHES = st.integers(1, 12)
 
-EXAMPLES = settings(max_examples=40)
+EXAMPLES = settings(max_examples=30)
 
 
 # The second row's picture is no picture of A; the third's is.

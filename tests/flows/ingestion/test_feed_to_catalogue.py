@@ -35,7 +35,7 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     return catalog
 
 
-@settings(max_examples=20)
+@settings(max_examples=15)
 @given(STORED, FAULTS, STORED, FAULTS)
 def test_a_catalogue_becomes_what_its_latest_feed_says(
     catalog: Catalog,

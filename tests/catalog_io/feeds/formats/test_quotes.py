@@ -88,10 +88,11 @@ def test_empty_cells_at_the_end(tmp_path: Path) -> None:
     assert frame["title"].to_list() == ["Red dress", ""]
 
 
-CELL = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from('\\";,\t|\n'), max_size=6)
+LETTERS = st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from('\\";,\t|\n')
+CELL = st.text(LETTERS, max_size=6).filter(lambda cell: cell.strip()[:1] not in ("[", "{"))  # no list, no object
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     st.lists(st.lists(CELL, min_size=3, max_size=3), min_size=1, max_size=6),
     st.sampled_from(",;\t|^"),
