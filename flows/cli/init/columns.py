@@ -100,7 +100,9 @@ def _images(header: Header, export: Export | None, notes: list[str]) -> str | li
     if not found:
         main = _one("image", header, IMAGE, notes, export)
         found = [*([main] if main else []), *header.matching(_NUMBERED_IMAGE), *header.matching(_MORE_IMAGES)]
-    found = list(dict.fromkeys(found))
+    if twice := [name for name in dict.fromkeys(found) if name in header.twice]:
+        notes.append(f"image: several columns are called {', '.join(map(toml_text, twice))}; rename them to use them")
+    found = [name for name in dict.fromkeys(found) if name not in twice]
     return found if len(found) > 1 else next(iter(found), None)
 
 

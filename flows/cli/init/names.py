@@ -7,7 +7,7 @@ from collections.abc import Iterable
 LISTING_ID = (
     *("listingid", "id", "articleid", "itemid", "sku", "handle", "variantsku", "productid", "asin", "parentasin"),
     *("offerid", "itemnumber", "articlenumber", "itemsku", "sellersku", "uniqid", "identifier", "uuid", "pid"),
-    *("artikelnummer", "artikelnr", "referenz", "référence", "reference", "ugs", "codearticle", "artnr"),
+    *("artikelnummer", "artikelnr", "referenz", "référence", "reference", "ugs", "codearticle", "artnr", "idproduct"),
 )
 TITLE = (
     *("title", "name", "prodname", "productname", "productdisplayname", "producttitle", "itemname", "listingtitle"),
@@ -21,7 +21,7 @@ PRODUCT_ID = (
 IMAGE = (
     *("image", "imagelink", "imagesrc", "imageurl", "imagepath", "mainimage", "mainimageurl", "primaryimage", "images"),
     *("imagelinks", "imageurls", "picture", "pictureurl", "pictures", "photo", "photourl", "photos", "img", "imgurl"),
-    *("productimage", "productimageurl", "productimages", "productimageurls", "productphoto", "coverimage"),
+    *("productimage", "productimageurl", "productimages", "productimageurls", "coverimage", "urlimage"),
     *("imgsrc", "imurl", "imagefile", "imagename", "bildlink", "bild", "bilder", "bildurl", "lienimage", "imagen"),
     *("imágenes", "immagine", "afbeelding", "afbeeldingen", "filename", "file", "path", "variantimage", "thumbnail"),
 )

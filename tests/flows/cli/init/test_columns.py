@@ -86,6 +86,12 @@ def test_a_column_that_stands_twice_has_no_labels() -> None:
     assert map_columns(["id", "title", "image", "color", "color", "colour"]).labels["color"] == ["colour"]
 
 
+def test_picture_columns_that_stand_twice_are_left_out_with_a_note() -> None:
+    mapping = map_columns(["id", "title", "image_link", "additional_image_link", "additional_image_link", "price"])
+    assert mapping.columns["image"] == "image_link"
+    assert any(note.startswith('image: several columns are called "additional_image_link"') for note in mapping.notes)
+
+
 def test_pairs_of_names_and_values_are_found_by_their_numbers() -> None:
     names = [
         "id",
