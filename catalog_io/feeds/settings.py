@@ -17,8 +17,8 @@ class FeedSettings:
     """Path, glob, fsspec URI (s3://, https://, …), SQLAlchemy URL with `query`, or the folder of a `layout`."""
     columns: Mapping[str, str | list[str]] = Field(default_factory=dict)
     """listing_id, title, image, product_id, split → column of the feed, path into its objects ("title.en"), or text
-    with {column} in it. A list: for image
-    all of them in order, for title and product_id the first that is not empty."""
+    with {column} in it. A list: for image all of them in order, for title and product_id the first that is not
+    empty."""
     labels: Mapping[str, str | LabelPairs] = Field(default_factory=dict)
     """Attribute of the taxonomy → column that has the merchant's words for it, or pairs of names and values."""
     query: str | None = None

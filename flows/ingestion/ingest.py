@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import polars.selectors as cs
 
+from catalog_io.feeds.formats.text import UNDECODED
 from catalog_io.feeds.read import read_feed
 from catalog_io.pictures.fetching.root import PictureRoot
 from catalog_io.pictures.units import unit_folder, write_units
@@ -165,7 +166,7 @@ def _count_garbled(rows: pl.DataFrame, summary: FeedSummary) -> None:
     summary.garbled += found.cells
     summary.garbled_example = summary.garbled_example or found.example
     if rows["fault"].null_count() < rows.height:
-        summary.undecoded += int(rows["fault"].str.contains(r"^not \S+ text$").sum())
+        summary.undecoded += int(rows["fault"].str.contains(UNDECODED).sum())
 
 
 def _pictures(new: pl.DataFrame) -> Iterator[pl.DataFrame]:

@@ -35,17 +35,8 @@ class Garbled(NamedTuple):
     cells: int = 0
     example: str = ""
 
-    def __add__(self, other: object) -> "Garbled":
-        if not isinstance(other, Garbled):
-            return NotImplemented
-        return Garbled(self.cells + other.cells, self.example or other.example)
-
 
 def garbled(columns: Iterable[pl.Series]) -> Garbled:
     """Counts the cells of text that look like mojibake."""
-    total = Garbled()
-    for cells in columns:
-        found = cells.filter(cells.str.contains(MOJIBAKE))
-        if found.len():
-            total += Garbled(found.len(), found[0])
-    return total
+    found = [cells.filter(cells.str.contains(MOJIBAKE)) for cells in columns]
+    return Garbled(sum(cells.len() for cells in found), next((cells[0] for cells in found if cells.len()), ""))

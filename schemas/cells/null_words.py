@@ -35,7 +35,6 @@ _UNKNOWN = (
     *("not provided", "not known", "not set", "no data", "unavailable", "none specified", "to be determined"),
 )
 _LABEL_WORDS = frozenset({*map(fold, NULL_WORDS), *_UNKNOWN})
-LONGEST_NULL_WORD = max(map(len, (*NULL_WORDS, *_LABEL_WORDS)))
 
 
 def is_null_label(word: str) -> bool:

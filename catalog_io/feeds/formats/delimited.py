@@ -83,4 +83,4 @@ def as_json(cells: pl.DataFrame) -> pl.Series:
 
 def _decoded(row: list[str] | Unreadable, file: EncodedFile) -> list[str] | Unreadable:
     readable = isinstance(row, Unreadable) or is_unicode(row)
-    return row if readable else Unreadable(row, f"not {file.shown} text")
+    return row if readable else Unreadable(row, file.undecoded)

@@ -87,13 +87,13 @@ class JsonLinesFile:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as fault:
-            return Unreadable(line, f"not JSON: {fault}" if is_unicode([line]) else f"not {self.file.shown} text")
+            return Unreadable(line, f"not JSON: {fault}" if is_unicode([line]) else self.file.undecoded)
         return self._row(row, line)
 
     def _row(self, row: Any, text: str) -> Row:
         """The row of a JSON value; `text` is its JSON."""
         if not is_unicode([text]):
-            return Unreadable(text, f"not {self.file.shown} text")
+            return Unreadable(text, self.file.undecoded)
         if not isinstance(row, dict):
             return Unreadable(text, "not a JSON object")
         if _SURROGATE.search(text) and not is_unicode([json.dumps(row, ensure_ascii=False)]):

@@ -15,6 +15,7 @@ from catalog_io.feeds.settings import FeedSettings
 from schemas.errors import ConfigurationError
 
 HEAD_BYTES = 4_000_000  # read first, to find the encoding and the columns
+UNDECODED = r"^not \S+ text$"  # a regular expression for the fault `EncodedFile.undecoded` of rows
 LONGEST_ROW = 10_000_000  # characters; a longer row is unreadable, and is never in memory as a whole
 MOST_READ_TWICE = 100_000_000  # characters of one file that are parsed again after unclosed quotes
 
@@ -45,8 +46,9 @@ class TooLongError(Exception):
 class EncodedFile:
     """A text file, decoded by the feed's `encoding`, or its byte-order mark, or (with `guess`) its bytes, or UTF-8.
 
-    `guessed` is the setting that the file needs, if any, with what is doubtful about it. ConfigurationError for an
-    unknown encoding; UserError for a file that is not of the kind of `suffix`.
+    `guessed` is the setting that the file needs, if any, with what is doubtful about it. `undecoded` is the fault of a
+    row that is not text in the encoding. ConfigurationError for an unknown encoding; UserError for a file that is not
+    of the kind of `suffix`.
     """
 
     def __init__(self, file: FeedFile, feed: FeedSettings, *, guess: bool = False, suffix: str | None = None) -> None:
@@ -65,6 +67,7 @@ class EncodedFile:
             named = codecs.lookup(encoding or "utf-8").name
             self.codec = mark if mark and named.startswith("utf") else named
             self.shown = self.codec.removesuffix("-sig").upper()
+            self.undecoded = f"not {self.shown} text"
             self.beginning().read(1)
         except (LookupError, ValueError) as fault:
             raise ConfigurationError(

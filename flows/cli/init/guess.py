@@ -60,7 +60,7 @@ def guess_feed(source: str, query: str | None = None) -> Guess:
     feed = _with_pictures(feed, mapping, sample, folder, notes)
     chosen = _chosen_labels(mapping, pairs, sample, notes)
     feed = replace(feed, labels={attribute: choice.source for attribute, choice in chosen.items()})
-    is_found = any(note.startswith("images: ") and note.endswith("below this folder") for note in notes)
+    is_found = folder is not None and feed.images != folder
     notes += [note for note in (export.notes if export else ()) if not (is_found and note.startswith("images: "))]
     notes += list(_doubtful_rows(feed, sample, notes))
     return Guess(feed, make_taxonomy(chosen), notes, export.name if export else None)
