@@ -1,56 +1,22 @@
 """The taxonomy: attributes, their values, and the words that merchants use for each value."""
 
 import re
-import unicodedata
 from collections.abc import Hashable, Iterator, Mapping
-from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
-import polars as pl
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from schemas.attribute import Attribute, UnknownWords, fold
 from schemas.errors import ConfigurationError
 
 # Attribute names become SQL and Parquet column names, so they stay plain identifiers.
 ATTRIBUTE_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 # The columns that the analysts' view `tagged_listings` already has.
 RESERVED_NAMES = frozenset({"feed", "listing_id", "product_id", "title"})
-
-
-def fold(word: str) -> str:
-    """The word without differences of case, width and whitespace (Unicode NFKC, case-folded)."""
-    return " ".join(unicodedata.normalize("NFKC", word).casefold().split())
-
-
-class Attribute(BaseModel):
-    """An attribute. `values` maps each value to the other words for it, in the order of the file."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    prompt: str
-    values: dict[str, tuple[str, ...]]
-
-    @property
-    def value_names(self) -> tuple[str, ...]:
-        """The values in the order of the file: class k of this attribute's head is `value_names[k]`."""
-        return tuple(self.values)
-
-    @cached_property
-    def _value_by_word(self) -> dict[str, str]:
-        return {fold(word): value for value, words in self.values.items() for word in (value, *words)}
-
-    def codes(self, values: pl.Series) -> pl.Series:
-        """The class of each value (its place in `value_names`), −1 where there is none."""
-        classes = {value: code for code, value in enumerate(self.value_names)}
-        return values.replace_strict(classes, default=-1, return_dtype=pl.Int64)
-
-    def value_of(self, word: str) -> str | None:
-        """The value that a merchant's word means; None where it is a word of no value."""
-        return self._value_by_word.get(fold(word))
+_KEYS = ("prompt", "values", "unknown_words", "unusable")
 
 
 class Taxonomy(BaseModel):
@@ -88,7 +54,8 @@ class Taxonomy(BaseModel):
 
     @classmethod
     def from_dict(cls, data: object, source: str = "taxonomy") -> Self:
-        """Builds from `{attribute: {prompt, values: {value: [word, …]}}}`; `source` is named in errors."""
+        """Builds from `{attribute: {prompt, values: {value: [word, …]}, unknown_words, unusable: [word, …]}}`; `source`
+        is named in errors."""
         if not isinstance(data, Mapping) or not data:
             raise ConfigurationError(f"{source}: expected `attribute: {{prompt: …, values: …}}`, and at least one")
         return cls(attributes=tuple(_attribute(name, body, source) for name, body in data.items()))
@@ -96,7 +63,12 @@ class Taxonomy(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists and text, ready for YAML or JSON; `from_dict` of it is equal to this."""
         return {
-            a.name: {"prompt": a.prompt, "values": {v: list(words) for v, words in a.values.items()}}
+            a.name: {
+                "prompt": a.prompt,
+                "values": {v: list(words) for v, words in a.values.items()},
+                "unknown_words": a.unknown_words,
+                **({"unusable": list(a.unusable)} if a.unusable else {}),
+            }
             for a in self.attributes
         }
 
@@ -127,8 +99,8 @@ def _attribute(name: object, body: object, source: str) -> Attribute:
         raise ConfigurationError(f"{here}: this name is taken by a column of every listing; choose another")
     if not isinstance(body, Mapping):
         raise ConfigurationError(f"{here}: expected `prompt` and `values`")
-    if unknown := [str(key) for key in body if key not in ("prompt", "values")]:
-        raise ConfigurationError(f"{here}: unknown key {', '.join(unknown)}; an attribute has `prompt` and `values`")
+    if unknown := [str(key) for key in body if key not in _KEYS]:
+        raise ConfigurationError(f"{here}: unknown key {', '.join(unknown)}; an attribute has {', '.join(_KEYS)}")
     prompt = body.get("prompt", f"a photo of a {{}} {name.replace('_', ' ')}")
     if not isinstance(prompt, str) or prompt.count("{}") != 1 or re.search(r"[{}]", prompt.replace("{}", "")):
         raise ConfigurationError(f'{here}: `prompt` needs {{}} once, where the value goes: "a photo of a {{}} dress"')
@@ -137,22 +109,28 @@ def _attribute(name: object, body: object, source: str) -> Attribute:
         values = dict.fromkeys(values) if all(isinstance(v, Hashable) for v in values) else None
     if not isinstance(values, Mapping) or len(values) < 2:
         raise ConfigurationError(f"{here}: `values` needs at least two values, `value: [word, …]` each")
-    words_of = {_text(value, here): tuple(_words(value, words, here)) for value, words in values.items()}
+    words_of = {_text(value, here): tuple(_words(f"value {value}", words, here)) for value, words in values.items()}
+    unknown_words = body.get("unknown_words", "outside")
+    if unknown_words not in get_args(UnknownWords):
+        raise ConfigurationError(
+            f"{here}: `unknown_words` is {unknown_words!r}; it is `outside` where a word of no value says that the "
+            "listing has none of the values, `unusable` where it says nothing"
+        )
+    unusable = tuple(_words("unusable", body.get("unusable"), here))
     owner: dict[str, str] = {}
-    for value, words in words_of.items():
-        for word in (value, *words):
-            if owner.setdefault(fold(word), value) != value:
-                raise ConfigurationError(
-                    f"{here}: the word {word!r} is claimed by {owner[fold(word)]!r} and by {value!r}; "
-                    "keep it at one of them"
-                )
-    return Attribute(name=name, prompt=prompt, values=words_of)
+    claims = [(word, repr(value)) for value, words in words_of.items() for word in (value, *words)]
+    for word, claimant in (*claims, *((word, "`unusable`") for word in unusable)):
+        if (first := owner.setdefault(fold(word), claimant)) != claimant:
+            raise ConfigurationError(
+                f"{here}: the word {word!r} is claimed by {first} and by {claimant}; keep it at one of them"
+            )
+    return Attribute(name=name, prompt=prompt, values=words_of, unknown_words=unknown_words, unusable=unusable)
 
 
-def _words(value: object, words: object, here: str) -> Iterator[str]:
+def _words(what: str, words: object, here: str) -> Iterator[str]:
     if words is not None and not isinstance(words, list | tuple):
-        raise ConfigurationError(f"{here}: value {value}: expected a list of words, `[grey, charcoal]`")
-    yield from (_text(word, f"{here}: value {value}") for word in words or ())
+        raise ConfigurationError(f"{here}: {what}: expected a list of words, `[grey, charcoal]`")
+    yield from (_text(word, f"{here}: {what}") for word in words or ())
 
 
 def _text(word: object, here: str) -> str:

@@ -106,8 +106,8 @@ STORE = (
            and listing_id in (select listing_id from changed)""",
 )
 STORE_LABELS = """
-    insert into labels (feed, listing_id, attribute, source, word, value)
-    select $feed, listing_id, '{attribute}', 'merchant', word, value
+    insert into labels (feed, listing_id, attribute, source, word, value, outside)
+    select $feed, listing_id, '{attribute}', 'merchant', word, value, outside
     from changed join meant on word = {column}
 """
 

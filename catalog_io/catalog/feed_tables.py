@@ -112,16 +112,20 @@ class FeedTables:
             for column in staging.words:
                 attribute = column.removeprefix(LABEL_WORD_PREFIX)
                 words = run(f"select distinct '{attribute}' as attribute, {column} as word from changed")
-                meant = _with_values(words.drop_nulls(), taxonomy)
+                meant = _with_meanings(words.drop_nulls(), taxonomy)
                 run(statements.STORE_LABELS.format(attribute=attribute, column=column), meant=meant)
             for statement in statements.STORE_REJECTIONS:
                 run(statement)
             return Stored(gone=gone, **counts)
 
-    def label_words_unknown(self, feed: str) -> pl.DataFrame:
-        """attribute, word, listings: words that the taxonomy does not know, most frequent first."""
-        sql = """select attribute, word, count(*) as listings from labels where feed = $feed and value is null
-                 group by attribute, word order by listings desc, attribute, word"""
+    def label_words(self, feed: str) -> pl.DataFrame:
+        """attribute, meaning (value, outside or unusable), word, listings: the merchant's labels of the feed's active
+        listings, the most frequent words first. The words of values are one row, without a word."""
+        sql = """select attribute, if(value is not null, 'value', if(outside, 'outside', 'unusable')) as meaning,
+                     if(value is null, word, null) as word, count(*) as listings
+                 from labels b semi join (from listings where inactive_since is null) l using (feed, listing_id)
+                 where feed = $feed and source = 'merchant'
+                 group by all order by attribute, meaning, listings desc, word"""
         return self._database.execute(sql, {"feed": feed})
 
     def reasons(self, feed: str, run_id: str) -> dict[str, int]:
@@ -172,20 +176,22 @@ def _mark_gone(connection: duckdb.DuckDBPyConnection, values: Mapping[str, Any],
 
 
 def update_label_values(connection: duckdb.DuckDBPyConnection, taxonomy: Taxonomy) -> None:
-    """Updates the values of stored labels to the taxonomy, since rows that did not change are not read again."""
-    stored = execute(connection, "select distinct attribute, word, value from labels where word is not null")
-    changed = _with_values(stored.drop("value"), taxonomy).join(
-        stored, on=["attribute", "word", "value"], how="anti", nulls_equal=True
+    """Updates what stored labels mean to the taxonomy, since rows that did not change are not read again."""
+    stored = execute(connection, "select distinct attribute, word, value, outside from labels where word is not null")
+    changed = _with_meanings(stored.select("attribute", "word"), taxonomy).join(
+        stored, on=stored.columns, how="anti", nulls_equal=True
     )
-    sql = """update labels set value = m.value from changed_words m
+    sql = """update labels set value = m.value, outside = m.outside from changed_words m
              where labels.attribute = m.attribute and labels.word = m.word"""
     execute(connection, sql, changed_words=changed)
 
 
-def _with_values(words: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
-    """attribute, word → attribute, word, value: the taxonomy's value, null where it knows none. Rows are unique."""
-    values = [
-        taxonomy[attribute].value_of(word) if attribute in taxonomy.names else None
-        for attribute, word in words.iter_rows()
-    ]
-    return words.with_columns(pl.Series("value", values, pl.String)).unique()
+def _with_meanings(words: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
+    """attribute, word → attribute, word, value, outside, as in the table `labels`. Rows are unique."""
+    attributes = {attribute.name: attribute for attribute in taxonomy.attributes}
+    values, outside = [], []
+    for name, word in words.iter_rows():
+        attribute = attributes.get(name)
+        values.append(attribute and attribute.value_of(word))
+        outside.append(attribute is not None and attribute.is_outside(word))
+    return words.with_columns(pl.Series("value", values, pl.String), pl.Series("outside", outside, pl.Boolean)).unique()

@@ -80,7 +80,8 @@ TABLES: dict[str, dict[str, str]] = {
         "attribute": TEXT,
         "source": TEXT,  # merchant | reviewer | import
         "word": TEXT,
-        "value": TEXT,  # null where the taxonomy does not know the word
+        "value": TEXT,  # null where the word is of no value of the taxonomy
+        "outside": BOOLEAN,  # the word says that the listing has none of the values; false: it has one, or nobody knows
     },
     "rejections": {
         "feed": TEXT,

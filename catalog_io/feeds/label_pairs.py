@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from schemas.taxonomy import fold
+from schemas.attribute import fold
 
 _SEVERAL = re.compile(r"[,;|]")
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from schemas.taxonomy import Attribute, Taxonomy
+from schemas.attribute import Attribute
+from schemas.taxonomy import Taxonomy
 
 # How often a title names the attribute, as in the paper's data.
 NAMING_RATES: dict[str, float] = {"color": 0.67, "pattern": 0.25, "style": 0.15}
@@ -32,15 +33,15 @@ EXTRAS = _choices(
     "Size S|Size M|Size L|Size XL|UK 8|UK 10|UK 12|UK 14|EU 38|EU 40|with Pockets|New Season|"
     "Machine Washable|Petite|Plus Size|Lined|BNWT|Limited Edition|Free Returns"
 )
-# Label words that the taxonomy does not know, as feeds have them.
-UNKNOWN_WORDS: dict[str, tuple[str, ...]] = {
-    "color": ("Assorted", "Sunset Mix", "See Picture"),
-    "pattern": ("Novelty", "Other Design"),
-    "style": ("Other", "Occasionwear"),
+# Label words that cannot name one value, as feeds have them.
+UNUSABLE_WORDS: dict[str, tuple[str, ...]] = {
+    "color": ("Assorted", "Mixed Colours", "See Picture"),
+    "pattern": ("Various", "As Pictured"),
+    "style": ("Assorted", "See Description"),
 }
 _MAIN_WORD_SHARE = 0.65
 _EMPTY_LABEL_SHARE = 0.08
-_UNKNOWN_LABEL_SHARE = 0.008
+_UNUSABLE_LABEL_SHARE = 0.008
 
 
 def word_for(rng: np.random.Generator, attribute: Attribute, value: str) -> str:
@@ -82,14 +83,14 @@ def make_title(
 
 
 def make_labels(rng: np.random.Generator, taxonomy: Taxonomy, values: Mapping[str, str]) -> dict[str, str]:
-    """The merchant's cell for each attribute: a word for the value, sometimes "", rarely an unknown word."""
+    """The merchant's cell for each attribute: a word for the value, sometimes "", rarely an unusable word."""
     labels = {}
     for name, value in values.items():
         luck = rng.random()
         if luck < _EMPTY_LABEL_SHARE:
             labels[name] = ""
-        elif luck < _EMPTY_LABEL_SHARE + _UNKNOWN_LABEL_SHARE:
-            labels[name] = _one_of(rng, UNKNOWN_WORDS[name])
+        elif luck < _EMPTY_LABEL_SHARE + _UNUSABLE_LABEL_SHARE:
+            labels[name] = _one_of(rng, UNUSABLE_WORDS[name])
         else:
             labels[name] = word_for(rng, taxonomy[name], value)
     return labels

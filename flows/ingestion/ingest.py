@@ -16,6 +16,7 @@ from catalog_io.pictures.fetching.root import PictureRoot
 from catalog_io.pictures.units import unit_folder, write_units
 from catalog_io.staging.settle import settle
 from catalog_io.staging.staging import Staging
+from flows.ingestion.labels import LabelSummary, label_summaries
 from flows.ingestion.pictures import root_name, work_units, write_reference_units
 from flows.project.progress import bar
 from flows.project.project import Project, conserve
@@ -47,7 +48,7 @@ class FeedSummary:
     reasons: dict[str, int] = field(default_factory=dict)  # rejected rows by code
     picture_faults: dict[str, int] = field(default_factory=dict)  # unusable pictures by code
     picture_notes: dict[str, int] = field(default_factory=dict)  # doubtful pictures, which are used, by note
-    unknown_words: dict[str, int] = field(default_factory=dict)  # rows by "attribute: word"
+    labels: dict[str, LabelSummary] = field(default_factory=dict)  # of active listings, by attribute
     undecoded: int = 0  # rejected rows that are not text in the feed's encoding
     garbled: int = 0  # titles and label words that look like text in a wrong encoding, such as Ã© for é
     garbled_example: str = ""
@@ -135,9 +136,7 @@ def _ingest_feed(project: Project, name: str, run_id: str) -> FeedSummary:
     summary.listings = stored.inserted + stored.updated + stored.unchanged
     summary.reasons, summary.picture_faults = catalog.reasons(name, run_id), catalog.picture_faults(name)
     summary.picture_notes = catalog.picture_notes(name)
-    summary.unknown_words = {
-        f"{attribute}: {word}": count for attribute, word, count in catalog.label_words_unknown(name).iter_rows()
-    }
+    summary.labels = label_summaries(catalog.label_words(name))
     conserve("rows read", summary.read, {"accepted": summary.accepted, "rejected": summary.rejected})
     return summary
 

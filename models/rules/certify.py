@@ -12,7 +12,7 @@ from models.inputs.examples import Examples
 from models.rules.calibration import expected_calibration_error, fit_temperature
 from models.rules.certificates import Calibration, Certificate, Certificates, Promise
 from models.rules.thresholds import certify_threshold, design_effect, intraclass_correlation, labels_needed, lower_bound
-from schemas.taxonomy import Attribute
+from schemas.attribute import Attribute
 
 _OWN_TEMPERATURE = 200  # labelled listings that a feed needs for a temperature of its own
 _OWN_GROUP = 100  # listings predicted as a value, for it to be certified apart from the rest

@@ -9,8 +9,9 @@ from models.network.cma_clip import CmaClip
 from models.rules.certificates import Certificates
 from models.rules.noise.flags import flags_of
 from models.rules.noise.rules import NoiseRules
+from schemas.attribute import Attribute
 from schemas.frames import LABEL_PREFIX, TAGGED
-from schemas.taxonomy import Attribute, Taxonomy
+from schemas.taxonomy import Taxonomy
 
 
 class TagRules:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Self
 
+from schemas.attribute import fold
 from schemas.cells.spreadsheets import is_error
-from schemas.taxonomy import Taxonomy, fold
+from schemas.taxonomy import Taxonomy
 
 # As programs write them: pandas, numpy, R, SQL, JavaScript, Java and spreadsheets. `Na` is a name, `NA` is not.
 NULL_WORDS = frozenset(

@@ -43,6 +43,33 @@ def test_round_trip(tmp_path: Path) -> None:
     assert Taxonomy.model_validate_json(taxonomy.model_dump_json()) == taxonomy
 
 
+OUTSIDE = """
+color:
+  values: {red: [], gray: [grey]}
+  unusable: [See Shop]
+pattern:
+  values: [plain, mixed]
+  unknown_words: unusable
+"""
+
+
+@pytest.mark.parametrize(
+    ("word", "outside"),
+    [
+        *(("Teal", True), ("Multi", True), ("Other", True), ("rosy red", True), ("grey-ish", True)),
+        *(("Red", False), ("GREY", False), ("red/teal", False), ("teal, grey", False), ("All > Red", False)),
+        *(("Mixed", False), ("Assorted Colours", False), ("see picture", False), ("As shown in the picture", False)),
+        *(("Multi-Pack", False), ("various", False), ("As per image.", False), ("see shop", False)),
+    ],
+)
+def test_a_word_of_no_value_says_none_of_these_unless_it_cannot_say(tmp_path: Path, word: str, outside: bool) -> None:
+    taxonomy = load(tmp_path, OUTSIDE)
+    assert taxonomy["color"].is_outside(word) == outside
+    assert not taxonomy["pattern"].is_outside(word)
+    assert taxonomy["pattern"].value_of("Mixed") == "mixed"  # a value keeps its meaning
+    assert Taxonomy.from_dict(taxonomy.to_dict()) == taxonomy
+
+
 def test_the_packaged_taxonomy() -> None:
     taxonomy = Taxonomy.packaged()
     assert taxonomy.names == ("color", "pattern", "style")
@@ -59,6 +86,9 @@ def test_the_packaged_taxonomy() -> None:
         ("color: {values: {only: []}}", "at least two values"),
         ("color: {values: [[1], b]}", "at least two values"),
         ("color:", "expected `prompt` and `values`"),
+        ("color: {values: [a, b], unknown_words: no}", "`unknown_words` is False; it is `outside` where"),
+        ("color: {values: [a, b], unusable: mixed}", "unusable: expected a list of words"),
+        ("color: {values: [a, b], unusable: [A]}", "the word 'A' is claimed by 'a' and by `unusable`"),
         ("color: {values: [a, b], promt: x}", "unknown key promt"),
         ("color: {values: [a, b], prompt: a dress}", "`prompt` needs {} once"),
         ("color: {values: [a, b], prompt: '{} {0}'}", "`prompt` needs {} once"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # a summary's type is not loaded to print it
     from catalog_io.catalog.compaction import Compacted
     from flows.ingestion.ingest import FeedSummary
 
-_UNKNOWN_SHOWN = 8  # label words
+_WORDS_SHOWN = 6  # label words
 _GARBLED_SHOWN = 60  # characters
 
 
@@ -52,11 +52,17 @@ def print_feeds(out: Console, summaries: list[FeedSummary]) -> None:
             out.print(f"  {feed.without_picture} listings have no usable picture and will be tagged from their titles")
         if feed.gone or feed.returned:
             out.print(f"  {feed.gone} listings are no longer in the feed and now inactive; {feed.returned} came back")
-        if feed.unknown_words:
-            words = list(feed.unknown_words.items())
-            shown = ", ".join(f"{word} ({count})" for word, count in words[:_UNKNOWN_SHOWN])
-            more = f" and {len(words) - _UNKNOWN_SHOWN} more" if len(words) > _UNKNOWN_SHOWN else ""
-            out.print(f"  label words that the taxonomy does not know: {shown}{more}", markup=False)
+        for attribute, labels in feed.labels.items():
+            outside = f"{labels.outside} outside the taxonomy{_words(labels.outside_words)}"
+            unusable = f"{labels.unusable} unusable{_words(labels.unusable_words)}"
+            out.print(f"  labels of {attribute}: {labels.values} with a value, {outside}, {unusable}", markup=False)
+
+
+def _words(listings: dict[str, int]) -> str:
+    """The commonest words in brackets, with the number of their listings."""
+    shown = [f"{word} {count}" for word, count in list(listings.items())[:_WORDS_SHOWN]]
+    more = f" and {len(listings) - len(shown)} more words" if len(listings) > len(shown) else ""
+    return f" ({', '.join(shown)}{more})" if shown else ""
 
 
 def print_compacted(out: Console, done: Compacted) -> None:

@@ -8,8 +8,8 @@ from jaxtyping import Bool
 
 from models.rules.noise.kinds import KINDS
 from models.rules.noise.rules import NoiseInputs, NoiseRules
+from schemas.attribute import Attribute
 from schemas.frames import FLAG, TAGGED
-from schemas.taxonomy import Attribute
 
 _LEAST_SCORE = 1e-6  # a score of 0 is no evidence, and never flagged
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from models.rules.noise.rules import NoiseInputs, NoiseRules
-from schemas.taxonomy import Attribute
+from schemas.attribute import Attribute
 
 
 class Trial(NamedTuple):

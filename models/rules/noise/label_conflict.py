@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from models.inputs.arrays import Floats, Ints
 from models.rules.noise.kind import Measured, Trial
 from models.rules.noise.rules import NoiseInputs, NoiseRules
-from schemas.taxonomy import Attribute
+from schemas.attribute import Attribute
 
 
 class LabelConflict:

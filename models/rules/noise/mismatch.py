@@ -10,7 +10,7 @@ from models.inputs.arrays import Floats
 from models.rules.noise.kind import Measured, Trial
 from models.rules.noise.modality_conflict import conflict_score
 from models.rules.noise.rules import NoiseInputs, NoiseRules
-from schemas.taxonomy import Attribute
+from schemas.attribute import Attribute
 
 
 class Mismatch:

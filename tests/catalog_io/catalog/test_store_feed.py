@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -203,10 +204,37 @@ def test_listings_have_their_labels_as_columns(catalog: Catalog) -> None:
 
 def test_a_new_word_in_the_taxonomy_reaches_rows_that_are_not_read_again(catalog: Catalog) -> None:
     store(catalog)
-    assert catalog.label_words_unknown("hm").rows() == [("style", "Midi", 3)]
+    words = [("color", "value", None, 3), ("style", "outside", "Midi", 3)]
+    assert catalog.label_words("hm").rows() == words
     catalog.create(Taxonomy.from_dict({"style": {"values": {"maxi": [], "midi": []}}, "size": {"values": ["s", "m"]}}))
     assert catalog.listings()["label_style"].to_list() == ["midi"] * 3
     assert catalog.listings().columns[-3:] == ["label_style", "label_size", "shard"]
     catalog.create(TAXONOMY)
     assert catalog.listings()["label_color"].to_list() == ["gray"] * 3
     assert catalog.listings()["label_style"].to_list() == [None] * 3
+
+
+def test_words_that_say_none_of_these_are_kept_apart_from_words_that_say_nothing(catalog: Catalog) -> None:
+    words = ("Midi", "Midi", "see picture", "maxi", None)
+    given = [{"listing_id": str(n), "label_word_style": word} for n, word in enumerate(words)]
+    store_rows(catalog, feed_rows(*given))
+    shown = [("color", "value", None, 5), ("style", "outside", "Midi", 2), ("style", "unusable", "see picture", 1)]
+    assert catalog.label_words("hm").rows() == [*shown, ("style", "value", None, 1)]
+    strict = TAXONOMY.to_dict()
+    strict["style"]["unknown_words"] = "unusable"
+    catalog.create(Taxonomy.from_dict(strict))
+    assert rows(catalog, "select count(*) from labels where outside") == [(0,)]
+    catalog.create(TAXONOMY)
+    assert catalog.label_words("hm").rows()[:3] == shown
+    store_rows(catalog, feed_rows(*given[1:]))  # a listing that is gone is not shown
+    assert catalog.label_words("hm").rows()[1] == ("style", "outside", "Midi", 1)
+
+
+def test_an_older_catalogue_learns_which_words_are_outside(catalog: Catalog) -> None:
+    store(catalog)
+    before = dump(catalog)
+    with duckdb.connect(str(catalog.home / "work.duckdb")) as connection:
+        connection.execute("alter table labels drop column outside")
+    catalog.create(TAXONOMY)
+    assert dump(catalog) == before
+    assert rows(catalog, "select distinct word, outside from labels order by 1") == [("Grey", False), ("Midi", True)]

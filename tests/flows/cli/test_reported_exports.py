@@ -91,7 +91,7 @@ def test_hugging_face(start: Start, tmp_path: Path) -> None:
     started = start("21-hf-classlabel", "feed.parquet")
     assert set(Taxonomy.load(started.taxonomy)["color"].value_names) == {"red", "navy", "floral green"}
     summary = run(tmp_path)
-    assert (summary.read, summary.accepted, summary.unknown_words) == (90, 90, {})
+    assert (summary.read, summary.accepted, summary.labels["color"].values) == (90, 90, 90)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from catalog_io.catalog.snapshot import query
 from flows.ingestion.ingest import ingest
 from flows.project.project import Project
 from flows.tagging.tag import tag
-from schemas.taxonomy import fold
+from schemas.attribute import fold
 from tests.flows.tagging.labelled import conflicts, edit_labels, flag_conflicts, set_label, stored, tag_of
 
 

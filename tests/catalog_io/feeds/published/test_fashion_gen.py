@@ -68,7 +68,7 @@ def test_fashion_gen_is_ingested_by_its_example(tmp_path: Path, shared_workers: 
     assert (summary.read, summary.accepted, summary.reasons) == (6, 5, {"title_missing": 1})
     # The picture of the row without a title is stored too, since such a row may continue a listing.
     assert (summary.pictures_new, summary.picture_faults) == (6, {})
-    assert summary.unknown_words == {"subcategory: NO SUCH": 1}
+    assert summary.labels["subcategory"].outside_words == {"NO SUCH": 1}
     assert select(project, "select listing_id, product_id, title, split from listings order by 1") == [
         ("test/0", "1000", "Description 0", "test"),
         ("test/1", "1000", "Description 0", "test"),

@@ -43,7 +43,8 @@ def test_food_101_is_ingested_by_its_example(tmp_path: Path, shared_workers: Non
     summary = run(project)
     assert (summary.read, summary.accepted, summary.rejected) == (8, 5, 3)
     assert summary.reasons == {"row_unreadable": 2, "title_missing": 1}
-    assert (summary.pictures_new, summary.without_picture, summary.unknown_words) == (4, 1, {})
+    assert (summary.pictures_new, summary.without_picture) == (4, 1)
+    assert all(labels.outside == labels.unusable == 0 for labels in summary.labels.values())
     assert summary.picture_faults == {"picture_not_found": 1}
     labels = "select listing_id, split, value from listings join labels using (listing_id) order by 1"
     assert select(project, labels) == [

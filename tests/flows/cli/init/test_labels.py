@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.cli.init.labels import Candidate, Chosen, choose, make_taxonomy
-from schemas.taxonomy import Taxonomy, fold
+from schemas.attribute import fold
+from schemas.taxonomy import Taxonomy
 
 
 def chosen(attribute: str, *columns: dict[str, int]) -> tuple[Chosen | None, list[str]]:
@@ -25,6 +26,22 @@ def values(attribute: str, words: dict[str, int]) -> dict[str, list[str]]:
 
 def test_the_packaged_attribute_is_used_where_it_knows_most_words() -> None:
     assert chosen("color", {"Red": 50, "NAVY": 30, "Kelp": 5}) == (Chosen("c0", None), [])
+
+
+def test_words_that_cannot_name_a_value_are_no_values() -> None:
+    assert values("style", {"Sock": 30, "Hat": 30, "Assorted": 90, "see picture": 50}) == {"Sock": [], "Hat": []}
+
+
+def test_other_words_are_outside_unless_they_contain_the_values() -> None:
+    kinds = {"Sock": 300, "Hat": 300, "Glove": 9, "Belt": 9, "Scarf": 9}
+    shades = {"Red": 300, "Kelp": 9, "Bright Red": 9, "red-ish grey": 9}
+    for attribute, words, guess in (("style", kinds, "outside"), ("color", shades, "unusable")):
+        choice, notes = chosen(attribute, words)
+        assert choice
+        assert choice.unknown_words == guess
+        assert make_taxonomy({attribute: choice})[attribute].unknown_words == guess
+        assert [note for note in notes if "unknown_words" in note] == notes[-1:] * (guess == "unusable")
+    assert '(such as "bright red")' in notes[-1]
 
 
 def test_spellings_of_one_word_are_one_value_in_the_commonest() -> None:
