@@ -103,9 +103,10 @@ def _with_unknown_words(
     related = {word: count for word, count in others.items() if contained.search(word)}
     if not others or 2 * sum(related.values()) <= sum(others.values()):
         return choice, doubts
+    example = toml_text(max(related, key=lambda word: related[word]))
     doubt = (
         f"unknown_words is unusable in taxonomy.yaml, because most other words contain a word of a value (such as "
-        f"{toml_text(max(related, key=lambda word: related[word]))}); outside would say that such listings have no value"
+        f"{example}); outside would say that such listings have none of the values"
     )
     return choice._replace(unknown_words="unusable"), [*doubts, doubt]
 
