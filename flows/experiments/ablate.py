@@ -13,7 +13,6 @@ from flows.project.progress import console
 from flows.project.project import Project
 from models.experiments.outcomes import Outcome, late_fusion
 from models.experiments.variants import FUSED, OPTIONS, VARIANTS, variant_of
-from models.training.presets import preset
 from schemas.errors import ConfigurationError
 from schemas.files import write_whole
 
@@ -37,14 +36,9 @@ def ablate(
     """Trains the variants that have no outcome yet, compares all, and writes `ablation.json` and `ablation.md` into a
     folder of `folder` (None: `<home>/ablation`) that is named by a hash of data, preset and taxonomy.
     ConfigurationError where there is no such variant, feed or stage."""
-    chosen, model = _chosen(variants), project.settings.model
+    chosen = _chosen(variants)
     project.require_feeds(feeds)
-    asked = preset(
-        model.preset,
-        backbone=model.backbone,
-        pretrained=model.pretrained,
-        epochs={**model.epochs, **(epochs or {})},
-    )
+    asked = project.settings.model.chosen_preset(epochs)
     with project.run("ablate") as run:
         splits = read_splits(project, tuple(feeds), asked)
         for feed in splits.unmeasured:

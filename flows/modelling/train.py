@@ -17,7 +17,7 @@ from flows.project.resumable import resumable
 from models.inputs.listings import Listings
 from models.lifecycle.card import ModelCard
 from models.lifecycle.fit import fit
-from models.training.presets import Preset, preset
+from models.training.presets import Preset
 from models.training.train import Progress
 
 
@@ -32,8 +32,7 @@ class TrainSummary:
 def train(project: Project) -> TrainSummary:
     """Fits a model on the labelled listings, registers it, compares it with the champion, and writes its model card. A
     training that was interrupted resumes where data and preset are the same."""
-    model = project.settings.model
-    chosen = preset(model.preset, backbone=model.backbone, pretrained=model.pretrained, epochs=model.epochs)
+    chosen = project.settings.model.chosen_preset()
     frame = labelled_frame(project)
     listings, data = listings_of(project, frame), data_lineage(frame, project.taxonomy.names)
     identity = json.dumps(asdict(chosen)), taxonomy_hash(project.taxonomy), data.hash

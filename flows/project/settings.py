@@ -3,6 +3,7 @@
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from catalog_io.feeds.settings import FeedSettings
 from catalog_io.pictures.fetching.settings import FetchSettings
 from models.engines.nvidia.tensorrt.presence import TensorRtSettings
 from models.engines.table import EngineName
+from models.training.presets import Preset, preset
 from schemas.errors import ConfigurationError
 from schemas.secrets import redacted
 
@@ -47,6 +49,12 @@ class ModelSettings(_Section):
     """Another open_clip model."""
     pretrained: str | None = None
     """The backbone's weights: an open_clip tag or a checkpoint file."""
+    picture_tower: str | None = None
+    """A timm model whose maps become the patches, in place of the preset's image tower."""
+    picture_weights: str | None = None
+    """The picture tower's weights: `imagenet`, those that were published with it, or a checkpoint file."""
+    image_size: tuple[int, int] | None = None
+    """Height and width in pixels of the pictures that a picture tower reads."""
     epochs: dict[str, int] = {}
     """Epochs by the name of a stage."""
     processes: int = Field(default=0, ge=0)
@@ -57,6 +65,18 @@ class ModelSettings(_Section):
     """auto: a new model becomes the champion where it is not worse; never: only by `cma models promote`."""
     promotion_margin: float = Field(default=0.02, ge=0, lt=1)
     """A loss of accuracy or recall up to this size does not prevent promotion."""
+
+    def chosen_preset(self, epochs: Mapping[str, int] | None = None) -> Preset:
+        """The preset with these settings, and with `epochs` by stage. ConfigurationError where they do not fit it."""
+        return preset(
+            self.preset,
+            backbone=self.backbone,
+            pretrained=self.pretrained,
+            picture_tower=self.picture_tower,
+            picture_weights=self.picture_weights,
+            image_size=self.image_size,
+            epochs={**self.epochs, **(epochs or {})},
+        )
 
 
 class TagSettings(_Section):

@@ -52,6 +52,8 @@ def encoder_key(folder: Path, card: ModelCard, engine: EngineIdentity) -> str:
         "backbone": [shape.backbone, card.preset.pretrained, card.image_size, card.context_length],
         "attention": [shape.sequence_attention, shape.attention_layers, shape.attention_heads],
     }
+    if shape.picture_tower:
+        facts["picture_tower"] = asdict(shape.picture_tower)
     digest = blake2b(json.dumps(facts).encode(), digest_size=16)
     with safe_open(folder / WEIGHTS, "numpy") as weights:
         for name in sorted(weights.keys()):

@@ -9,17 +9,30 @@ from schemas.taxonomy import Taxonomy
 
 
 def build_network(
-    shape: Architecture, taxonomy: Taxonomy, *, pretrained: str | None, seed: int, load_pretrained: bool
+    shape: Architecture,
+    taxonomy: Taxonomy,
+    *,
+    pretrained: str | None,
+    picture_weights: str | None = None,
+    seed: int,
+    load_pretrained: bool,
 ) -> CmaClip:
     """The network of `shape`, with one head for each attribute of `taxonomy`.
 
-    `pretrained` is an open_clip tag or checkpoint file. It also decides how pictures are normalised, so a network whose
-    trained weights are loaded afterwards needs it, too (`load_pretrained=False`). `seed` draws the random weights.
+    `pretrained` is an open_clip tag or checkpoint file, `picture_weights` those of a `PictureTower`. `pretrained` also
+    decides how pictures are normalised, so a network whose trained weights are loaded afterwards needs it, too
+    (`load_pretrained=False`). `seed` draws the random weights.
     """
     torch.manual_seed(seed)
     from_scratch = pretrained is None and ":" not in shape.backbone  # `hf-hub:` and `local-dir:` bring weights
     random_weights = from_scratch or not load_pretrained
-    backbone = build_backbone(shape.backbone, pretrained=pretrained, random_weights=random_weights)
+    backbone = build_backbone(
+        shape.backbone,
+        pretrained=pretrained,
+        random_weights=random_weights,
+        picture_tower=shape.picture_tower,
+        picture_weights=picture_weights if load_pretrained else None,
+    )
     return CmaClip(
         backbone,
         classes=[len(attribute.value_names) for attribute in taxonomy.attributes],

@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
 from models.network.attention import Concatenation, ModalityWiseAttention, NoSequenceAttention, SequenceWiseAttention
-from models.network.towers import ClipBackbone, ImageSequence, TitleSequence
+from models.network.embeddings import ImageSequence, TitleSequence
+from models.network.towers import ClipBackbone
 
 
 class Encoded(NamedTuple):

@@ -2,14 +2,13 @@
 
 import logging
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import open_clip
 import torch
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Float, Int, Num
 from open_clip.timm_model import TimmModel
 from open_clip.transformer import TextTransformer, VisionTransformer
 from safetensors import SafetensorError
@@ -17,6 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.network import small_convnet as small_convnet  # registers the trunk of `cma-small` with timm
+from models.network.architecture import PictureTowerShape
+from models.network.embeddings import ImageSequence, Normalisation, TitleSequence
+from models.network.picture_tower import PictureTower, build_picture_tower
 from schemas.errors import ConfigurationError
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -27,49 +29,21 @@ _LOADING_FAULTS = (
 )
 
 
-class ImageSequence(NamedTuple):
-    """The image embeddings that sequence-wise attention reads: the class position, then the patches (I = 1 + P)."""
-
-    sequence: Float[Tensor, "B I D"]
-    embedding: Float[Tensor, "B D"]
-
-
-class TitleSequence(NamedTuple):
-    """The token embeddings that sequence-wise attention reads; `end` is the end-of-text position."""
-
-    sequence: Float[Tensor, "B T D"]
-    embedding: Float[Tensor, "B D"]
-    end: Int[Tensor, " B"]
-    valid: Bool[Tensor, "B T"]
-
-
-class Normalisation(nn.Module):
-    """Normalises pixels of 0–255 by the mean and standard deviation of the tower's training, given in units of 255."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, *, mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
-        for name, values in (("mean", mean), ("std", std)):
-            self.register_buffer(name, torch.tensor(values) * 255.0, persistent=False)
-
-    def forward(self, pictures: Num[Tensor, "B H W 3"]) -> Float[Tensor, "B H W 3"]:
-        return (pictures - self.mean) / self.std
-
-
 class ClipBackbone(nn.Module):
-    """An open_clip model whose text tower is a `TextTransformer`; its own projections lead into the joint space."""
+    """An open_clip model whose text tower is a `TextTransformer`; its own projections lead into the joint space. A
+    `picture_tower` of the same joint width stands in for the model's image tower."""
 
-    def __init__(self, clip: open_clip.CustomTextCLIP) -> None:
+    def __init__(self, clip: open_clip.CustomTextCLIP, picture_tower: PictureTower | None = None) -> None:
         super().__init__()
-        visual, text = clip.visual, clip.text
+        visual: Any = picture_tower or clip.visual
+        text = clip.text
         has_tokens = isinstance(text, TextTransformer) and text.pool_type in _POOLS
         if not has_tokens or text.cls_emb is not None or text.use_pad_mask:
             raise ConfigurationError(f"model.backbone: the text tower {type(text).__name__} has no token embeddings")
-        if not isinstance(visual, VisionTransformer | TimmModel):
+        if not isinstance(visual, VisionTransformer | TimmModel | PictureTower):
             raise ConfigurationError(f"model.backbone: the image tower {type(visual).__name__} has no patch embeddings")
-        self.visual, self.text = visual, text
+        self.visual: Any = visual
+        self.text = text
         if isinstance(visual, VisionTransformer):
             visual.output_tokens = True
         self.logit_scale = clip.logit_scale
@@ -77,14 +51,16 @@ class ClipBackbone(nn.Module):
         height, width = visual.image_size
         self.image_size: tuple[int, int] = (int(height), int(width))
         self.context_length: int = clip.context_length
-        self.width: int = int(text.output_dim or text.width)
+        self.width: int = _joint_width(clip)
         # Under a causal mask, padding after the end changes nothing.
         self.trims_titles: bool = text.attn_mask is not None and text.pool_type != "last"
-        preprocess = open_clip.get_model_preprocess_cfg(clip)
+        preprocess = picture_tower.preprocess_cfg if picture_tower else open_clip.get_model_preprocess_cfg(clip)
         self.normalise: nn.Module = Normalisation(mean=preprocess["mean"], std=preprocess["std"])
 
     def images(self, pictures: Num[Tensor, "B H W 3"]) -> ImageSequence:
         """The embeddings of RGB pictures, 0–255 (uint8, or floats where an augmentation mixed them), not normalised."""
+        if isinstance(self.visual, PictureTower):
+            return cast(ImageSequence, self.visual(self.features(pictures)))
         normal = self.normalise(pictures).permute(0, 3, 1, 2)
         if isinstance(self.visual, VisionTransformer):
             pooled, patches = self.visual(normal)
@@ -97,6 +73,11 @@ class ClipBackbone(nn.Module):
             pooled = self.visual.head(self.visual.trunk.forward_head(features))
             patches = self._patch_embeddings(features)
         return ImageSequence(torch.cat([pooled[:, None], patches], dim=1), pooled)
+
+    def features(self, pictures: Num[Tensor, "B H W 3"]) -> Float[Tensor, "B P F"]:
+        """What the picture tower's trunk gives for pictures as in `images`; only a `PictureTower` has features."""
+        assert isinstance(self.visual, PictureTower)
+        return self.visual.features(self.normalise(pictures).permute(0, 3, 1, 2))
 
     def _patch_embeddings(self, features: Float[Tensor, "B ..."]) -> Float[Tensor, "B P D"]:
         """Each patch through the tower's pooling, norm and projection, as if it were the whole picture. In SigLIP's
@@ -138,7 +119,23 @@ class ClipBackbone(nn.Module):
         return TitleSequence(sequence, embedding, end, positions[None, :] <= end[:, None])
 
 
-def build_backbone(name: str, *, pretrained: str | None, random_weights: bool = False) -> ClipBackbone:
+def build_backbone(
+    name: str,
+    *,
+    pretrained: str | None,
+    random_weights: bool = False,
+    picture_tower: PictureTowerShape | None = None,
+    picture_weights: str | None = None,
+) -> ClipBackbone:
+    """The towers of an open_clip model (see `build_clip`), or its title tower beside a `PictureTower` with
+    `picture_weights` (see `build_trunk`). May raise ConfigurationError."""
+    clip = build_clip(name, pretrained=pretrained, random_weights=random_weights)
+    if picture_tower is None:
+        return ClipBackbone(clip)
+    return ClipBackbone(clip, build_picture_tower(picture_tower, weights=picture_weights, width=_joint_width(clip)))
+
+
+def build_clip(name: str, *, pretrained: str | None, random_weights: bool) -> open_clip.CustomTextCLIP:
     """An open_clip model by name, `hf-hub:` name or `local-dir:`, with a pretrained tag or checkpoint file.
 
     With `random_weights` none are loaded, and `pretrained` only decides how pictures are normalised. ConfigurationError
@@ -175,7 +172,11 @@ def build_backbone(name: str, *, pretrained: str | None, random_weights: bool = 
         ) from error
     finally:
         logging.root.removeFilter(is_news)
-    return ClipBackbone(cast(open_clip.CustomTextCLIP, clip))
+    return cast(open_clip.CustomTextCLIP, clip)
+
+
+def _joint_width(clip: open_clip.CustomTextCLIP) -> int:
+    return int(clip.text.output_dim or clip.text.width)
 
 
 def _normalisation(name: str, pretrained: str | None) -> dict[str, Any]:

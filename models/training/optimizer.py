@@ -71,14 +71,17 @@ def rate_factor(stage: Stage, step: int, steps: int) -> float:
 def build_optimizer(network: CmaClip, preset: Preset, stage: Stage) -> torch.optim.Optimizer:
     """Adam or AdamW over the parameters that move. `peak` of each group is its highest learning rate.
 
-    The title tower and its probes learn at `preset.text_rate` times the stage's rate. With AdamW, norms and biases do
-    not decay.
+    The title tower and its probes learn at `preset.text_rate` times the stage's rate, the trunk of a picture tower at
+    `preset.trunk_rate` times. With AdamW, norms and biases do not decay.
     """
-    text = stage.learning_rate * preset.text_rate
+    factors = {"backbone.text.": preset.text_rate, "title_probes.": preset.text_rate}
+    if stage.moves_trunk:
+        factors["backbone.visual.trunk."] = preset.trunk_rate
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            rate = text if name.startswith(("backbone.text.", "title_probes.")) else stage.learning_rate
+            factor = next((factor for prefix, factor in factors.items() if name.startswith(prefix)), 1.0)
+            rate = stage.learning_rate * factor
             decays = preset.optimizer == "adam" or parameter.ndim >= 2
             groups.setdefault((rate, preset.weight_decay if decays else 0.0), []).append(parameter)
     listed = [

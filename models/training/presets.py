@@ -1,91 +1,14 @@
 """Presets: named architectures with their training. `vit-b-32` is the paper's, `small` trains on a CPU."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
 
-from pydantic import ConfigDict, model_validator
-
-from models.network.architecture import Architecture
+from models.network.architecture import Architecture, PictureTowerShape
 from models.training.parts import TOWERS, Part, Stage
-from schemas.errors import ConfigurationError, UserError
-from schemas.taxonomy import Taxonomy
+from models.training.preset import Preset
+from schemas.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from models.network.cma_clip import CmaClip
-
-_REMOVED = ("noise_tolerance", "logit_adjustment")  # options that brought nothing (docs/results/options.md); 0 was off
-
-
-@dataclass(frozen=True, kw_only=True)
-class Preset:
-    """An architecture and its training. Options that the paper does not have are off by default."""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    name: str
-    architecture: Architecture
-    pretrained: str | None  # open_clip's name of the towers' weights, or a file; None: random weights
-    stages: tuple[Stage, ...]
-    batch: int = 1024  # listings per optimizer step (the paper, 4.2.1)
-    micro_batch: int = 64  # listings per forward pass; gradients add up to those of the batch
-    optimizer: Literal["adam", "adamw"] = "adam"
-    weight_decay: float = 1e-4
-    # Mirrors and shifts pictures (decision 1).
-    augment: bool = False
-    # Share of training listings whose picture or title (evenly) is masked (decision 9: +1.3 points of recall).
-    modality_dropout: float = 0.0
-    # Share of title tokens replaced by another in training (decision 1; since decision 7 `title_dropout` does better).
-    token_dropout: float = 0.0
-    # Share of training listings under another's title or picture, evenly (decision 9).
-    swapped: float = 0.0
-    # Share of micro-batches whose pictures are mixed in pairs, while the image tower trains by itself (decision 7).
-    mixup: float = 0.0
-    # Share of a label's probability that is spread over all values (decision 9: no difference beside distillation).
-    label_smoothing: float = 0.0
-    # Share of the loss that is taken against the classical baseline's soft targets (decision 8).
-    distillation: float = 0.0
-    # Weight of CLIP's loss in stages that move both towers (docs/results/options.md: for picture–title similarity).
-    contrastive_weight: float = 0.0
-    # Weight of the matching loss, which tells swapped pairs of picture and title from own ones (decision 9).
-    matching_weight: float = 0.0
-    # Decay of the moving average of the weights; 0: none (decision 7, docs/results/options.md).
-    ema: float = 0.0
-    # The title tower's learning rate, as a multiple of the stage's (never measured apart from the rest of `small`).
-    text_rate: float = 1.0
-    # Gradients of the probes reach the towers, as towers from random weights need (decision 1).
-    probes_train_towers: bool = False
-    # Tags are read off heads and probes together (opinion_pool.py), not off the heads alone (decision 10).
-    pools_probes: bool = False
-    seed: int = 0
-
-    def build(self, taxonomy: Taxonomy, *, load_pretrained: bool) -> "CmaClip":
-        """The network, with the preset's pretrained weights if `load_pretrained`, else to load trained ones into."""
-        from models.network.build import build_network  # PyTorch, which reading a preset does not need
-
-        return build_network(
-            self.architecture,
-            taxonomy,
-            pretrained=self.pretrained,
-            seed=self.seed,
-            load_pretrained=load_pretrained,
-        )
-
-    def varies_listings(self, stage: Stage) -> bool:
-        """Whether inputs change at random from epoch to epoch, so that outputs of frozen towers cannot be cached."""
-        return self.augment or self.token_dropout > 0 or stage.title_dropout > 0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_removed_options(cls, stored: object) -> object:
-        """Lets presets be read that were stored before options were removed. `UserError` if one of them was on."""
-        if not isinstance(stored, dict):
-            return stored
-        for option in _REMOVED:
-            if stored.get(option):
-                raise UserError(f"preset: the option {option} ({stored[option]}) was removed; only 0 can still be read")
-        return {name: value for name, value in stored.items() if name not in _REMOVED}
-
+__all__ = ["PRESETS", "Preset", "preset"]
 
 _WARM_UP: tuple[Part, ...] = ("probes", "sequence_attention", "modality_attention", "heads")
 _END_TO_END: tuple[Part, ...] = (*TOWERS, *_WARM_UP)
@@ -163,11 +86,15 @@ def preset(
     *,
     backbone: str | None = None,
     pretrained: str | None = None,
+    picture_tower: str | None = None,
+    picture_weights: str | None = None,
+    image_size: tuple[int, int] | None = None,
     epochs: dict[str, int] | None = None,
 ) -> Preset:
-    """A preset by name. `backbone`, `pretrained` and `epochs` (by stage) replace its own.
+    """A preset by name. `backbone`, `pretrained`, the picture tower's trunk, weights and image size, and `epochs` (by
+    stage) replace its own.
 
-    ConfigurationError where there is no such preset or stage.
+    ConfigurationError where there is no such preset or stage, or no picture tower that weights or a size are given for.
     """
     if name not in PRESETS:
         raise ConfigurationError(f"model.preset: there is no preset {name!r}; there are {', '.join(PRESETS)}")
@@ -176,9 +103,30 @@ def preset(
         chosen = replace(chosen, architecture=replace(chosen.architecture, backbone=backbone))
     if pretrained:
         chosen = replace(chosen, pretrained=pretrained)
+    chosen = _with_picture_tower(chosen, picture_tower, picture_weights, image_size)
     names = [stage.name for stage in chosen.stages]
     for stage in epochs or {}:
         if stage not in names:
             raise ConfigurationError(f"model.epochs: there is no stage {stage!r}; there are {', '.join(names)}")
     stages = tuple(replace(stage, epochs=(epochs or {}).get(stage.name, stage.epochs)) for stage in chosen.stages)
     return replace(chosen, stages=stages)
+
+
+def _with_picture_tower(
+    chosen: Preset, trunk: str | None, weights: str | None, image_size: tuple[int, int] | None
+) -> Preset:
+    """The preset with another trunk, or with one in place of the backbone's image tower. A trunk that is named brings
+    its published weights unless others are given."""
+    if not (trunk or weights or image_size):
+        return chosen
+    shape = chosen.architecture.picture_tower
+    if shape is None and not trunk:
+        raise ConfigurationError(
+            f"model.picture_weights and model.image_size are for a picture tower, and preset {chosen.name!r} has none: "
+            "set model.picture_tower to the name of a timm model, or take them out"
+        )
+    size = image_size or (shape.image_size if shape else None)
+    grid = shape.grid if shape and not (trunk or image_size) else None
+    shape = PictureTowerShape(trunk=trunk or (shape.trunk if shape else ""), image_size=size, grid=grid)
+    chosen = replace(chosen, architecture=replace(chosen.architecture, picture_tower=shape))
+    return replace(chosen, picture_weights=weights or chosen.picture_weights or "imagenet")

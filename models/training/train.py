@@ -13,6 +13,7 @@ from models.training.distributed import rank, wait_for_all
 from models.training.presets import Preset
 from models.training.saved.checkpoints import load, save
 from models.training.stage import Progress, StageRun
+from models.training.statistics import fit_statistics
 from models.training.teacher.opinion_pool import fit_pool
 
 __all__ = ["History", "Progress", "train"]
@@ -47,6 +48,7 @@ def train(
     """
     network.to(device)
     network.backbone.visual.to(memory_format=torch.channels_last)
+    fit_statistics(network, examples)
     history = History()
     for stage in preset.stages:
         if not stage.epochs:

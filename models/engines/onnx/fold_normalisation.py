@@ -5,9 +5,11 @@ from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float, Num
+from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
-from models.network.towers import ClipBackbone, Normalisation
+from models.network.embeddings import Normalisation
+from models.network.towers import ClipBackbone
 
 
 @contextmanager
@@ -26,7 +28,7 @@ def folded_normalisation(backbone: ClipBackbone) -> Iterator[bool]:
     try:
         first.weight = _parameter(scaled, weight)
         backbone.normalise = _Centred(mean)
-        if first.padding in ((0, 0), "valid"):
+        if first.padding in ((0, 0), "valid") and type(first) is nn.Conv2d:
             shift = -(scaled * mean.double()[:, None, None]).sum(dim=(1, 2, 3))
             first.bias = _parameter(shift if bias is None else bias + shift, weight)
             backbone.normalise = _Pixels()
@@ -60,8 +62,9 @@ def _first_convolution(backbone: ClipBackbone) -> nn.Conv2d | None:
         if isinstance(module, nn.Conv2d) and given and torch.equal(given[0], normal):
             found.append(module)
 
-    # Subclasses of Conv2d may use their weights differently.
-    hooks = [part.register_forward_pre_hook(reads) for part in backbone.visual.modules() if type(part) is nn.Conv2d]
+    # Other subclasses of Conv2d may use their weights differently; this one only pads with zeros before.
+    known = [part for part in backbone.visual.modules() if type(part) in (nn.Conv2d, Conv2dSame)]
+    hooks = [part.register_forward_pre_hook(reads) for part in known]
     try:
         with torch.inference_mode():
             backbone.images(black)

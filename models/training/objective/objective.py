@@ -12,7 +12,7 @@ from models.engines.machine import has_bf16
 from models.inputs.examples import Examples
 from models.inputs.preprocessing import trim
 from models.network.cma_clip import CmaClip
-from models.network.towers import ImageSequence, TitleSequence
+from models.network.embeddings import ImageSequence, TitleSequence
 from models.training.objective.augmentation import augment, drop_modalities, drop_tokens, mix, swap
 from models.training.objective.losses import classification_loss, contrastive_loss, matching_loss
 from models.training.parts import Stage

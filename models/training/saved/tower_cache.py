@@ -17,7 +17,7 @@ from torch import Tensor
 
 from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
-from models.network.towers import ImageSequence, TitleSequence
+from models.network.embeddings import ImageSequence, TitleSequence
 from schemas.errors import UserError
 from schemas.files import write_whole
 

@@ -15,7 +15,7 @@ from models.lifecycle.engine_card import EngineCard
 from models.lifecycle.model import Model
 from models.network.cma_clip import CmaClip
 from models.rules.certificates import Promise
-from tests.models.tiny import examples, titles
+from tests.models.tiny import SIDE, examples, titles
 
 PROMISE = Promise()
 
@@ -39,9 +39,9 @@ class Compiled:
         return self.model.network
 
 
-def batch(listings: int, length: int) -> Examples:
+def batch(listings: int, length: int, *, size: tuple[int, int] = (SIDE, SIDE)) -> Examples:
     """The first without picture, the second without title, and titles up to exactly `length`."""
-    given = examples(listings, seed=listings)
+    given = examples(listings, seed=listings, size=size)
     tokens = titles(*[[7] * min(row + 1, length - 2) for row in range(listings)], length=length).numpy()
     tokens[-1] = titles([9] * (length - 2), length=length)[0].numpy()
     return replace(given, tokens=tokens)

@@ -7,6 +7,8 @@ from typing import Any
 import open_clip
 import timm
 import torch
+from timm.models._efficientnet_builder import decode_arch_def
+from timm.models.efficientnet import EfficientNet
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
@@ -28,6 +30,15 @@ def tiny_swin(pretrained: bool = False, **_: Any) -> SwinTransformer:
     swin = SwinTransformer(img_size=SIDE, patch_size=4, embed_dim=16, depths=(1,), num_heads=(2,), window_size=4)
     swin.default_cfg = {}
     return swin
+
+
+@timm.models.register_model
+def tiny_lite(pretrained: bool = False, **_: Any) -> EfficientNet:
+    """As `tf_efficientnet_lite0`: its strided convolutions pad the picture themselves, unevenly."""
+    blocks = decode_arch_def([["ds_r1_k3_s1_e1_c8"], ["ir_r1_k3_s2_e2_c16"], ["ir_r1_k5_s2_e2_c16"]])
+    trunk = EfficientNet(blocks, num_classes=3, num_features=24, stem_size=8, pad_type="same")
+    trunk.pretrained_cfg = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "input_size": (3, SIDE, SIDE)}
+    return trunk
 
 
 def timm_folder(

@@ -1,0 +1,130 @@
+"""A picture tower with a pretrained trunk: the maps of all its stages, pooled over one grid, become the patches."""
+
+import inspect
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.network.architecture import PictureTowerShape, WeightsOrigin
+from models.network.embeddings import ImageSequence
+from models.network.picture_weights import build_trunk
+
+_LEAST_VARIANCE = 1e-6  # of a cell: the root's slope is infinite at 0
+
+
+class PictureTower(nn.Module):
+    """A trunk, which stages of training may keep frozen, and the projections of its features into the joint space.
+
+    A cell of the grid is a patch. Its F features are the mean over the cell of every map, and the standard deviation of
+    every map that is at least twice as fine as the grid. `mean` and `std` (F) standardise them; `fit_statistics` sets
+    both, once, before training.
+    """
+
+    trunk: Any  # a model of timm
+    mean: Tensor
+    std: Tensor
+    fitted: Tensor
+
+    def __init__(
+        self,
+        trunk: Any,
+        *,
+        image_size: tuple[int, int],
+        grid: tuple[int, int] | None,
+        width: int,
+        origin: WeightsOrigin | None = None,
+    ) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.image_size = image_size
+        self.origin = origin
+        self._maps = _options(trunk)
+        trunk.eval()  # batch statistics stay as they are
+        with torch.no_grad():
+            maps = self.maps(torch.zeros(1, 3, *image_size))
+        self.grid: tuple[int, int] = grid or (maps[-1].shape[2], maps[-1].shape[3])
+        fine = [part.shape[1] for part in maps if self._is_finer(part)]
+        features = sum(part.shape[1] for part in maps) + sum(fine)
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("std", torch.ones(features))
+        self.register_buffer("fitted", torch.tensor(False))
+        self.patch_projection = nn.Linear(features, width)
+        self.image_projection = nn.Linear(2 * features, width)
+
+    @property
+    def preprocess_cfg(self) -> dict[str, tuple[float, ...]]:
+        """Mean and standard deviation of the pictures that the trunk was trained on, in units of 255."""
+        cfg = getattr(self.trunk, "pretrained_cfg", {})
+        return {"mean": cfg.get("mean", IMAGENET_DEFAULT_MEAN), "std": cfg.get("std", IMAGENET_DEFAULT_STD)}
+
+    def blocks(self) -> list[nn.Module]:
+        """The trunk's stages of blocks, from the picture on; the last of them may train while the first are frozen."""
+        for name in ("blocks", "stages", "layers"):
+            if isinstance(found := getattr(self.trunk, name, None), nn.Sequential | nn.ModuleList):
+                return list(found)
+        return [part for part in self.trunk.children() if isinstance(part, nn.Sequential)]
+
+    def maps(self, normal: Float[Tensor, "B 3 H W"]) -> list[Tensor]:
+        """The (B, C, h, w) maps of the trunk's stages, the finest first."""
+        return self.trunk.forward_intermediates(normal, intermediates_only=True, **self._maps)
+
+    def features(self, normal: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B P F"]:
+        """The features of every cell. They depend on the trunk alone, so they can be stored while it is frozen."""
+        parts = []
+        for part in self.maps(normal):
+            mean = self._pooled(part)
+            parts.append(mean)
+            if self._is_finer(part):
+                variance = self._pooled(part * part) - mean * mean
+                parts.append(variance.clamp(min=_LEAST_VARIANCE).sqrt())
+        return torch.cat(parts, dim=1).flatten(2).transpose(1, 2)
+
+    def fit_statistics(self, features: Float[Tensor, "N P F"]) -> None:
+        """Sets the mean and standard deviation of each feature to those over these pictures and their cells."""
+        numbers = features.float().flatten(0, 1)
+        self.mean.copy_(numbers.mean(dim=0))
+        self.std.copy_(numbers.std(dim=0).clamp(min=1e-3))
+        self.fitted.fill_(True)
+
+    def forward(self, features: Float[Tensor, "B P F"]) -> ImageSequence:
+        """The patch embeddings, and that of the whole picture at the class position."""
+        standard = (features - self.mean) / self.std
+        mean = standard.mean(dim=1)
+        variance = (standard * standard).mean(dim=1) - mean * mean
+        image = self.image_projection(torch.cat([mean, variance.clamp(min=_LEAST_VARIANCE).sqrt()], dim=1))
+        return ImageSequence(torch.cat([image[:, None], self.patch_projection(standard)], dim=1), image)
+
+    def _pooled(self, part: Float[Tensor, "B C h w"]) -> Float[Tensor, "B C gh gw"]:
+        (height, width), (rows, columns) = part.shape[2:], self.grid
+        if height % rows or width % columns:
+            return F.adaptive_avg_pool2d(part, self.grid)
+        return F.avg_pool2d(part, (height // rows, width // columns))
+
+    def _is_finer(self, part: Float[Tensor, "B C h w"]) -> bool:
+        return all(side >= 2 * cells for side, cells in zip(part.shape[2:], self.grid, strict=True))
+
+
+def build_picture_tower(shape: PictureTowerShape, *, weights: str | None, width: int) -> PictureTower:
+    """The tower with its trunk's pretrained `weights` (None: random ones). See `build_trunk`."""
+    trunk, origin = build_trunk(shape.trunk, weights=weights, image_size=shape.image_size)
+    size = shape.image_size or tuple(trunk.pretrained_cfg["input_size"][1:])
+    trunk.prune_intermediate_layers(1, prune_norm=not _is_isotropic(trunk))  # no map depends on what this removes
+    return PictureTower(trunk, image_size=size, grid=shape.grid, width=width, origin=origin)
+
+
+def _options(trunk: Any) -> dict[str, object]:
+    """Which maps `forward_intermediates` gives: all; of models whose maps have one size, as vision transformers, the
+    last; of EfficientNets and MobileNets also those between the stages."""
+    if _is_isotropic(trunk):
+        return {"indices": 1, "norm": True}
+    parameters = inspect.signature(trunk.forward_intermediates).parameters
+    return {"extra_blocks": True} if "extra_blocks" in parameters else {}
+
+
+def _is_isotropic(trunk: Any) -> bool:
+    """Whether all maps have one size, as in a vision transformer."""
+    return len({level["reduction"] for level in trunk.feature_info}) == 1

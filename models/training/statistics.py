@@ -1,0 +1,26 @@
+"""The statistics that standardise a picture tower's features, from training pictures."""
+
+import numpy as np
+import torch
+
+from models.inputs.examples import Examples
+from models.network.cma_clip import CmaClip
+from models.network.picture_tower import PictureTower
+
+_MOST = 512  # pictures, of many cells each
+_CHUNK = 32
+
+
+@torch.inference_mode()
+def fit_statistics(network: CmaClip, examples: Examples) -> None:
+    """Fits them, unless the network has them or has no picture tower, or no listing has a picture. The same listings
+    give the same numbers."""
+    tower = network.backbone.visual
+    shown = np.flatnonzero(examples.present[:, 0])
+    if not isinstance(tower, PictureTower) or tower.fitted or not len(shown):
+        return
+    network.eval()
+    rows = shown[:: -(-len(shown) // _MOST)]
+    chunks = np.array_split(rows, -(-len(rows) // _CHUNK))
+    pictures = (torch.from_numpy(examples.pictures[chunk]).to(tower.mean.device) for chunk in chunks)
+    tower.fit_statistics(torch.cat([network.backbone.features(part) for part in pictures]))
