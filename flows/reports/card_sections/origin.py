@@ -16,6 +16,7 @@ def identity(card: ModelCard, row: ModelRow) -> Section:
         ("attributes", ", ".join(f"{a.name} ({len(a.value_names)} values)" for a in card.taxonomy.attributes)),
         ("preset", card.preset.name),
         ("backbone", shape.backbone),
+        *_picture_tower(card),
         ("started from", row.pretrained or "random weights"),
         ("attention", f"{shape.attention_layers} layers of {shape.attention_heads} heads"),
         ("reads", f"pictures of {width} × {height} pixels, titles of up to {card.context_length} tokens"),
@@ -25,6 +26,18 @@ def identity(card: ModelCard, row: ModelRow) -> Section:
         ("champion then", row.parent or "none: the first model of its catalogue"),
     ]
     return Section("What it is", tables=[Table(("", ""), rows)])
+
+
+def _picture_tower(card: ModelCard) -> list[tuple[str, str]]:
+    tower, weights = card.preset.architecture.picture_tower, card.picture_weights
+    if tower is None:
+        return []
+    rows = [("picture tower", f"{tower.trunk}, in place of the backbone's image tower")]
+    if weights:
+        licence = weights.licence or "not stated by their source"
+        rows.append(("weights of the picture tower", f"{weights.source}; SHA-256 {weights.sha256}"))
+        rows.append(("licence of these weights", licence))
+    return rows
 
 
 def data(row: ModelRow) -> Section:

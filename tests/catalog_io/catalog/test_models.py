@@ -18,6 +18,7 @@ from catalog_io.catalog.catalog import Catalog
 from catalog_io.catalog.database import now
 from catalog_io.catalog.model_records import Registration
 from flows.modelling.lineage import data_lineage, git_commit, started_from
+from models.network.architecture import WeightsOrigin
 from models.training.presets import PRESETS
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
@@ -261,6 +262,10 @@ def test_weights_are_named_by_tag_or_by_what_the_file_holds(tmp_path: Path) -> N
     (tmp_path / "clip.bin").write_bytes(b"weights")
     from_file = replace(PRESETS["vit-b-32"], pretrained=str(tmp_path / "clip.bin"))
     assert started_from(from_file) == "sha256:9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
+    origin = WeightsOrigin("tf_efficientnet_lite0", "a-package 0.1.0", "Apache-2.0", "5793")
+    picture_tower = "tf_efficientnet_lite0: a-package 0.1.0 (Apache-2.0), sha256:5793"
+    assert started_from(PRESETS["small"], origin) == picture_tower
+    assert started_from(PRESETS["vit-b-32"], origin) == f"openai; {picture_tower}"
     shape = replace(PRESETS["vit-b-32"].architecture, backbone="hf-hub:who/what")
     assert started_from(replace(PRESETS["vit-b-32"], architecture=shape, pretrained=None)) == "hf-hub:who/what"
 

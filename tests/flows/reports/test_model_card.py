@@ -19,8 +19,10 @@ from flows.cli.printing.modelling import print_evaluation
 from flows.modelling.evaluate import Evaluation, evaluate_model
 from flows.project.project import Project
 from flows.reports import plots
+from flows.reports.card_sections.origin import identity
 from flows.reports.model_card import write_model_card
 from models.evaluation.results import RESULTS, Results
+from models.network.architecture import PictureTowerShape, WeightsOrigin
 from models.rules.certificates import Certificate
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
@@ -276,3 +278,16 @@ def test_a_browser_shows_the_page(evaluated: tuple[Project, Evaluation], tmp_pat
 
     with Image.open(shot) as image:
         assert len(image.convert("RGB").getcolors(2**24) or []) > 200  # text and plots, not a blank page
+
+
+def test_a_picture_towers_weights_are_named_with_source_licence_and_hash(evaluated: tuple[Project, Evaluation]) -> None:
+    project, done = evaluated
+    card = done.model.card
+    shape = replace(card.preset.architecture, picture_tower=PictureTowerShape(trunk="tf_efficientnet_lite0"))
+    origin = WeightsOrigin("tf_efficientnet_lite0", "a-package 0.1.0", "Apache-2.0", "5793")
+    with_tower = replace(card, preset=replace(card.preset, architecture=shape), picture_weights=origin)
+    rows = dict(identity(with_tower, project.catalog.models()[0]).tables[0].rows)
+    assert rows["picture tower"].startswith("tf_efficientnet_lite0, ")
+    assert rows["weights of the picture tower"] == "a-package 0.1.0; SHA-256 5793"
+    assert rows["licence of these weights"] == "Apache-2.0"
+    assert "picture tower" not in dict(identity(card, project.catalog.models()[0]).tables[0].rows)

@@ -3,15 +3,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
+import torch
+from safetensors.torch import save_file
 
 from models.inputs.listings import Listings
 from models.inputs.preprocessing import Processor
 from models.lifecycle.card import read_card
 from models.lifecycle.fit import fit
 from models.lifecycle.weights import load_network
+from models.network.architecture import PictureTowerShape, WeightsOrigin
 from models.rules.certificates import Promise
 from models.rules.noise.kinds import KINDS
 from schemas.errors import ConfigurationError, UserError
+from schemas.files import sha256_of
 from tests.models.tiny import TAXONOMY, clip_folder_with_weights, jpeg, tiny_preset
 
 COLORS = ((220, 20, 20), (20, 220, 20), (20, 20, 220))
@@ -84,6 +89,41 @@ def test_a_model_is_fitted_whole(backbone: str, tmp_path: Path) -> None:
     assert card.metrics["color"]["coverage"] > 0.5 and card.metrics["color"]["ece"] < 0.2
     assert set(card.noise.thresholds) == set(KINDS)
     assert card.version.endswith(card.weights[:8])
+
+
+def test_a_picture_towers_weights_are_named_in_the_card_and_then_no_longer_needed(
+    backbone: str, tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    weights = timm.create_model("test_efficientnet").state_dict()
+    save_file(weights, tmp_path / "trunk.safetensors")
+    base = tiny_preset(backbone)
+    tower = PictureTowerShape(trunk="test_efficientnet", image_size=(48, 32))
+    preset = replace(
+        base,
+        architecture=replace(base.architecture, picture_tower=tower),
+        picture_weights=str(tmp_path / "trunk.safetensors"),
+        stages=(replace(base.stages[0], parts=("image_tower", *base.stages[0].parts)),),
+    )
+    promise, folder = Promise(0.9, 0.95), tmp_path / "model"
+    fit(
+        listings(),
+        preset=preset,
+        taxonomy=TAXONOMY,
+        folder=folder,
+        promise=promise,
+        stored_picture_size=64,
+        threads=1,
+    )
+    card = read_card(folder)
+    assert card.picture_weights == WeightsOrigin(
+        "test_efficientnet", "trunk.safetensors", None, sha256_of(tmp_path / "trunk.safetensors")
+    )
+    assert card.image_size == (48, 32)
+    (tmp_path / "trunk.safetensors").unlink()
+    tower = load_network(folder, card).backbone.visual
+    assert tower.fitted
+    assert torch.equal(tower.trunk.conv_stem.weight, weights["conv_stem.weight"])
 
 
 def test_listings_without_label_picture_and_title_teach_nothing(backbone: str, tmp_path: Path) -> None:
