@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from schemas.cells.unusable_words import is_unusable_label
 
 UnknownWords = Literal["outside", "unusable"]
+NONE_OF_THESE = "none of these values"
 _PARTS = re.compile(r"\s*[,;|/&+>»›]\s*")
 
 
@@ -39,6 +40,21 @@ class Attribute(BaseModel):
         """The values in the order of the file: class k of this attribute's head is `value_names[k]`."""
         return tuple(self.values)
 
+    @property
+    def none_code(self) -> int:
+        """The last class of this attribute's head: the listing has none of the values."""
+        return len(self.values)
+
+    @property
+    def class_count(self) -> int:
+        """The number of classes of this attribute's head: its C values, and "none of these values"."""
+        return len(self.values) + 1
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What each class of the head says."""
+        return (*self.values, NONE_OF_THESE)
+
     @cached_property
     def _value_by_word(self) -> dict[str, str]:
         return {fold(word): value for value, words in self.values.items() for word in (value, *words)}
@@ -47,10 +63,10 @@ class Attribute(BaseModel):
     def _unusable(self) -> frozenset[str]:
         return frozenset(map(fold, self.unusable))
 
-    def codes(self, values: pl.Series) -> pl.Series:
-        """The class of each value (its place in `value_names`), −1 where there is none."""
+    def codes(self, labels: pl.Series) -> pl.Series:
+        """The class of each label: a value's place in `value_names`, `none_code` for any other text, −1 for null."""
         classes = {value: code for code, value in enumerate(self.value_names)}
-        return values.replace_strict(classes, default=-1, return_dtype=pl.Int64)
+        return labels.replace_strict({**classes, None: -1}, default=self.none_code, return_dtype=pl.Int64)
 
     def value_of(self, word: str) -> str | None:
         """The value that a merchant's word means; None where it is a word of no value."""

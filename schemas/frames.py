@@ -2,7 +2,9 @@
 
 import polars as pl
 
-LABEL_PREFIX = "label_"  # column `label_<attribute>`: the taxonomy value of the merchant's label, or null
+# Column `label_<attribute>`: the taxonomy value of the merchant's label; the merchant's own word where the listing has
+# none of the values; null where there is no label, or an unusable one.
+LABEL_PREFIX = "label_"
 LABEL_WORD_PREFIX = "label_word_"  # column `label_word_<attribute>`: the merchant's own word
 
 # A listing to tag; `work_schema` adds a `label_<attribute>` column for each attribute.

@@ -77,6 +77,11 @@ class Taxonomy(BaseModel):
         return tuple(attribute.name for attribute in self.attributes)
 
     @property
+    def class_counts(self) -> list[int]:
+        """The number of classes of each attribute's head."""
+        return [attribute.class_count for attribute in self.attributes]
+
+    @property
     def classes(self) -> list[tuple[str, tuple[str, ...]]]:
         """Each attribute with its values: what the heads of a model depend on. The words for a value do not matter."""
         return [(attribute.name, attribute.value_names) for attribute in self.attributes]

@@ -125,7 +125,7 @@ _COUNT = """
 """
 _NEWEST_CONFIDENCES = """
     select l.product_id, l.split, exists (select 1 from labels b where b.feed = l.feed and b.listing_id = l.listing_id
-            and b.value is not null) as labelled,
+            and (b.value is not null or b.outside)) as labelled,
         t.run_id, t.attribute, t.confidence
     from tags t
     join listings l on l.feed = t.feed and l.listing_id = t.listing_id and l.input_hash = t.input_hash

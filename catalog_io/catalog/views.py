@@ -83,11 +83,11 @@ def view_statements(attributes: Sequence[str]) -> list[str]:
 
 
 def _tag_inputs(attributes: Sequence[str]) -> str:
-    """All listings, inactive ones too, with the merchant's labels as columns. `fingerprint` changes with all of a
-    listing that a tag or flag depends on: title, picture and labels."""
+    """All listings, inactive ones too, with the merchant's labels as columns (see `schemas.frames.LABEL_PREFIX`).
+    `fingerprint` changes with all of a listing that a tag or flag depends on: title, picture and labels."""
     labels = "".join(f""", p."{LABEL_PREFIX}{name}" """ for name in attributes)
     pivot = "".join(
-        f""", max(value) filter (where attribute = '{name}') as "{LABEL_PREFIX}{name}" """ for name in attributes
+        f""", max(label) filter (where attribute = '{name}') as "{LABEL_PREFIX}{name}" """ for name in attributes
     )
     parts = "".join(f""", '{name}=' || p."{LABEL_PREFIX}{name}" """ for name in sorted(attributes))  # null is left out
     return f"""
@@ -95,6 +95,8 @@ def _tag_inputs(attributes: Sequence[str]) -> str:
         select l.feed, l.listing_id, l.product_id, l.title, l.image_hash, l.input_hash,
             md5(concat_ws(chr(31), l.input_hash {parts})) as fingerprint, l.split, l.inactive_since {labels}
         from listings l
-        left join (select feed, listing_id {pivot} from labels where source = 'merchant' group by feed, listing_id) p
+        left join (select feed, listing_id {pivot}
+                   from (select *, coalesce(value, if(outside, word, null)) as label from labels)
+                   where source = 'merchant' group by feed, listing_id) p
             on p.feed = l.feed and p.listing_id = l.listing_id
         """

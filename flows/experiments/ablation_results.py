@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
-from models.evaluation.metrics import area_under_risk_coverage, recall_at_precision
+from models.evaluation.metrics import METRICS
 from models.experiments.outcomes import Outcome, Splits
 from models.experiments.scores import Difference, ImageWeights, Measure, Scores, difference, image_weights, scores
 from models.experiments.swapped_listings import CONDITIONS, SHARE, Condition
@@ -68,8 +67,8 @@ def compare(
         products=len(np.unique(splits.test.products)),
     )
     measures: dict[str, Measure] = {
-        "recall": partial(recall_at_precision, target=target_precision),
-        "AURC": area_under_risk_coverage,
+        "recall": lambda tags, weights: METRICS["recall_oracle"].measure(tags, weights, target_precision),
+        "AURC": lambda tags, weights: METRICS["aurc"].measure(tags, weights, target_precision),
     }
     variants = {}
     for name, by_seed in outcomes.items():

@@ -11,6 +11,7 @@ from models.engines.table import candidates
 from models.evaluation.comparison import Answers, Comparison, compare
 from models.inputs.examples import Examples
 from models.inputs.listings import Listings
+from models.lifecycle.card import OutdatedModel
 from models.lifecycle.model import Model
 from schemas.errors import UserError
 
@@ -41,19 +42,26 @@ class Switched:
 
 def judge(project: Project, version: str) -> Verdict:
     """Compares a registered model with the champion, stores the comparison in the catalogue, and promotes the model
-    where the comparison and the setting `model.promote` allow it."""
+    where the comparison and the setting `model.promote` allow it. A champion of another version of cma-tagger, which
+    cannot tag any more, is replaced without a comparison."""
     champion = project.catalog.champion()
     if champion is None or champion.model_version == version:
         return Verdict(True, "it is the first model")
+    automatic = project.settings.model.promote == "auto"
     try:
         comparison = compare_with_champion(project, version)
+    except OutdatedModel:
+        if not automatic:
+            return Verdict(False, "model.promote is never", champion.model_version)
+        reason = f"{champion.model_version} is of another version of cma-tagger, which this one cannot read"
+        project.catalog.promote(version, instead_of=champion.model_version, reason=reason)
+        return Verdict(True, reason, champion.model_version)
     except NotComparable as fault:
         project.catalog.record_comparison(version, None, refused=str(fault))
         return Verdict(False, str(fault), champion.model_version)
     refused = "; ".join(comparison.objections) or None
     against = {"champion": champion.model_version, **TypeAdapter(Comparison).dump_python(comparison)}
     project.catalog.record_comparison(version, against, refused=refused)
-    automatic = project.settings.model.promote == "auto"
     if refused or not automatic:
         return Verdict(False, refused or "model.promote is never", champion.model_version, comparison)
     reason = f"not worse than {champion.model_version} on the same {comparison.products} held-out products"
@@ -83,7 +91,8 @@ def roll_back(project: Project) -> Switched:
 
 def compare_with_champion(project: Project, version: str) -> Comparison:
     """Compares a model with the champion on the labelled listings of the test split. Neither has seen them, since a
-    product never changes its split. NotComparable where the models or the labels do not fit together."""
+    product never changes its split. NotComparable where the models or the labels do not fit together, OutdatedModel
+    where the champion is of another version of cma-tagger."""
     champion = project.catalog.champion()
     if champion is None or champion.model_version == version:
         raise UserError(f"there is no other champion to compare {version} with: `cma models` lists all models")
@@ -99,14 +108,17 @@ def compare_with_champion(project: Project, version: str) -> Comparison:
         if before.card.taxonomy.classes != card.taxonomy.classes:
             raise NotComparable(f"the champion {before.version} was trained for other attributes or values")
         champion_answers = _answers(before, listings)[0]
+    except OutdatedModel:
+        raise
     except UserError as fault:
         raise NotComparable(f"it cannot be compared with the champion: {fault}") from fault
     answers, examples = _answers(model, listings)
     labelled = {name: examples.labels[:, k] >= 0 for k, name in enumerate(card.taxonomy.names)}
+    measured = [name for name, known in labelled.items() if answers[name].inside[known].any()]
     return compare(
         champion_answers,
         answers,
-        labelled={name: known for name, known in labelled.items() if known.any()},
+        labelled={name: labelled[name] for name in measured},
         products=examples.products,
         target_precision=card.target_precision,
         confidence=card.confidence,
@@ -121,8 +133,9 @@ def _answers(model: Model, listings: Listings) -> tuple[dict[str, Answers], Exam
     answers = {}
     for k, name in enumerate(card.taxonomy.names):
         probabilities = card.certificates.probabilities(name, predictions.logits[k], examples.feeds)
-        right = probabilities.argmax(axis=1) == examples.labels[:, k]
-        answers[name] = Answers(probabilities.max(axis=1), right)
+        labels, values = examples.labels[:, k], probabilities.shape[1]
+        right = probabilities.argmax(axis=1) == labels
+        answers[name] = Answers(probabilities.max(axis=1), right, inside=labels < values)
     return answers, examples
 
 

@@ -16,6 +16,11 @@ def metric_titles(target: float) -> dict[str, str]:
     return {name: metric.title.format(target=target) for name, metric in METRICS.items()}
 
 
+def kept_title(target: float) -> str:
+    """The title of `Subset.promise_kept` at a target precision."""
+    return f"resamples with precision ≥ {target:.0%}"
+
+
 def with_interval(estimate: Estimate, digits: int = 3) -> str:
     """`0.942 (0.921–0.958)`, or a dash where the metric is undefined (NaN)."""
     if isnan(estimate.value):

@@ -14,7 +14,7 @@ from pydantic import computed_field
 from scipy.stats import binomtest
 
 from models.evaluation.intervals import product_weights
-from models.evaluation.metrics import each_once, recall_at_precision
+from models.evaluation.metrics import each_once, mean, recall_at_precision
 from models.inputs.arrays import ListingArrays
 
 RESAMPLES = 2000
@@ -22,16 +22,18 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Answers(ListingArrays):
-    """A model's tags of N listings for one attribute: their calibrated confidences, and whether they are right."""
+    """A model's tags of N listings for one attribute: their calibrated confidences, and whether they are right.
+    `inside` marks the listings whose label is a value; every tag of the others is wrong."""
 
     confidence: Float[np.ndarray, " N"]
     right: Bool[np.ndarray, " N"]
+    inside: Bool[np.ndarray, " N"]
 
 
 @dataclass(frozen=True)
 class AttributeComparison:
     """Two models on the listings labelled with one attribute. Recalls are at the target precision, each at its model's
-    best threshold.
+    best threshold. Accuracy and recall are of the listings whose label is a value, precision of all `listings`.
 
     `only_champion` and `only_candidate` count the listings that one model alone tags right. `p_worse` is the p-value of
     McNemar's exact test, one-sided: small if the candidate is worse.
@@ -102,8 +104,8 @@ def compare(
 ) -> Comparison:
     """Compares two models' answers, by attribute, for the same N listings in the same order.
 
-    `labelled` masks the labelled listings of each attribute, at least one. The bootstrap draws whole products, since
-    listings of one product are not independent.
+    `labelled` masks the labelled listings of each attribute, at least one of which has a value. The bootstrap draws
+    whole products, since listings of one product are not independent.
     """
     attributes = {
         name: _compare_attribute(champion[name].take(known), candidate[name].take(known), target_precision)
@@ -143,11 +145,12 @@ def _compare_attribute(champion: Answers, candidate: Answers, target: float) -> 
     only_champion = int((champion.right & ~candidate.right).sum())
     only_candidate = int((candidate.right & ~champion.right).sum())
     once = each_once(len(champion.right))
-    recalls = [recall_at_precision(model.confidence, model.right, once, target)[0] for model in (champion, candidate)]
+    recalls = [_recall(model, once, target)[0] for model in (champion, candidate)]
+    accuracies = [mean(model.right, once * model.inside)[0] for model in (champion, candidate)]
     return AttributeComparison(
         listings=len(champion.right),
-        champion_accuracy=float(champion.right.mean()),
-        candidate_accuracy=float(candidate.right.mean()),
+        champion_accuracy=float(accuracies[0]),
+        candidate_accuracy=float(accuracies[1]),
         champion_recall=float(recalls[0]),
         candidate_recall=float(recalls[1]),
         only_champion=only_champion,
@@ -159,8 +162,11 @@ def _compare_attribute(champion: Answers, candidate: Answers, target: float) -> 
 def _gains(
     champion: Answers, candidate: Answers, weights: Float64[np.ndarray, "R N"], target: float
 ) -> tuple[Float64[np.ndarray, " R"], Float64[np.ndarray, " R"]]:
-    """Candidate − champion, accuracy and recall, in each resample; NaN where it holds no labelled listing."""
-    with np.errstate(invalid="ignore"):
-        accuracy = weights @ (candidate.right.astype(float) - champion.right) / weights.sum(axis=1)
-    recalls = [recall_at_precision(model.confidence, model.right, weights, target) for model in (champion, candidate)]
-    return np.asarray(accuracy), recalls[1] - recalls[0]
+    """Candidate − champion, accuracy and recall, in each resample; NaN where no label in it is a value."""
+    accuracy = mean(candidate.right.astype(float) - champion.right, weights * champion.inside)
+    recalls = [_recall(model, weights, target) for model in (champion, candidate)]
+    return accuracy, recalls[1] - recalls[0]
+
+
+def _recall(model: Answers, weights: Float64[np.ndarray, "R N"], target: float) -> Float[np.ndarray, " R"]:
+    return recall_at_precision(model.confidence, model.right, weights, target, inside=model.inside)

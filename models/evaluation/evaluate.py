@@ -69,7 +69,14 @@ def _subset(outcomes: Outcomes, target_precision: float) -> tuple[Subset, list[E
     found, found_f1 = measure(outcomes, once, target_precision), f1_of_values(outcomes, once)
     drawn, drawn_f1 = resampled(outcomes, target_precision)
     metrics = {name: _estimate(found[name], drawn[name]) for name in found}
-    subset = Subset(len(outcomes.labels), len(np.unique(outcomes.products)), metrics)
+    precisions = drawn["precision"][~np.isnan(drawn["precision"])]
+    subset = Subset(
+        labelled=len(outcomes.labels),
+        outside=int((~outcomes.inside).sum()),
+        products=len(np.unique(outcomes.products)),
+        metrics=metrics,
+        promise_kept=float((precisions >= target_precision).mean()) if len(precisions) else float("nan"),
+    )
     return subset, [_estimate(value, resamples) for value, resamples in zip(found_f1.T, drawn_f1.T, strict=True)]
 
 

@@ -1,5 +1,9 @@
 """The metrics of tags on labelled listings.
 
+A label is a value, or "none of these values". Each tag of a listing outside the taxonomy is wrong, in the precision of
+whatever is accepted, in calibration and in AURC; shares of what could be tagged right (accuracy, F1, recall) are of the
+listings whose label is a value.
+
 Each is measured under R weightings of N listings at once, since the bootstrap (`intervals.py`) needs a thousand;
 weights of 1 give the metric of the listings themselves. NaN stands for a metric that does not exist, such as the
 precision of accepted tags if none is accepted.
@@ -10,11 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
-from scipy.special import softmax
 
 from models.engines.interface import Predictions
 from models.inputs.arrays import ListingArrays
-from models.rules.calibration import expected_calibration_error
+from models.rules.calibration import expected_calibration_error, value_probabilities
 from models.rules.certificates import Certificates
 from models.rules.certify import Labelled
 
@@ -24,10 +27,11 @@ Values = Float[np.ndarray, " R"]
 
 @dataclass(frozen=True)
 class Outcomes(ListingArrays):
-    """The labels of N listings for one attribute of C values, and a model's tags.
+    """The labels of N listings for one attribute of C values (C: none of the values), and a model's tags.
 
-    `raw_probabilities` are those before temperature scaling; `accepted` marks the tags that are accepted;
-    `image_weight` is the paper's λ (equation 6); `present` says which of picture and title a listing has.
+    `probabilities` are of the C values, `raw_probabilities` those before temperature scaling; `accepted` marks the tags
+    that are accepted; `image_weight` is the paper's λ (equation 6); `present` says which of picture and title a listing
+    has.
     """
 
     labels: Int[np.ndarray, " N"]
@@ -54,7 +58,7 @@ class Outcomes(ListingArrays):
         probabilities = certificates.probabilities(attribute, logits, labelled.feeds)
         every = cls(
             labels=labelled.labels[:, k],
-            raw_probabilities=softmax(logits, axis=1),
+            raw_probabilities=value_probabilities(logits),
             probabilities=probabilities,
             accepted=certificates.accepted(attribute, probabilities, labelled.feeds),
             image_weight=predictions.image_weight[:, k],
@@ -63,6 +67,11 @@ class Outcomes(ListingArrays):
             products=labelled.products,
         )
         return every.take(every.labels >= 0)
+
+    @property
+    def inside(self) -> Bool[np.ndarray, " N"]:
+        """The listings whose label is a value."""
+        return self.labels < self.probabilities.shape[1]
 
     @property
     def predicted(self) -> Int[np.ndarray, " N"]:
@@ -94,12 +103,18 @@ def share(part: Shaped[np.ndarray, "..."], whole: Shaped[np.ndarray, "..."]) -> 
 
 
 def recall_at_precision(
-    confidence: Float[np.ndarray, " N"], right: Bool[np.ndarray, " N"], weights: Weights, target: float
+    confidence: Float[np.ndarray, " N"],
+    right: Bool[np.ndarray, " N"],
+    weights: Weights,
+    target: float,
+    *,
+    inside: Bool[np.ndarray, " N"] | None = None,
 ) -> Values:
-    """The paper's R@P: the largest recall of a threshold whose precision reaches the target."""
+    """The paper's R@P: the largest recall of a threshold whose precision reaches the target. Precision is over all
+    listings, recall over those `inside` the taxonomy (None: all)."""
     hits, accepted = at_each_threshold(confidence, right, weights)
     reached = np.where(share(hits, accepted) >= target, hits, 0.0)
-    return share(reached.max(axis=1, initial=0.0), weights.sum(axis=1))
+    return share(reached.max(axis=1, initial=0.0), (weights if inside is None else weights * inside).sum(axis=1))
 
 
 def area_under_risk_coverage(
@@ -123,8 +138,9 @@ def at_each_threshold(
 
 
 def f1_of_values(outcomes: Outcomes, weights: Weights) -> Float[np.ndarray, "R C"]:
-    """The F1 of each value; NaN for a value that is neither labelled nor predicted."""
-    values = np.arange(outcomes.probabilities.shape[1])
+    """The F1 of each value on the listings whose label is one; NaN for a value that is neither labelled nor
+    predicted."""
+    values, weights = np.arange(outcomes.probabilities.shape[1]), weights * outcomes.inside
     labelled, predicted = outcomes.labels[:, None] == values, outcomes.predicted[:, None] == values
     return share(2 * (weights @ (labelled & predicted)), weights @ labelled + weights @ predicted)
 
@@ -145,9 +161,11 @@ def _among_two_likeliest(outcomes: Outcomes) -> Bool[np.ndarray, " N"]:
 
 
 def _brier_scores(outcomes: Outcomes) -> Float[np.ndarray, " N"]:
-    """Σ_c (p_c − y_c)², the multi-class score of Brier (1950): 0 to 2."""
-    of_label = outcomes.probabilities[np.arange(len(outcomes.labels)), outcomes.labels]
-    return np.asarray((outcomes.probabilities**2).sum(axis=1) - 2 * of_label + 1)
+    """Σ_c (p_c − y_c)² over the values and none of them, the multi-class score of Brier (1950): 0 to 2."""
+    none = 1 - outcomes.probabilities.sum(axis=1, keepdims=True)
+    classes = np.concatenate([outcomes.probabilities, none], axis=1)
+    of_label = classes[np.arange(len(outcomes.labels)), outcomes.labels]
+    return np.asarray((classes**2).sum(axis=1) - 2 * of_label + 1)
 
 
 @dataclass(frozen=True)
@@ -159,13 +177,16 @@ class Metric:
 
 
 METRICS = {
-    "accuracy": Metric("accuracy", lambda o, w, _: mean(o.right, w)),
-    "top2_accuracy": Metric("top-2 accuracy", lambda o, w, _: mean(_among_two_likeliest(o), w)),
+    "accuracy": Metric("accuracy", lambda o, w, _: mean(o.right, w * o.inside)),
+    "top2_accuracy": Metric("top-2 accuracy", lambda o, w, _: mean(_among_two_likeliest(o), w * o.inside)),
     "macro_f1": Metric("macro-F1", lambda o, w, _: _macro_f1(o, w)),
-    "recall_oracle": Metric("R@{target:.0%}", lambda o, w, t: recall_at_precision(o.confidence, o.right, w, t)),
-    "recall": Metric("recall of accepted", lambda o, w, _: mean(o.accepted & o.right, w)),
+    "recall_oracle": Metric(
+        "R@{target:.0%}", lambda o, w, t: recall_at_precision(o.confidence, o.right, w, t, inside=o.inside)
+    ),
+    "recall": Metric("recall of accepted", lambda o, w, _: mean(o.accepted & o.right, w * o.inside)),
     "precision": Metric("precision of accepted", lambda o, w, _: share(w @ (o.accepted & o.right), w @ o.accepted)),
     "coverage": Metric("coverage", lambda o, w, _: mean(o.accepted, w)),
+    "outside_accepted": Metric("accepted outside the taxonomy", lambda o, w, _: mean(o.accepted, w * ~o.inside)),
     "ece_raw": Metric("ECE raw", lambda o, w, _: _calibration_error(o.raw_probabilities, o, w)),
     "ece": Metric("ECE calibrated", lambda o, w, _: _calibration_error(o.probabilities, o, w)),
     "brier": Metric("Brier score", lambda o, w, _: mean(_brier_scores(o), w)),
@@ -180,10 +201,11 @@ def measure(outcomes: Outcomes, weights: Weights, target_precision: float) -> di
 
 
 def evaluate(outcomes: Outcomes, target_precision: float) -> dict[str, float]:
-    """Every metric of `METRICS`, and `labelled`, the number of listings."""
+    """Every metric of `METRICS`, and the numbers of listings: `labelled`, and `outside` the taxonomy among them."""
     count = len(outcomes.labels)
     found = measure(outcomes, each_once(count), target_precision)
-    return {"labelled": count, **{name: float(values[0]) for name, values in found.items()}}
+    counts = {"labelled": count, "outside": int((~outcomes.inside).sum())}
+    return {**counts, **{name: float(values[0]) for name, values in found.items()}}
 
 
 def evaluate_attributes(test: Labelled, certificates: Certificates) -> dict[str, dict[str, float]]:

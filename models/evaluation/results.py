@@ -21,11 +21,17 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Subset:
-    """Every metric of `metrics.METRICS` on some labelled listings, with intervals by bootstrap over their products."""
+    """Every metric of `metrics.METRICS` on some labelled listings, with intervals by bootstrap over their products.
+
+    `outside` of the listings have none of the taxonomy's values. `promise_kept` is the share of the resamples in which
+    the precision of accepted tags reaches the target; NaN where none is accepted.
+    """
 
     labelled: int
+    outside: int
     products: int
     metrics: dict[str, Estimate]
+    promise_kept: Number
 
 
 @dataclass(frozen=True)

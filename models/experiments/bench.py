@@ -130,9 +130,9 @@ def untrained_model(folder: Path, preset: Preset, taxonomy: Taxonomy) -> ModelCa
     """Writes a model with random weights and no certificates, which is as fast as a trained one. Returns its card."""
     network = preset.build(taxonomy, load_pretrained=False)
     folder.mkdir(parents=True, exist_ok=True)
-    classes = {attribute.name: len(attribute.value_names) for attribute in taxonomy.attributes}
+    values = {attribute.name: len(attribute.values) for attribute in taxonomy.attributes}
     nothing = Certificate(0, None, 0, 0, None, None)
-    pooled = {name: Calibration(1.0, None, None, nothing, {}, [None] * count, []) for name, count in classes.items()}
+    pooled = {name: Calibration(1.0, None, None, nothing, {}, [None] * count, []) for name, count in values.items()}
     card = ModelCard(
         version="untrained",
         created_at="",
@@ -146,10 +146,10 @@ def untrained_model(folder: Path, preset: Preset, taxonomy: Taxonomy) -> ModelCa
         confidence=Promise().confidence,
         certificates=Certificates(Promise(), pooled, {}),
         noise=NoiseRules(
-            image_temperatures=[1.0] * len(classes),
-            title_temperatures=[1.0] * len(classes),
-            priors=[[1 / count] * count for count in classes.values()],
-            mismatch=[0.0] * (3 + 2 * len(classes)),
+            image_temperatures=[1.0] * len(values),
+            title_temperatures=[1.0] * len(values),
+            priors=[[1 / count] * count for count in taxonomy.class_counts],
+            mismatch=[0.0] * (3 + 2 * len(values)),
             thresholds=dict.fromkeys(KINDS, 2.0),  # above every score
             quality={},
         ),

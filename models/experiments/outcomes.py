@@ -12,14 +12,13 @@ import numpy as np
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from scipy.special import softmax
 
 from models.experiments.swapped_listings import CONDITIONS, Condition, under_condition
 from models.experiments.train_variant import Predictor, TrainingInputs, train_variant, with_both
 from models.inputs.examples import Examples
 from models.inputs.listings import Listings
 from models.inputs.preprocessing import Processor
-from models.rules.calibration import fit_temperature
+from models.rules.calibration import fit_temperature, value_probabilities
 from schemas.errors import UserError
 from schemas.files import replacing
 
@@ -118,7 +117,7 @@ def predict(model: Predictor, validation: Examples, test: Examples, *, seed: int
     answers = {condition: model(under_condition(test, condition, seed=seed).examples) for condition in CONDITIONS}
     probabilities = {
         condition: [
-            softmax(task / temperature, axis=1).astype(np.float32)
+            value_probabilities(task, temperature).astype(np.float32)
             for task, temperature in zip(answer.logits, temperatures, strict=True)
         ]
         for condition, answer in answers.items()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from models.evaluation.intervals import interval, product_weights
 from models.evaluation.metrics import Outcomes as Tags
@@ -18,8 +18,8 @@ MEAN = "mean"  # over the attributes that have labels
 
 Outcomes = Mapping[int, Outcome]  # by seed
 
-# A metric of confidences and right tags under R weightings of N listings, as in `metrics.py`.
-Measure = Callable[[Float[np.ndarray, " N"], Bool[np.ndarray, " N"], Float[np.ndarray, "R N"]], Float[np.ndarray, " R"]]
+# A metric of the tags of N listings under R weightings, as in `metrics.py`.
+Measure = Callable[[Tags, Float[np.ndarray, "R N"]], Float[np.ndarray, " R"]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ ImageWeights = dict[str, dict[str, dict[Condition, Spread]]]  # λ by feed, attr
 
 
 def scores(outcomes: Outcomes, test: Examples, attributes: Sequence[str], target_precision: float) -> Scores:
-    """The metrics of the test listings that have a label, over the seeds."""
+    """The metrics of the test listings that have a label, over the seeds; of attributes with a value among these."""
     found: Scores = {}
     for condition in CONDITIONS:
         by_seed = [_metrics(outcome, condition, test, attributes, target_precision) for outcome in outcomes.values()]
@@ -76,19 +76,15 @@ def _bootstrap(
     """The mean of the measure on the test listings and in each resample of their products. Every call draws the same
     resamples."""
     once = np.ones((1, len(test)))
-    answers = [
-        (outcome.probabilities[condition][k], test.labels[:, k])
+    tags = [
+        (test.labels[:, k] >= 0, _tags(outcome, condition, test, k))
         for outcome in outcomes.values()
         for k in range(test.labels.shape[1])
-        if (test.labels[:, k] >= 0).any()
     ]
+    measured = [(known, found) for known, found in tags if found.inside.any()]
 
     def means(weights: Float[np.ndarray, "R N"]) -> Float[np.ndarray, " R"]:
-        parts = [
-            measure(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, weights * (labels >= 0))
-            for probabilities, labels in answers
-        ]
-        return np.asarray(np.nanmean(parts, axis=0))
+        return np.asarray(np.nanmean([measure(found, weights[:, known]) for known, found in measured], axis=0))
 
     resamples = np.concatenate([means(weights) for weights in product_weights(test.products)])
     return float(means(once)[0]), resamples
@@ -115,19 +111,25 @@ def _metrics(
 ) -> dict[str, dict[str, float]]:
     found = {}
     for k, name in enumerate(attributes):
-        if (test.labels[:, k] >= 0).any():
-            probabilities = outcome.probabilities[condition][k]
-            tags = Tags(
-                labels=test.labels[:, k],
-                raw_probabilities=probabilities,
-                probabilities=probabilities,
-                accepted=np.zeros(len(test), dtype=bool),
-                image_weight=outcome.image_weight[condition][:, k],
-                present=test.present,
-                feeds=test.feeds,
-                products=test.products,
-            )
-            metrics = evaluate(tags.take(tags.labels >= 0), target_precision)
+        tags = _tags(outcome, condition, test, k)
+        if tags.inside.any():
+            metrics = evaluate(tags, target_precision)
             found[name] = {metric: metrics[metric] for metric in METRICS}
     found[MEAN] = {metric: float(np.mean([metrics[metric] for metrics in found.values()])) for metric in METRICS}
     return found
+
+
+def _tags(outcome: Outcome, condition: Condition, test: Examples, k: int) -> Tags:
+    """The tags of the test listings that have a label of the k-th attribute. None is accepted."""
+    probabilities = outcome.probabilities[condition][k]
+    tags = Tags(
+        labels=test.labels[:, k],
+        raw_probabilities=probabilities,
+        probabilities=probabilities,
+        accepted=np.zeros(len(test), dtype=bool),
+        image_weight=outcome.image_weight[condition][:, k],
+        present=test.present,
+        feeds=test.feeds,
+        products=test.products,
+    )
+    return tags.take(tags.labels >= 0)

@@ -69,9 +69,8 @@ def train_variant(name: str, inputs: TrainingInputs, *, towers: Path, folder: Pa
     preset = replace(inputs.preset, **variant.options)
     inputs = replace(inputs, preset=preset)
     if variant.kind == "classical":
-        classes = [len(attribute.value_names) for attribute in inputs.taxonomy.attributes]
-        baseline = ClassicalBaseline(classes, seed=preset.seed).fit(inputs.train, inputs.validation)
-        return _without_weights(baseline.logits)
+        baseline = ClassicalBaseline(inputs.taxonomy.class_counts, seed=preset.seed)
+        return _without_weights(baseline.fit(inputs.train, inputs.validation).logits)
     network = _network(inputs, variant, towers)
     if variant.kind == "contrastive":
         pairs = replace(inputs, train=with_both(inputs.train), validation=with_both(inputs.validation))
@@ -149,7 +148,7 @@ def _train(network: CmaClip, inputs: TrainingInputs, stages: tuple[Stage, ...], 
 
 def _with_soft_targets(inputs: TrainingInputs, towers: Path) -> TrainingInputs:
     """The inputs with soft targets, which are computed once for all variants."""
-    classes = [len(attribute.value_names) for attribute in inputs.taxonomy.attributes]
+    classes = inputs.taxonomy.class_counts
     file = towers / "soft_targets.safetensors"
     return replace(inputs, train=with_soft_targets(inputs.train, classes, inputs.preset, file, inputs.progress))
 

@@ -13,6 +13,8 @@ from models.inputs.preprocessing import Processor
 from models.network.cma_clip import CmaClip
 from schemas.taxonomy import Taxonomy
 
+_NONE = "other"  # in the place of the value: the prompt for none of the values
+
 
 class ZeroShot:
     """Classifies pictures without labels. Towers that were not trained on pairs of picture and title answer by
@@ -26,12 +28,12 @@ class ZeroShot:
             self._scale = float(network.backbone.logit_scale.exp())
             self._prompts = []
             for attribute in taxonomy.attributes:
-                tokens = processor.tokens([attribute.prompt.format(value) for value in attribute.value_names])
+                tokens = processor.tokens([attribute.prompt.format(value) for value in (*attribute.values, _NONE)])
                 embedded = network.backbone.titles(torch.from_numpy(tokens).to(device)).embedding
                 self._prompts.append(F.normalize(embedded.float(), dim=-1).cpu().numpy())
 
     def logits(self, examples: Examples) -> list[Float[np.ndarray, "N _"]]:
-        """Per attribute the scaled cosines of each picture and each value's prompt; titles are ignored."""
+        """Per attribute the scaled cosines of each picture and each answer's prompt; titles are ignored."""
         pictures = encode(self._engine, examples).image_embedding
         pictures = pictures / np.linalg.norm(pictures, axis=1, keepdims=True)
         return [self._scale * pictures @ prompts.T for prompts in self._prompts]

@@ -11,9 +11,10 @@ from models.inputs.arrays import ListingArrays
 
 @dataclass(frozen=True)
 class Examples(ListingArrays):
-    """N listings ready for the network. `present`: which of picture and title a listing has. Label −1: none. `feeds`
-    and `products` are names; no two feeds share a product. `soft_targets`: a teacher's probabilities of all attributes'
-    values from the picture, from the title and from both."""
+    """N listings ready for the network. `present`: which of picture and title a listing has. `labels`: the class of
+    each of K attributes (`Attribute.codes`; −1: no label). `feeds` and `products` are names; no two feeds share a
+    product. `soft_targets`: a teacher's probabilities of all attributes' classes from the picture, from the title and
+    from both."""
 
     pictures: UInt8[np.ndarray, "N H W 3"]
     tokens: Int64[np.ndarray, "N T"]

@@ -12,7 +12,7 @@ from models.inputs.preprocessing import Processor
 
 @dataclass(frozen=True)
 class Listings:
-    """N listings: titles, JPEGs, (N, K) labels (−1: none), and (N,) splits, feeds and products."""
+    """N listings: titles, JPEGs, (N, K) labels (as in `Examples`), and (N,) splits, feeds and products."""
 
     titles: Sequence[str]
     pictures: Sequence[bytes | None]

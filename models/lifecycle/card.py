@@ -16,6 +16,7 @@ from schemas.files import write_whole
 from schemas.taxonomy import Taxonomy
 
 CARD = "model.json"
+FORMAT = 2  # of a model's folder: raised where models of before cannot be read. 2: heads answer "none of these values"
 WEIGHTS = "model.safetensors"
 
 Metrics = dict[str, dict[str, float | int]]  # attribute → name of a metric → its value
@@ -48,6 +49,11 @@ class ModelCard:
     history: dict[str, list[float]]  # validation accuracy after each epoch, by stage
     metrics: Metrics  # on the test split
     picture_weights: WeightsOrigin | None = None  # that the picture tower's trunk started from
+    format: int = FORMAT
+
+
+class OutdatedModel(UserError):
+    """The model is of another version of cma-tagger, and cannot be used by this one."""
 
 
 _JSON = TypeAdapter(ModelCard)
@@ -59,11 +65,22 @@ def write_card(card: ModelCard, folder: Path) -> None:
 
 
 def read_card(folder: Path) -> ModelCard:
-    """The card of the model in `folder`. UserError where it is missing or damaged."""
+    """The card of the model in `folder`. UserError where it is missing or damaged, OutdatedModel where it is of another
+    version."""
     try:
-        return _JSON.validate_json((folder / CARD).read_bytes())
+        text = (folder / CARD).read_bytes()
+        stored = json.loads(text)
+        found = stored.get("format", 1) if isinstance(stored, dict) else FORMAT
+        if found != FORMAT:
+            raise OutdatedModel(
+                f"{folder / CARD} is of another version of cma-tagger (format {found}, this version reads {FORMAT}), "
+                "whose heads cannot answer that a listing has none of the values: train again with `cma train`"
+            )
+        return _JSON.validate_json(text)
     except FileNotFoundError as error:
         raise UserError(f"{folder} holds no model ({CARD} is missing): train one with `cma train`") from error
+    except OutdatedModel:
+        raise
     except (ValueError, UserError) as error:
         raise UserError(
             f"{folder / CARD} is damaged or of another version of cma-tagger ({type(error).__name__}: {error}): "

@@ -31,7 +31,7 @@ from models.training.train import Progress, train
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
-_FEWEST = 50  # labelled listings of an attribute that every split needs
+_FEWEST = 50  # listings labelled with a value of an attribute that every split needs
 
 
 def fit(
@@ -115,10 +115,11 @@ def _noise_rules(
 def _require_enough(listings: Listings, taxonomy: Taxonomy) -> None:
     for k, attribute in enumerate(taxonomy.attributes):
         for split in ("train", "validation", "calibration", "test"):
-            labelled = int(((listings.splits == split) & (listings.labels[:, k] >= 0)).sum())
+            labels = listings.labels[listings.splits == split, k]
+            labelled = int(((labels >= 0) & (labels < attribute.none_code)).sum())
             if labelled < _FEWEST:
                 raise UserError(
-                    f"too few labels to train on: {labelled} listings of the {split} split are labelled with "
-                    f"{attribute.name!r}, {_FEWEST} are needed. Ingest more labelled listings, map the label column "
-                    f"under [feeds.….labels], or take {attribute.name!r} out of the taxonomy."
+                    f"too few labels to train on: {labelled} listings of the {split} split have a label that is a "
+                    f"value of {attribute.name!r}, {_FEWEST} are needed. Ingest more labelled listings, map the label "
+                    f"column under [feeds.….labels], or take {attribute.name!r} out of the taxonomy."
                 )

@@ -17,7 +17,7 @@ def build_network(
     seed: int,
     load_pretrained: bool,
 ) -> CmaClip:
-    """The network of `shape`, with one head for each attribute of `taxonomy`.
+    """The network of `shape`, with one head for each attribute of `taxonomy`, over its values and "none of these".
 
     `pretrained` is an open_clip tag or checkpoint file, `picture_weights` those of a `PictureTower`. `pretrained` also
     decides how pictures are normalised, so a network whose trained weights are loaded afterwards needs it, too
@@ -35,7 +35,7 @@ def build_network(
     )
     return CmaClip(
         backbone,
-        classes=[len(attribute.value_names) for attribute in taxonomy.attributes],
+        classes=taxonomy.class_counts,
         attention_layers=shape.attention_layers,
         attention_heads=shape.attention_heads,
         hidden=shape.hidden,

@@ -1,7 +1,7 @@
 """Temperature scaling, and the expected calibration error."""
 
 import numpy as np
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from models.inputs.arrays import Bools, Floats, Ints
 
@@ -9,7 +9,7 @@ BINS = 15  # of the expected calibration error
 
 
 def fit_temperature(logits: Floats, labels: Ints) -> float:
-    """The temperature under which the labels (N,) are likeliest given the logits (N, C) (Guo et al. 2017). Listings
+    """The temperature under which the labels (N,) are likeliest given the logits (N, C + 1) (Guo et al. 2017). Listings
     labelled −1 do not count; 1 where nothing is labelled."""
     from scipy.optimize import minimize_scalar  # a second to load, which only training needs
 
@@ -23,6 +23,13 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
         return float(-log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels].mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
+
+
+def value_probabilities(logits: Floats, temperature: float | Floats = 1.0) -> Floats:
+    """(N, C + 1) logits of an attribute's head → (N, C) probabilities of its C values. What is missing to 1 is the
+    probability of "none of these values", the last class. `temperature` is a number, or (N, 1)."""
+    probabilities: Floats = softmax(logits / np.float64(temperature), axis=1)[:, :-1]
+    return probabilities
 
 
 def expected_calibration_error(confidence: Floats, right: Bools, weights: Floats, bins: int = BINS) -> Floats:

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from models.inputs.arrays import Bools, Floats, Names
+from models.rules.calibration import value_probabilities
 
 By = Literal["attribute", "value"]
 
@@ -98,11 +98,12 @@ class Certificates:
     feeds: dict[str, dict[str, Calibration]]
 
     def probabilities(self, attribute: str, logits: Floats, feeds: Names) -> Floats:
-        """(N, C) logits of the listings of these (N,) feeds → (N, C) calibrated probabilities."""
+        """(N, C + 1) logits of the listings of these (N,) feeds → (N, C) calibrated probabilities of the C values. What
+        is missing to 1 is the probability of none of them: it keeps listings outside the taxonomy below a threshold.
+        """
         pooled = self.pooled[attribute]
         temperature = _for_feeds(feeds, lambda feed: (self._own(attribute, feed) or pooled).temperature)
-        calibrated: Floats = softmax(logits / temperature.reshape(-1, 1), axis=1)
-        return calibrated
+        return value_probabilities(logits, temperature.reshape(-1, 1))
 
     def accepted(self, attribute: str, probabilities: Floats, feeds: Names) -> Bools:
         """(N,) whether the likeliest value reaches the threshold certified for it on the listing's own feed."""

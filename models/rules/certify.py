@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import softmax
 
 from models.engines.interface import Predictions
 from models.inputs.arrays import Bools, Floats, Ints, Names
 from models.inputs.examples import Examples
-from models.rules.calibration import expected_calibration_error, fit_temperature
+from models.rules.calibration import expected_calibration_error, fit_temperature, value_probabilities
 from models.rules.certificates import Calibration, Certificate, Certificates, Promise
 from models.rules.thresholds import certify_threshold, design_effect, intraclass_correlation, labels_needed, lower_bound
 from schemas.attribute import Attribute
@@ -20,7 +19,7 @@ _QUANTILES = 200
 
 
 class Labelled(NamedTuple):
-    """N listings as an engine predicts them; (N, K) labels with −1 for none; (N,) feeds and products."""
+    """N listings as an engine predicts them; (N, K) labels (`Attribute.codes`); (N,) feeds and products."""
 
     predictions: Predictions
     labels: Ints
@@ -87,14 +86,14 @@ def certificates_of(
 def calibrate(
     logits: Floats, labels: Ints, products: Names, attribute: Attribute, promise: Promise, *, temperature: float
 ) -> Calibration:
-    """The calibration of one attribute on N listings that neither training nor the temperature has seen: (N, C) logits,
-    (N,) labels (−1: none) and products."""
+    """The calibration of one attribute of C values on N listings that neither training nor the temperature has seen:
+    (N, C + 1) logits, (N,) labels (−1: none) and products. A tag is wrong where the label is none of the values."""
     known = labels >= 0
     logits, labels, products = logits[known], labels[known], products[known]
-    probabilities = softmax(logits / np.float64(temperature), axis=1)
+    probabilities = value_probabilities(logits, temperature)
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     right = predicted == labels
-    raw = softmax(logits.astype(np.float64), axis=1).max(axis=1)
+    raw = value_probabilities(logits).max(axis=1)
     evidence = Evidence(confidence, right, products, intraclass_correlation(right, products))
     certificate = certify(evidence, promise, risk=promise.risk)
     by_value = {
@@ -103,9 +102,9 @@ def calibrate(
         if (predicted == value).sum() >= promise.fewest(promise.risk)
     }
     thresholds = (
-        group_thresholds(predicted, evidence, promise, classes=logits.shape[1])
+        group_thresholds(predicted, evidence, promise, classes=probabilities.shape[1])
         if promise.by == "value"
-        else [certificate.threshold] * logits.shape[1]
+        else [certificate.threshold] * probabilities.shape[1]
     )
     return Calibration(
         temperature=temperature,

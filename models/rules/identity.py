@@ -7,7 +7,7 @@ from hashlib import blake2b
 from models.engines.interface import EngineIdentity
 from models.rules.noise.rules import NoiseRules
 
-RULES = 1  # version of the code from features to tags and flags: raise it where the same features give others
+RULES = 2  # version of the code from features to tags and flags: raise it where the same features give others
 
 
 def rules_id(version: str, weights: str, engine: EngineIdentity, noise: NoiseRules, certificate: str) -> str:

@@ -118,7 +118,7 @@ def model_folder(folder: Path, preset: Preset, *, threshold: float | None = None
             image_temperatures=[1.0, 1.0],
             title_temperatures=[1.0, 1.0],
             mismatch=[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0],
-            priors=[[0.2, 0.3, 0.5], [0.5, 0.5]],
+            priors=[[0.2, 0.3, 0.4, 0.1], [0.5, 0.4, 0.1]],
             thresholds={"mismatch": 0.0, "modality_conflict": 0.0, "label_conflict": 0.0},
             quality={"mismatch": {"auroc": 0.5}},
         ),

@@ -119,6 +119,10 @@ def test_a_missing_or_binary_file(tmp_path: Path) -> None:
 
 
 def test_codes_are_places_in_the_file() -> None:
-    color = Taxonomy.from_dict({"color": {"values": {"red": [], "gray": ["grey"]}}})["color"]
+    taxonomy = Taxonomy.from_dict({"color": {"values": {"red": [], "gray": ["grey"]}}})
+    color = taxonomy["color"]
     codes = color.codes(pl.Series(["gray", None, "red", "mauve"]))
-    assert codes.to_list() == [1, -1, 0, -1]
+    assert codes.to_list() == [1, -1, 0, color.none_code]
+    assert color.codes(pl.Series([None], dtype=pl.String)).to_list() == [-1]
+    assert taxonomy.class_counts == [color.class_count] == [3]
+    assert color.answers == ("red", "gray", "none of these values")

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from flows.cli.printing.tables import new_table
-from flows.reports.metric_texts import metric_titles, number_text, with_interval
+from flows.reports.metric_texts import kept_title, metric_titles, number_text, with_interval
 
 if TYPE_CHECKING:  # a summary's type is not loaded to print it
     from catalog_io.catalog.model_records import ModelRow
@@ -132,10 +132,12 @@ def print_evaluation(out: Console, done: Evaluation, *, values: bool = False) ->
             f"  [yellow]the {results.split} split was used to make this model: these figures are too good[/yellow]"
         )
     table = new_table("with 95 % intervals", *results.attributes)
-    table.add_row("labelled", *(str(found.overall.labelled) for found in results.attributes.values()))
+    subsets = [found.overall for found in results.attributes.values()]
+    table.add_row("labelled", *(str(subset.labelled) for subset in subsets))
+    table.add_row("of these outside the taxonomy", *(str(subset.outside) for subset in subsets))
     for metric, heading in metric_titles(results.target_precision).items():
-        estimates = (found.overall.metrics[metric] for found in results.attributes.values())
-        table.add_row(heading, *map(with_interval, estimates))
+        table.add_row(heading, *(with_interval(subset.metrics[metric]) for subset in subsets))
+    table.add_row(kept_title(results.target_precision), *(number_text(subset.promise_kept) for subset in subsets))
     out.print(table)
     for name, found in results.attributes.items() if values else ():
         table = new_table(name, "labelled", "tagged", "precision", "recall", "F1", "accepted", "precision of these")
@@ -152,6 +154,7 @@ def print_evaluation(out: Console, done: Evaluation, *, values: bool = False) ->
 def _print_metrics(out: Console, metrics: Mapping[str, Mapping[str, float]], target: float) -> None:
     columns = {
         "labelled": "labelled",
+        "outside": "outside",
         "accuracy": "accuracy",
         "macro_f1": "F1",
         "recall_oracle": f"R@{target:.0%}",
@@ -166,7 +169,8 @@ def _print_metrics(out: Console, metrics: Mapping[str, Mapping[str, float]], tar
     out.print(table)
     out.print(
         f"  R@{target:.0%}: recall at the best threshold for {target:.0%} precision. "
-        "Recall, precision and coverage: at the certified threshold."
+        "Recall, precision and coverage: at the certified threshold. Outside: listings with none of the values, "
+        "where every accepted tag is wrong."
     )
 
 

@@ -47,7 +47,8 @@ def limits(certificates: Certificates, results: Results) -> Section:
         else "Nothing is certified: every tag abstains.",
         "Merchants' labels are taken as the truth: a right tag against a wrong label counts as an error, and a mistake "
         "that merchants make consistently is learned.",
-        "It knows only the values of its taxonomy: a listing that has none of them gets the likeliest value.",
+        "It knows only the values of its taxonomy. A listing that has none of them should abstain, as far as labels "
+        "outside the taxonomy have taught it; the promise is of all listings together, not of these by themselves.",
     ]
     if certificates.promise.by == "attribute":
         points.append(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flows.reports import plots
 from flows.reports.card_sections.parts import Plot, Section, Table
-from flows.reports.metric_texts import metric_titles, with_interval
+from flows.reports.metric_texts import kept_title, metric_titles, number_text, with_interval
 from models.evaluation.results import AttributeResults, Results, Subset, ValueMetrics
 
 
@@ -16,8 +16,10 @@ def overview(results: Results) -> Section:
         text=[
             f"On {results.listings} labelled listings of the {results.split} split ({counts}), whose products training "
             "has not seen. In brackets are 95 % intervals, by bootstrap over products.",
-            f"R@{results.target_precision:.0%} is the share of labelled listings that are tagged right at the best "
-            "threshold that keeps this precision on these very listings; recall, precision and coverage are of the "
+            "A listing outside the taxonomy is labelled with none of its values: every accepted tag is wrong there. "
+            "Accuracy, F1 and recall are of the other listings. "
+            f"R@{results.target_precision:.0%} is the share of these that are tagged right at the best "
+            "threshold that keeps this precision on all of the listings; recall, precision and coverage are of the "
             "tags that the certified thresholds accept. Labels are ambiguous, so top-2 accuracy counts the second "
             "guess, too. λ is 1 where a tag comes from the picture alone, and 0 where it comes from the title alone.",
         ],
@@ -67,11 +69,13 @@ def _attribute(name: str, found: AttributeResults, target_precision: float) -> S
 def _metrics(subsets: Mapping[str, Subset], target_precision: float, caption: str = "") -> Table:
     rows = [
         ("labelled listings", *(str(part.labelled) for part in subsets.values())),
+        ("of these outside the taxonomy", *(str(part.outside) for part in subsets.values())),
         ("their products", *(str(part.products) for part in subsets.values())),
     ]
     for metric, heading in metric_titles(target_precision).items():
         estimates = (part.metrics[metric] for part in subsets.values())
         rows.append((heading, *map(with_interval, estimates)))
+    rows.append((kept_title(target_precision), *(number_text(part.promise_kept) for part in subsets.values())))
     return Table(("", *subsets), rows, caption)
 
 

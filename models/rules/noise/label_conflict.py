@@ -38,15 +38,17 @@ class LabelConflict:
 
     def measure(self, trial: Trial, rules: NoiseRules) -> Iterator[Measured]:
         for k, probabilities in enumerate(trial.clean.tags):
-            labelled = np.flatnonzero(trial.clean.labels[:, k] >= 0)
-            labels, classes = trial.clean.labels[labelled, k], probabilities.shape[1]
-            wrong = (labels + trial.generator.integers(1, classes, len(labelled))) % classes
+            values = probabilities.shape[1]
+            labelled = np.flatnonzero((trial.clean.labels[:, k] >= 0) & (trial.clean.labels[:, k] < values))
+            labels = trial.clean.labels[labelled, k]
+            wrong = (labels + trial.generator.integers(1, values, len(labelled))) % values
             yield Measured(*(label_conflict_score(probabilities[labelled], given) for given in (labels, wrong)))
 
 
 def label_conflict_score(probabilities: Floats, labels: Ints) -> Floats:
-    """(N,) confidence of the tag minus the probability of the merchant's label; 0 where they agree or no label is given
-    (−1)."""
-    rows = np.arange(len(labels))
-    margin = probabilities.max(1) - probabilities[rows, np.maximum(labels, 0)]
-    return np.where(labels >= 0, margin, 0.0)
+    """(N,) confidence of the tag, from (N, C) probabilities, minus that of the merchant's label; 0 where they agree or
+    the label names no value (−1: there is none; C: it says none of the values)."""
+    values = probabilities.shape[1]
+    named = (labels >= 0) & (labels < values)
+    of_label = probabilities[np.arange(len(labels)), np.where(named, labels, 0)]
+    return np.where(named, probabilities.max(1) - of_label, 0.0)

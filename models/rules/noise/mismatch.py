@@ -37,8 +37,8 @@ class Mismatch:
         pictures, titles = ([task[rows] for task in tasks] for tasks in (inputs.picture, inputs.title))
         conflicts = np.stack([conflict_score(*pair) for pair in zip(pictures, titles, strict=True)])
         for row, k in enumerate(conflicts.argmax(axis=0)):
-            name, values = attributes[k].name, attributes[k].value_names
-            picture, title = (values[tasks[k][row].argmax()] for tasks in (pictures, titles))
+            name, answers = attributes[k].name, attributes[k].answers
+            picture, title = (answers[tasks[k][row].argmax()] for tasks in (pictures, titles))
             yield f"{name}: picture says {picture}, title says {title}" if conflicts[k, row] else ""
 
     def measure(self, trial: Trial, rules: NoiseRules) -> Iterator[Measured]:
@@ -48,7 +48,7 @@ class Mismatch:
 
 def mismatch_evidence(inputs: NoiseInputs, priors: list[list[float]]) -> Floats:
     """(N, 2 + 2K): cosine of the towers' embeddings; logit of the matching head; and for each attribute how much
-    likelier than by chance picture and title name the same value, log Σ_v p_I(v) p_T(v) / p(v), and `conflict_score`.
+    likelier than by chance picture and title give the same answer, log Σ_v p_I(v) p_T(v) / p(v), and `conflict_score`.
     """
     columns = [inputs.similarity, inputs.match]
     for picture, title, prior in zip(inputs.picture, inputs.title, priors, strict=True):

@@ -31,10 +31,10 @@ class ModalityConflict:
         rows: Int[np.ndarray, " R"],
     ) -> Iterator[str]:
         assert attribute is not None
-        values = attributes[attribute].value_names
+        answers = attributes[attribute].answers
         likeliest = (probabilities[attribute][rows].argmax(axis=1) for probabilities in (inputs.picture, inputs.title))
         for picture, title in zip(*likeliest, strict=True):
-            yield f"picture says {values[picture]}, title says {values[title]}"
+            yield f"picture says {answers[picture]}, title says {answers[title]}"
 
     def measure(self, trial: Trial, rules: NoiseRules) -> Iterator[Measured]:
         for (_, clean), (_, noisy) in zip(
@@ -44,7 +44,7 @@ class ModalityConflict:
 
 
 def conflict_score(picture: Floats, title: Floats) -> Floats:
-    """(N,) how confidently the picture alone and the title alone, (N, C) probabilities each, name different values:
-    the lower of their two confidences, 0 where they agree."""
+    """(N,) how confidently the picture alone and the title alone answer differently, from (N, C + 1) probabilities
+    each: the lower of their two confidences, 0 where they agree."""
     lower: Floats = np.minimum(picture.max(1), title.max(1))
     return np.where(picture.argmax(1) != title.argmax(1), lower, 0.0)

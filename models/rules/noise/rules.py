@@ -14,9 +14,10 @@ from models.inputs.arrays import Floats, Ints
 class NoiseInputs(NamedTuple):
     """What the noise scores of N listings are computed from. Every probability is calibrated.
 
-    `picture` and `title` are the probabilities of the values by the picture alone and by the title alone, `tags` those
-    that the tags are made from: one array for each of K attributes. `similarity` is the cosine of the towers' global
-    embeddings, `match` the logit of the matching head. `labels` are the merchant's, −1 for none.
+    `picture` and `title` are the probabilities of all C + 1 answers (the values, and none of them) by the picture alone
+    and by the title alone; `tags` those of the C values, from which the tags are made: one array for each of K
+    attributes. `similarity` is the cosine of the towers' global embeddings, `match` the logit of the matching head.
+    `labels` are the merchant's, −1 for none.
     """
 
     picture: list[Float[np.ndarray, "N _"]]
@@ -32,7 +33,7 @@ class NoiseRules:
     """The learned parameters of the noise scores, and by kind (see `kinds.py`) when a listing is flagged.
 
     `image_temperatures` and `title_temperatures` calibrate the probes of the picture and of the title, one number an
-    attribute. `priors` are the shares of each value among labelled listings. `mismatch` holds the weights of that
+    attribute. `priors` are the shares of each answer among labelled listings. `mismatch` holds the weights of that
     kind's logistic regression, its bias last. A listing is flagged where its score is at least the kind's threshold.
     `quality` is what the scores reach on injected noise.
     """

@@ -33,7 +33,7 @@ def input_hash(i: str, title: str = "Dress") -> str:
 
 
 def fingerprint(i: str, title: str = "Dress", color: str | None = "gray") -> str:
-    parts = [input_hash(i, title), *([f"color={color}"] if color else [])]
+    parts = [input_hash(i, title), *([f"color={color}"] if color else []), "style=Midi"]
     return md5("\x1f".join(parts).encode(), usedforsecurity=False).hexdigest()
 
 

@@ -197,7 +197,7 @@ def test_listings_have_their_labels_as_columns(catalog: Catalog) -> None:
             "fingerprint": fingerprint("a"),
             "split": None,
             "label_color": "gray",
-            "label_style": None,
+            "label_style": "Midi",
         }
     ]
 
@@ -211,7 +211,7 @@ def test_a_new_word_in_the_taxonomy_reaches_rows_that_are_not_read_again(catalog
     assert catalog.listings().columns[-3:] == ["label_style", "label_size", "shard"]
     catalog.create(TAXONOMY)
     assert catalog.listings()["label_color"].to_list() == ["gray"] * 3
-    assert catalog.listings()["label_style"].to_list() == [None] * 3
+    assert catalog.listings()["label_style"].to_list() == ["Midi"] * 3
 
 
 def test_words_that_say_none_of_these_are_kept_apart_from_words_that_say_nothing(catalog: Catalog) -> None:

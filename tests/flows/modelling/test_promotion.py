@@ -17,8 +17,9 @@ from flows.modelling.promotion import NotComparable, Verdict, compare_with_champ
 from flows.modelling.train import TrainSummary
 from flows.project.project import Project
 from flows.project.settings import ModelSettings
+from flows.tagging.tag import tag
 from models.inputs.splits import splits_of
-from models.lifecycle.card import CARD, read_card
+from models.lifecycle.card import CARD, OutdatedModel, read_card
 from models.lifecycle.weights import WEIGHTS
 from schemas.errors import UserError
 
@@ -180,3 +181,18 @@ def test_an_incomplete_model_is_not_promoted(project_copy: Path) -> None:
     with pytest.raises(UserError, match=f"no other champion to compare {first} with"):
         compare_with_champion(project, first)
     assert champion(project) == first
+
+
+def test_a_champion_of_another_version_cannot_tag_and_is_replaced(project_copy: Path) -> None:
+    project = Project.open(project_copy)
+    first = champion(project)
+    register_twin(project, "twin", compiled=False)
+    change_card(project.model_folder(first), format=1)
+    with pytest.raises(OutdatedModel, match=r"train again with `cma train`"):
+        tag(project)
+    never = judge(with_model_settings(project, promote="never"), "twin")
+    assert (never.promoted, never.reason, champion(project)) == (False, "model.promote is never", first)
+    verdict = judge(project, "twin")
+    assert verdict.promoted
+    assert f"{first} is of another version" in verdict.reason
+    assert champion(project) == "twin"

@@ -9,10 +9,16 @@ from models.evaluation import comparison
 from models.evaluation.comparison import Answers, Comparison, compare, p_worse
 
 
-def answers(right: list[int] | np.ndarray, confidence: list[float] | np.ndarray | None = None) -> Answers:
+def answers(
+    right: list[int] | np.ndarray,
+    confidence: list[float] | np.ndarray | None = None,
+    inside: list[int] | None = None,
+) -> Answers:
     given_right = np.asarray(right, dtype=bool)
     return Answers(
-        np.linspace(0.99, 0.5, len(given_right)) if confidence is None else np.asarray(confidence), given_right
+        np.linspace(0.99, 0.5, len(given_right)) if confidence is None else np.asarray(confidence),
+        given_right,
+        inside=np.ones_like(given_right) if inside is None else np.asarray(inside, dtype=bool),
     )
 
 
@@ -49,6 +55,17 @@ def test_a_model_is_not_worse_than_itself() -> None:
     found = held(same, same, margin=0.0)
     assert (found.accuracy.mean, found.accuracy.lowest) == (found.recall.mean, found.recall.lowest) == (0.0, 0.0)
     assert found.objections == []
+
+
+def test_a_model_that_is_sure_of_listings_outside_the_taxonomy_is_worse() -> None:
+    inside = [1] * 30 + [0] * 30
+    champion = {"color": answers([1] * 30 + [0] * 30, inside=inside)}
+    candidate = {"color": answers([1] * 30 + [0] * 30, np.linspace(0.5, 0.99, 60), inside=inside)}
+    found = held(champion, candidate)
+    color = found.attributes["color"]
+    assert (color.listings, color.champion_accuracy, color.candidate_accuracy) == (60, 1.0, 1.0)
+    assert (color.champion_recall, color.candidate_recall, color.p_worse) == (1.0, 0.0, 1.0)
+    assert "recall at 90% precision may be" in found.objections[0]
 
 
 def test_differences_are_candidate_minus_champion_over_labelled_listings() -> None:

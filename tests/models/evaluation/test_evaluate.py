@@ -1,5 +1,6 @@
 import json
 import time
+from dataclasses import replace
 from math import isnan
 
 import numpy as np
@@ -127,7 +128,7 @@ def test_an_attribute_by_hand() -> None:
     )
     found = evaluate_attribute(whole, VALUES, target_precision=0.9)
     assert found.confusion == [[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
-    assert (found.overall.labelled, found.overall.products) == (4, 3)
+    assert (found.overall.labelled, found.overall.outside, found.overall.products) == (4, 0, 3)
     metrics = {name: estimate.value for name, estimate in found.overall.metrics.items()}
     assert metrics["accuracy"] == metrics["recall"] == metrics["coverage"] == metrics["recall_oracle"] == 0.75
     assert (metrics["precision"], metrics["top2_accuracy"], metrics["image_weight"]) == (1.0, 1.0, 0.5)
@@ -148,6 +149,18 @@ def test_an_attribute_by_hand() -> None:
     ]
     assert found.curve[2].threshold == 0.7
     assert found.feeds == found.kinds == {}  # one feed, one kind: the whole again
+
+
+def test_how_often_the_promise_is_kept() -> None:
+    whole = outcomes(400)
+    found = evaluate_attribute(whole, VALUES, target_precision=0.9).overall
+    drawn = resampled(whole, 0.9)[0]["precision"]
+    assert 0 < found.promise_kept < 1 and found.promise_kept == (drawn >= 0.9).mean()
+    third = np.where(np.arange(400) % 3, whole.labels, len(VALUES))
+    outside = evaluate_attribute(replace(whole, labels=third), VALUES, target_precision=0.9)
+    assert (outside.overall.outside, outside.overall.promise_kept) == (134, 0.0)
+    assert sum(map(sum, outside.confusion)) == 400 - 134 and sum(row.labelled for row in outside.values) == 400 - 134
+    assert sum(row.predicted for row in outside.values) == 400
 
 
 def test_reliability_and_confusion_account_for_every_listing() -> None:

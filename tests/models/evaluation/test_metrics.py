@@ -89,6 +89,19 @@ def test_evaluate_by_hand() -> None:
     assert two_thirds == [pytest.approx(2 / 3)] * 5
 
 
+def test_a_listing_outside_the_taxonomy_makes_every_tag_wrong() -> None:
+    """By hand: 0.9 right, 0.8 right, then 0.7 of a listing with none of the values, and 0.6 wrong."""
+    found = evaluate(outcomes_of([0, 1, 1, 2], np.array([True, True, False, True])), 0.6)
+    assert (found["labelled"], found["outside"], found["outside_accepted"]) == (4, 1, 1.0)
+    assert (found["precision"], found["coverage"]) == (pytest.approx(2 / 3), 0.75)
+    two_thirds = [found[name] for name in ("accuracy", "recall", "recall_oracle", "macro_f1")]
+    assert two_thirds == [pytest.approx(2 / 3)] * 4 and found["top2_accuracy"] == 1.0
+    # risks 0, 0, 1/3 and 2/4 at the four thresholds
+    assert found["aurc"] == pytest.approx((0 + 0 + 1 / 3 + 1 / 2) / 4)
+    assert found["ece"] == pytest.approx((0.1 + 0.2 + 0.7 + 0.6) / 4)
+    assert found["brier"] == pytest.approx((0.02 + 0.08 + 0.72 + (0.49 + 0.09 + 1)) / 4)
+
+
 def test_evaluate_where_nothing_is_accepted_or_labelled() -> None:
     nothing = evaluate(outcomes_of([0, 1, 1, 0], np.zeros(4, bool)), 0.9)
     assert (nothing["coverage"], nothing["recall"]) == (0.0, 0.0) and isnan(nothing["precision"])

@@ -28,7 +28,7 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
     return clip_folder_with_weights(tmp_path_factory.mktemp("pretrained"))
 
 
-def listings(count: int = len(SPLITS)) -> Listings:
+def listings(count: int = len(SPLITS), splits: tuple[str, ...] = SPLITS) -> Listings:
     """Titles and pictures that tell colour and pattern plainly; every tenth listing lacks one of the two."""
     random = np.random.default_rng(0)
     labels = np.stack([random.integers(0, 3, count), random.integers(0, 2, count)], axis=1)
@@ -38,7 +38,7 @@ def listings(count: int = len(SPLITS)) -> Listings:
         titles=["" if row % 20 == 3 else name for row, name in enumerate(names)],
         pictures=[None if row % 20 == 13 else jpeg(COLORS[color]) for row, (color, _) in enumerate(labels)],
         labels=labels,
-        splits=np.array(SPLITS[:count]),
+        splits=np.array(splits[:count]),
         feeds=np.array(["shop"] * count),
         products=np.arange(count).astype(str),
     )
@@ -89,6 +89,24 @@ def test_a_model_is_fitted_whole(backbone: str, tmp_path: Path) -> None:
     assert card.metrics["color"]["coverage"] > 0.5 and card.metrics["color"]["ece"] < 0.2
     assert set(card.noise.thresholds) == set(KINDS)
     assert card.version.endswith(card.weights[:8])
+    assert card.metrics["color"]["outside"] == 0
+
+
+def test_listings_outside_the_taxonomy_abstain(backbone: str, tmp_path: Path) -> None:
+    """Every fourth listing has a yellow picture and title, and none of the taxonomy's colours."""
+    given = listings(280, tuple(split for split in ("train", "validation", "calibration", "test") for _ in range(70)))
+    yellow = np.arange(280) % 4 == 0
+    given.labels[yellow, 0] = TAXONOMY["color"].none_code
+    given = replace(
+        given,
+        titles=["yellow" if row else own for own, row in zip(given.titles, yellow, strict=True)],
+        pictures=[jpeg((240, 240, 20)) if row else own for own, row in zip(given.pictures, yellow, strict=True)],
+    )
+    run(given, backbone, tmp_path)
+    color = read_card(tmp_path).metrics["color"]
+    assert (color["labelled"], color["outside"]) == (70, 17)
+    assert color["accuracy"] > 0.9 and color["recall"] > 0.5
+    assert color["precision"] > 0.9 and color["outside_accepted"] < 0.2
 
 
 def test_a_picture_towers_weights_are_named_in_the_card_and_then_no_longer_needed(
@@ -139,8 +157,9 @@ def test_listings_without_label_picture_and_title_teach_nothing(backbone: str, t
 
 def test_too_few_labels_are_counted_and_named(backbone: str, tmp_path: Path) -> None:
     given = listings()
-    given.labels[115:125, 1] = -1  # of the calibration split
-    with pytest.raises(UserError, match=r"40 listings of the calibration split are labelled with 'pattern', 50 are"):
+    given.labels[115:120, 1] = -1  # of the calibration split
+    given.labels[120:125, 1] = TAXONOMY["pattern"].none_code
+    with pytest.raises(UserError, match=r"40 listings of the calibration split .* a value of 'pattern', 50 are"):
         run(given, backbone, tmp_path)
     assert not list(tmp_path.iterdir())
 

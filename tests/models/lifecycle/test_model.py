@@ -46,5 +46,5 @@ def test_the_reference_engine_predicts_with_the_model_as_it_was_trained(preset: 
     assert engine.identity.backend == model.engine_identity("torch").backend == "torch"
     assert found == model.card.certificates
     predictions = model.predict(engine, listings)
-    assert [logits.shape for logits in predictions.logits] == [(5, 3), (5, 2)]
+    assert [logits.shape for logits in predictions.logits] == [(5, 4), (5, 3)]
     assert model.network is model.network and not model.network.training

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from models.engines.torch_engine import TorchEngine
-from models.lifecycle.card import CARD, WEIGHTS, read_card, write_card
+from models.lifecycle.card import CARD, WEIGHTS, OutdatedModel, read_card, write_card
 from models.lifecycle.weights import load_network, save_weights
 from models.training.presets import Preset
 from schemas.errors import UserError
@@ -87,6 +87,15 @@ def test_a_folder_without_a_card_is_no_model(tmp_path: Path) -> None:
 def test_a_damaged_card_is_named(damage: str, tmp_path: Path) -> None:
     (tmp_path / CARD).write_text(damage)
     with pytest.raises(UserError, match=CARD):
+        read_card(tmp_path)
+
+
+def test_a_model_of_before_is_told_from_a_damaged_one(preset: Preset, tmp_path: Path) -> None:
+    model_folder(tmp_path, preset)
+    card = json.loads((tmp_path / CARD).read_text())
+    del card["format"]
+    (tmp_path / CARD).write_text(json.dumps(card))
+    with pytest.raises(OutdatedModel, match=r"format 1, this version reads 2.*none of the values.*`cma train`"):
         read_card(tmp_path)
 
 

@@ -45,10 +45,11 @@ def test_without_labels_the_temperature_is_one() -> None:
 
 
 def test_probabilities_by_hand() -> None:
-    """Each listing's by the temperature of its feed; a feed that has none has the pooled one."""
-    logits = np.log([[9.0, 1.0]] * 3).astype(np.float32)
+    """Each listing's by the temperature of its feed; a feed that has none has the pooled one. The third answer is none
+    of the values."""
+    logits = np.log([[9.0, 1.0, 16.0]] * 3).astype(np.float32)
     found = CERTIFICATES.probabilities("color", logits, np.array(["certified", "new", "certified"]))
-    np.testing.assert_allclose(found, [[0.75, 0.25], [0.9, 0.1], [0.75, 0.25]], rtol=1e-6)
+    np.testing.assert_allclose(found, [[3 / 8, 1 / 8], [9 / 26, 1 / 26], [3 / 8, 1 / 8]], rtol=1e-6)
 
 
 def test_tags_are_accepted_by_the_threshold_of_their_own_feed_and_value_alone() -> None:
@@ -66,7 +67,7 @@ def test_provisional_is_what_a_feed_without_labels_enough_borrows() -> None:
 
 def test_no_listing_at_all() -> None:
     nobody = np.array([], dtype=object)
-    assert CERTIFICATES.probabilities("color", np.zeros((0, 2)), nobody).shape == (0, 2)
+    assert CERTIFICATES.probabilities("color", np.zeros((0, 3)), nobody).shape == (0, 2)
     for found in (
         CERTIFICATES.accepted("color", np.zeros((0, 2)), nobody),
         CERTIFICATES.provisional("color", np.zeros((0, 2)), nobody),

@@ -8,7 +8,7 @@ from models.rules.certificates import Promise
 from models.rules.certify import Labelled, calibrate, certificates_of, certify, group_thresholds
 from models.rules.thresholds import certify_threshold, labels_needed, lower_bound
 from schemas.taxonomy import Taxonomy
-from tests.models.rules.evidence import PROMISE, apart
+from tests.models.rules.evidence import NEVER, PROMISE, apart, with_none
 
 TAXONOMY = Taxonomy.from_dict({"color": {"values": ["red", "green", "blue"]}, "style": {"values": ["maxi", "mini"]}})
 
@@ -65,7 +65,7 @@ def test_with_as_many_labels_as_were_needed_about_half_of_the_sets_certify() -> 
 
 
 def test_calibrate_leaves_out_what_has_no_label() -> None:
-    logits = np.tile([[4.0, 0.0]], (60, 1)).astype(np.float32)
+    logits = np.tile([[4.0, 0.0, NEVER]], (60, 1)).astype(np.float32)
     labels = np.where(np.arange(60) < 30, 0, -1)
     found = calibrate(logits, labels, np.arange(60), STYLE, PROMISE, temperature=2.0)
     score = 1 / (1 + np.exp(-2))
@@ -82,7 +82,7 @@ def test_calibrate_leaves_out_what_has_no_label() -> None:
 def labelled(feeds: list[str], random: np.random.Generator, *, sharpness: dict[str, float]) -> Labelled:
     """Logits whose truth has the feed's temperature 1 / sharpness; `style` is labelled in the first feed only."""
     names = np.array(feeds)
-    logits = [(random.normal(size=(len(feeds), len(a.values))) * 4).astype(np.float32) for a in TAXONOMY.attributes]
+    logits = [(random.normal(size=(len(feeds), a.class_count)) * 4).astype(np.float32) for a in TAXONOMY.attributes]
     labels = np.full((len(feeds), 2), -1)
     for k, task in enumerate(logits):
         scale = np.array([sharpness[feed] for feed in feeds])[:, None]
@@ -130,8 +130,35 @@ def test_by_value_an_easy_value_is_accepted_where_the_attribute_is_not() -> None
     red = np.arange(400) % 2 == 0
     logits = np.where(red[:, None], [3.0, 0.0, -3.0], [0.0, 3.0, -3.0]) + random.normal(0, 0.1, (400, 3))
     labels = np.where(red | (random.random(400) < 0.5), logits.argmax(axis=1), 2)
+    logits = with_none(logits)
     by_attribute = calibrate(logits, labels, np.arange(400), COLOR, PROMISE, temperature=1.0)
     by_value = calibrate(logits, labels, np.arange(400), COLOR, Promise(by="value"), temperature=1.0)
     assert by_attribute.thresholds == [None] * 3
     assert by_attribute.values == by_value.values and by_value.values["red"].threshold is not None
     assert [threshold is not None for threshold in by_value.thresholds] == [True, False, False]
+
+
+def test_listings_outside_the_taxonomy_break_a_certificate_unless_they_abstain() -> None:
+    """100 listings of a value, and 50 of none: a head that is as sure of these certifies nothing."""
+    outside = np.arange(150) >= 100
+    labels = np.where(outside, STYLE.none_code, 0)
+    closed = np.tile([[4.0, 0.0, NEVER]], (150, 1))
+    found = calibrate(closed, labels, np.arange(150), STYLE, PROMISE, temperature=1.0)
+    assert found.thresholds == [None, None] and found.certificate.listings == 150
+    assert found.certificate.labels_needed is None
+    explicit = np.where(outside[:, None], [2.0, 0.0, 4.0], closed)
+    found = calibrate(explicit, labels, np.arange(150), STYLE, PROMISE, temperature=1.0)
+    assert (found.certificate.accepted, found.certificate.right) == (100, 100)
+    assert found.thresholds == [pytest.approx(1 / (1 + np.exp(-4)))] * 2
+    made = certificates_of(*[_alone(explicit, labels)] * 2, [STYLE], PROMISE)
+    feeds = np.array(["shop"] * 150)
+    probabilities = made.probabilities("style", explicit, feeds)
+    assert probabilities.shape == (150, 2) and probabilities[-1].sum() < 0.2
+    np.testing.assert_array_equal(made.accepted("style", probabilities, feeds), ~outside)
+
+
+def _alone(logits: np.ndarray, labels: np.ndarray) -> Labelled:
+    count = len(labels)
+    blank = np.zeros(count, np.float32)
+    predictions = Predictions([logits], np.zeros((count, 1), np.float32), [], [], blank, blank)
+    return Labelled(predictions, labels[:, None], np.array(["shop"] * count), np.arange(count))

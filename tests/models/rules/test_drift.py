@@ -6,12 +6,13 @@ from models.rules.certificates import Promise
 from models.rules.certify import calibrate
 from models.rules.drift import Drift, compare_scores
 from schemas.taxonomy import Taxonomy
+from tests.models.rules.evidence import with_none
 
 (STYLE,) = Taxonomy.from_dict({"style": {"values": ["maxi", "mini"]}}).attributes
 
 
 def calibration(confidence: np.ndarray) -> object:
-    logits = np.stack([np.log(confidence), np.log(1 - confidence)], axis=1)
+    logits = with_none(np.stack([np.log(confidence), np.log(1 - confidence)], axis=1))
     return calibrate(
         logits, np.zeros(len(confidence), int), np.arange(len(confidence)), STYLE, Promise(), temperature=1.0
     )

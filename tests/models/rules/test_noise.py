@@ -25,6 +25,7 @@ def test_conflict_is_the_less_sure_of_two_different_answers() -> None:
 def test_label_conflict_is_the_tags_lead_over_the_label() -> None:
     probabilities = np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1], [0.1, 0.7, 0.2]])
     np.testing.assert_allclose(label_conflict_score(probabilities, np.array([0, 2, -1])), [0.0, 0.6, 0.0])
+    np.testing.assert_array_equal(label_conflict_score(probabilities, np.array([3, 3, 3])), 0.0)  # none of the values
 
 
 def predictions(pictures: NDArray[np.int64], titles: NDArray[np.int64], random: np.random.Generator) -> Predictions:

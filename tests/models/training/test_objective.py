@@ -23,7 +23,7 @@ def test_soft_targets_follow_the_modalities_that_are_a_listings_own(
         clip_folder(tmp_path), distillation=0.5, swapped=0.5, modality_dropout=0.3, matching_weight=1.0
     )
     network = tiny_network(preset)
-    targets = np.broadcast_to(np.array([PICTURE, TITLE, BOTH], np.float32)[:, None], (COUNT, 3, 5))
+    targets = np.broadcast_to(np.array([PICTURE, TITLE, BOTH], np.float32)[:, None], (COUNT, 3, 7))
     listings = replace(examples(COUNT), soft_targets=targets)
     soft: list[torch.Tensor] = []
     shown: dict[str, Any] = {}

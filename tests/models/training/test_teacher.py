@@ -176,12 +176,12 @@ def test_zero_shot_asks_for_the_nearest_prompt(preset: Preset) -> None:
     with torch.inference_mode():
         pictures = network.backbone.images(torch.from_numpy(listings.pictures)).embedding
         tokens = torch.from_numpy(
-            processor.tokens([f"a photo of a {value} color" for value in ("red", "green", "blue")])
+            processor.tokens([f"a photo of a {value} color" for value in ("red", "green", "blue", "other")])
         )
         prompts = network.backbone.titles(tokens).embedding
         cosines = torch.cosine_similarity(pictures[:, None], prompts[None], dim=-1)
     scale = network.backbone.logit_scale.exp().item()
     assert np.allclose(color, scale * cosines.numpy(), atol=1e-3)
-    assert pattern.shape == (5, 2)
+    assert pattern.shape == (5, 3)
     other_titles = replace(listings, tokens=np.roll(listings.tokens, 1, axis=0))
     assert np.allclose(ZeroShot(network, TAXONOMY, processor).logits(other_titles)[0], color, atol=1e-4)
