@@ -120,6 +120,8 @@ def _inputs(recipe: Recipe, seed: int, notes: "Queue[str]", what: str) -> tuple[
         validation=splits.validation,
         device=best_device(),
         progress=show,
+        features=project.picture_features,
+        cache_bytes=int(project.settings.model.cache_gb * 1e9),
     )
     return inputs, splits
 

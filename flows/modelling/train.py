@@ -69,5 +69,6 @@ def _fit(project: Project, chosen: Preset, listings: Listings, folder: Path) -> 
             threads=cores(),
             processes=settings.model.processes,
             cache_bytes=int(settings.model.cache_gb * 1e9),
+            features=project.picture_features,
             progress=show,
         )

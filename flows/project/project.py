@@ -58,6 +58,12 @@ class Project:
     def shards(self) -> PictureShards:
         return PictureShards(self.home)
 
+    @property
+    def picture_features(self) -> Path:
+        """The folder that keeps the features of picture towers, of up to `model.cache_gb`. It may be removed at any
+        time."""
+        return self.home / "cache" / "picture-features"
+
     def require_feeds(self, names: Iterable[str]) -> None:
         """ConfigurationError where the project file has no feed of one of these names."""
         for name in names:

@@ -60,7 +60,7 @@ class ModelSettings(_Section):
     processes: int = Field(default=0, ge=0)
     """Processes that train together; 0: one a CUDA card, else one."""
     cache_gb: float = Field(default=20, ge=0)
-    """Gigabytes on disk for the outputs of frozen parts while training."""
+    """Gigabytes on disk for the outputs of frozen parts while training, and for features of pictures."""
     promote: Literal["auto", "never"] = "auto"
     """auto: a new model becomes the champion where it is not worse; never: only by `cma models promote`."""
     promotion_margin: float = Field(default=0.02, ge=0, lt=1)

@@ -1,17 +1,24 @@
 """The CPU engine: the exported network compiled by OpenVINO. The only file that imports openvino."""
 
+import warnings
 from pathlib import Path
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 import numpy as np
 import openvino as ov
 import openvino.properties as properties
 import openvino.properties.hint as hints
-from jaxtyping import Bool, Int64, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8
 
 from models.engines.interface import ONNX, EngineIdentity, Features, TrainedModel
 from models.engines.nvidia.tensorrt.presence import TensorRtSettings
 from schemas.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_PART = 16  # pictures that a stream computes at once
 
 
 class OpenVinoEngine:
@@ -69,6 +76,32 @@ class OpenVinoEngine:
             return Features(*(np.array(results[name], dtype=np.float32) for name in Features._fields))
         finally:
             self._free.put(request)
+
+
+class OpenVinoModule:
+    """A module of PyTorch that takes uint8 pictures and returns one tensor, compiled in float32."""
+
+    def __init__(self, module: "nn.Module", example: "Tensor", *, threads: int) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch and OpenVINO warn about their own tracing
+            shape = ov.PartialShape([-1, *example.shape[1:]])
+            model = ov.convert_model(module, example_input=example, input=(shape, ov.Type.u8))
+        settings = {
+            hints.inference_precision: ov.Type.f32,
+            hints.performance_mode: hints.PerformanceMode.THROUGHPUT,
+            properties.streams.num: threads,
+            properties.inference_num_threads: threads,
+        }
+        self._queue = ov.AsyncInferQueue(ov.Core().compile_model(model, "CPU", settings), threads)
+
+    def __call__(self, pictures: UInt8[np.ndarray, "B H W 3"]) -> Float32[np.ndarray, "B ..."]:
+        parts = np.array_split(pictures, -(-len(pictures) // _PART))
+        found: dict[int, np.ndarray] = {}
+        self._queue.set_callback(lambda request, place: found.update({place: request.get_output_tensor().data.copy()}))
+        for place, part in enumerate(parts):
+            self._queue.start_async([part], place)
+        self._queue.wait_all()
+        return np.concatenate([found[place] for place in range(len(parts))])
 
 
 def identity() -> EngineIdentity:

@@ -48,6 +48,8 @@ class TrainingInputs:
     validation: Examples
     device: torch.device
     progress: Callable[[Progress], None] | None = None
+    features: Path | None = None  # the folder of the cache of a picture tower's features
+    cache_bytes: int = 20_000_000_000
 
 
 def tower_stages(preset: Preset) -> tuple[Stage, ...]:
@@ -143,6 +145,8 @@ def _train(network: CmaClip, inputs: TrainingInputs, stages: tuple[Stage, ...], 
         folder=folder,
         device=inputs.device,
         progress=inputs.progress,
+        features=inputs.features,
+        cache_bytes=inputs.cache_bytes,
     )
 
 

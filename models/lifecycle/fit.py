@@ -45,11 +45,13 @@ def fit(
     threads: int,
     processes: int = 0,
     cache_bytes: int = 20_000_000_000,
+    features: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> ModelCard:
     """Trains a model into `folder` and returns its card. An interrupted run resumes from the checkpoints in `folder`.
     `processes` is the number of training processes (0: one a CUDA card, else one), `cache_bytes` the disk space for
-    the outputs of frozen parts. UserError where a split has too few labels of an attribute."""
+    the outputs of frozen parts, `features` the folder that keeps those of a picture tower's trunk. UserError where a
+    split has too few labels of an attribute."""
     _require_enough(listings, taxonomy)
     keep_freed_memory()
     network = preset.build(taxonomy, load_pretrained=True)
@@ -65,8 +67,12 @@ def fit(
     parts["train"] = with_soft_targets(parts["train"], network.classes, preset, soft_targets, progress)
     learned = network, preset, parts["train"], parts["validation"]
     if (processes := processes or torch.cuda.device_count() or 1) > 1:
-        train_together(*learned, taxonomy, folder=folder, processes=processes, cache_bytes=cache_bytes)
-    history = train(*learned, folder=folder, device=device, cache_bytes=cache_bytes, progress=progress)
+        train_together(
+            *learned, taxonomy, folder=folder, processes=processes, cache_bytes=cache_bytes, features=features
+        )
+    history = train(
+        *learned, folder=folder, device=device, cache_bytes=cache_bytes, features=features, progress=progress
+    )
     predictions = {split: _predict(network, parts[split]) for split in ("validation", "calibration", "test")}
     labelled = {split: Labelled.of(found, parts[split]) for split, found in predictions.items()}
     certificates = certificates_of(labelled["validation"], labelled["calibration"], taxonomy.attributes, promise)

@@ -1,7 +1,7 @@
 """What towers give to sequence-wise attention: embeddings of patches and tokens; and how pixels are normalised."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Bool, Float, Int, Num
@@ -37,3 +37,21 @@ class Normalisation(nn.Module):
 
     def forward(self, pictures: Num[Tensor, "B H W 3"]) -> Float[Tensor, "B H W 3"]:
         return (pictures - self.mean) / self.std
+
+
+def patch_embeddings(visual: Any, features: Float[Tensor, "B ..."]) -> Float[Tensor, "B P D"]:
+    """Each patch of open_clip's `TimmModel` through the tower's pooling, norm and projection, as if it were the whole
+    picture. In SigLIP's attention pooling, the softmax over a single patch is 1, so the value projection and the MLP
+    remain."""
+    trunk = visual.trunk
+    if features.ndim == 4:
+        maps_end_in_channels = getattr(trunk, "output_fmt", "NCHW") == "NHWC"
+        patches = features.flatten(1, 2) if maps_end_in_channels else features.flatten(2).transpose(1, 2)
+        single = patches.flatten(0, 1)
+        single = single[:, None, None] if maps_end_in_channels else single[..., None, None]
+    else:
+        prefix = getattr(trunk, "num_prefix_tokens", 0)
+        patches = features[:, prefix:]
+        # The patch stands for class and register tokens, too: poolings read them, skip them or count them.
+        single = patches.flatten(0, 1)[:, None].expand(-1, 1 + prefix, -1)
+    return cast(Tensor, visual.head(trunk.forward_head(single))).unflatten(0, patches.shape[:2])

@@ -13,7 +13,7 @@ from models.network.architecture import PictureTowerShape, WeightsOrigin
 from models.network.embeddings import ImageSequence
 from models.network.picture_weights import build_trunk
 
-_LEAST_VARIANCE = 1e-6  # of a cell: the root's slope is infinite at 0
+_LEAST_VARIANCE = 1e-4  # is added: at 0 the root would make much of rounding, which differs between engines
 
 
 class PictureTower(nn.Module):
@@ -47,8 +47,11 @@ class PictureTower(nn.Module):
         with torch.no_grad():
             maps = self.maps(torch.zeros(1, 3, *image_size))
         self.grid: tuple[int, int] = grid or (maps[-1].shape[2], maps[-1].shape[3])
-        fine = [part.shape[1] for part in maps if self._is_finer(part)]
-        features = sum(part.shape[1] for part in maps) + sum(fine)
+        sizes = [(part.shape[2], part.shape[3]) for part in maps]
+        self._is_finer = [height >= 2 * self.grid[0] and width >= 2 * self.grid[1] for height, width in sizes]
+        self._divides = [height % self.grid[0] == width % self.grid[1] == 0 for height, width in sizes]
+        self._cells = [(height // self.grid[0], width // self.grid[1]) for height, width in sizes]
+        features = sum(part.shape[1] * (1 + finer) for part, finer in zip(maps, self._is_finer, strict=True))
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("std", torch.ones(features))
         self.register_buffer("fitted", torch.tensor(False))
@@ -75,12 +78,12 @@ class PictureTower(nn.Module):
     def features(self, normal: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B P F"]:
         """The features of every cell. They depend on the trunk alone, so they can be stored while it is frozen."""
         parts = []
-        for part in self.maps(normal):
-            mean = self._pooled(part)
+        for level, part in enumerate(self.maps(normal)):
+            mean = self._pooled(part, level)
             parts.append(mean)
-            if self._is_finer(part):
-                variance = self._pooled(part * part) - mean * mean
-                parts.append(variance.clamp(min=_LEAST_VARIANCE).sqrt())
+            if self._is_finer[level]:
+                variance = self._pooled(part * part, level) - mean * mean
+                parts.append(_root(variance))
         return torch.cat(parts, dim=1).flatten(2).transpose(1, 2)
 
     def fit_statistics(self, features: Float[Tensor, "N P F"]) -> None:
@@ -95,17 +98,17 @@ class PictureTower(nn.Module):
         standard = (features - self.mean) / self.std
         mean = standard.mean(dim=1)
         variance = (standard * standard).mean(dim=1) - mean * mean
-        image = self.image_projection(torch.cat([mean, variance.clamp(min=_LEAST_VARIANCE).sqrt()], dim=1))
+        image = self.image_projection(torch.cat([mean, _root(variance)], dim=1))
         return ImageSequence(torch.cat([image[:, None], self.patch_projection(standard)], dim=1), image)
 
-    def _pooled(self, part: Float[Tensor, "B C h w"]) -> Float[Tensor, "B C gh gw"]:
-        (height, width), (rows, columns) = part.shape[2:], self.grid
-        if height % rows or width % columns:
-            return F.adaptive_avg_pool2d(part, self.grid)
-        return F.avg_pool2d(part, (height // rows, width // columns))
+    def _pooled(self, part: Float[Tensor, "B C h w"], level: int) -> Float[Tensor, "B C gh gw"]:
+        if self._divides[level]:
+            return F.avg_pool2d(part, self._cells[level])
+        return F.adaptive_avg_pool2d(part, self.grid)
 
-    def _is_finer(self, part: Float[Tensor, "B C h w"]) -> bool:
-        return all(side >= 2 * cells for side, cells in zip(part.shape[2:], self.grid, strict=True))
+
+def _root(variance: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    return (variance.clamp(min=0) + _LEAST_VARIANCE).sqrt()
 
 
 def build_picture_tower(shape: PictureTowerShape, *, weights: str | None, width: int) -> PictureTower:

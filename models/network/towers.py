@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, cast
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 
 from models.network import small_convnet as small_convnet  # registers the trunk of `cma-small` with timm
 from models.network.architecture import PictureTowerShape
-from models.network.embeddings import ImageSequence, Normalisation, TitleSequence
+from models.network.embeddings import ImageSequence, Normalisation, TitleSequence, patch_embeddings
 from models.network.picture_tower import PictureTower, build_picture_tower
 from schemas.errors import ConfigurationError
 
@@ -46,6 +47,7 @@ class ClipBackbone(nn.Module):
         self.text = text
         if isinstance(visual, VisionTransformer):
             visual.output_tokens = True
+        self.feature_cache: Callable[[Tensor], Tensor] | None = None  # stands in for the trunk while that is frozen
         self.logit_scale = clip.logit_scale
         self.title_dropout = 0.0
         height, width = visual.image_size
@@ -71,29 +73,18 @@ class ClipBackbone(nn.Module):
         else:
             features = self.visual.trunk.forward_features(normal)
             pooled = self.visual.head(self.visual.trunk.forward_head(features))
-            patches = self._patch_embeddings(features)
+            patches = patch_embeddings(self.visual, features)
         return ImageSequence(torch.cat([pooled[:, None], patches], dim=1), pooled)
 
     def features(self, pictures: Num[Tensor, "B H W 3"]) -> Float[Tensor, "B P F"]:
-        """What the picture tower's trunk gives for pictures as in `images`; only a `PictureTower` has features."""
+        """What the picture tower's trunk gives for pictures as in `images`, from the cache if there is one. Only a
+        `PictureTower` has features."""
+        return self.feature_cache(pictures) if self.feature_cache else self.computed_features(pictures)
+
+    def computed_features(self, pictures: Num[Tensor, "B H W 3"]) -> Float[Tensor, "B P F"]:
+        """The same, always from the trunk."""
         assert isinstance(self.visual, PictureTower)
         return self.visual.features(self.normalise(pictures).permute(0, 3, 1, 2))
-
-    def _patch_embeddings(self, features: Float[Tensor, "B ..."]) -> Float[Tensor, "B P D"]:
-        """Each patch through the tower's pooling, norm and projection, as if it were the whole picture. In SigLIP's
-        attention pooling, the softmax over a single patch is 1, so the value projection and the MLP remain."""
-        trunk = self.visual.trunk
-        if features.ndim == 4:
-            maps_end_in_channels = getattr(trunk, "output_fmt", "NCHW") == "NHWC"
-            patches = features.flatten(1, 2) if maps_end_in_channels else features.flatten(2).transpose(1, 2)
-            single = patches.flatten(0, 1)
-            single = single[:, None, None] if maps_end_in_channels else single[..., None, None]
-        else:
-            prefix = getattr(trunk, "num_prefix_tokens", 0)
-            patches = features[:, prefix:]
-            # The patch stands for class and register tokens, too: poolings read them, skip them or count them.
-            single = patches.flatten(0, 1)[:, None].expand(-1, 1 + prefix, -1)
-        return cast(Tensor, self.visual.head(trunk.forward_head(single))).unflatten(0, patches.shape[:2])
 
     def titles(self, tokens: Int[Tensor, "B T"]) -> TitleSequence:
         """The embeddings of token ids that are padded with zeros to any length up to the context length."""

@@ -42,6 +42,7 @@ def train_together(
     folder: Path,
     processes: int,
     cache_bytes: int = 20_000_000_000,
+    features: Path | None = None,
 ) -> None:
     """Trains in `processes` and leaves the checkpoints of all stages in `folder`, where `train` finds them; `network`
     itself does not change.
@@ -52,6 +53,7 @@ def train_together(
     for name, part in zip(_PARTS, (examples, validation), strict=True):
         part.save(folder / name)  # arrays that all processes map into memory
     plan = {"preset": asdict(preset), "taxonomy": taxonomy.to_dict(), "cache_bytes": cache_bytes}
+    plan["features"] = str(features) if features else None
     (folder / _PLAN).write_text(json.dumps(plan), encoding="utf-8")
     (folder / _FAILURE).unlink(missing_ok=True)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
@@ -97,7 +99,9 @@ def join(folder: str) -> None:
         parts = [Examples.load(place / name) for name in _PARTS]
         network = preset.build(taxonomy, load_pretrained=False)
         network.load_state_dict(load_file(place / _START))
-        train(network, preset, *parts, folder=place, device=device, cache_bytes=plan["cache_bytes"])
+        features = Path(plan["features"]) if plan["features"] else None
+        bound = plan["cache_bytes"]
+        train(network, preset, *parts, folder=place, device=device, cache_bytes=bound, features=features)
     except Exception as error:
         error.add_note(f"This was rank {rank()} of {processes()}.")
         raise

@@ -31,7 +31,7 @@ class Preset:
     micro_batch: int = 64  # listings per forward pass; gradients add up to those of the batch
     optimizer: Literal["adam", "adamw"] = "adam"
     weight_decay: float = 1e-4
-    # Mirrors and shifts pictures (decision 1).
+    # Mirrors and shifts pictures (decision 1); only mirrors those whose features are cached.
     augment: bool = False
     # Share of training listings whose picture or title (evenly) is masked (decision 9: +1.3 points of recall).
     modality_dropout: float = 0.0

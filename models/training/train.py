@@ -10,8 +10,10 @@ import torch
 from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
 from models.training.distributed import rank, wait_for_all
+from models.training.objective.augmentation import mirrored
 from models.training.presets import Preset
 from models.training.saved.checkpoints import load, save
+from models.training.saved.feature_cache import attach_feature_cache
 from models.training.stage import Progress, StageRun
 from models.training.statistics import fit_statistics
 from models.training.teacher.opinion_pool import fit_pool
@@ -38,16 +40,22 @@ def train(
     progress: Callable[[Progress], None] | None = None,
     save_seconds: float = 60.0,
     cache_bytes: int = 20_000_000_000,
+    features: Path | None = None,
 ) -> History:
     """Trains the network in place and writes each stage's best checkpoint to `<folder>/<stage>.safetensors`.
 
     A training that was killed resumes from the checkpoints in `folder`, to the same result as if it had never been
     stopped; a stage's partial checkpoint is saved every `save_seconds` at most. Outputs of frozen parts are cached in
-    `folder`, up to `cache_bytes`, until their stage ends. At the end the pool of heads and probes is fitted, if the
-    preset has one.
+    `folder`, up to `cache_bytes`, until their stage ends; what the trunk of a picture tower gives is cached in
+    `features` (None: not at all), up to as many bytes, for later runs, too. The network keeps this cache. At the end
+    the pool of heads and probes is fitted, if the preset has one.
     """
     network.to(device)
     network.backbone.visual.to(memory_format=torch.channels_last)
+    cache = attach_feature_cache(network, folder=features, most_bytes=cache_bytes) if features else None
+    pictures = [examples.pictures, *([mirrored(examples.pictures)] if preset.augment else []), validation.pictures]
+    if cache:
+        cache.fill(*pictures, progress=_feature_progress(progress))
     fit_statistics(network, examples)
     history = History()
     for stage in preset.stages:
@@ -55,6 +63,9 @@ def train(
             continue
         checkpoint = folder / f"{stage.name}.safetensors"
         if (done := load(checkpoint)) is None:
+            network.backbone.feature_cache = None if stage.moves_trunk else cache
+            if cache and not stage.moves_trunk and cache.open():  # a stage before has moved the trunk
+                cache.fill(*pictures, progress=_feature_progress(progress))
             run = StageRun(
                 network=network,
                 preset=preset,
@@ -78,6 +89,13 @@ def train(
         weights, note = done
         network.load_state_dict(weights)
         history.accuracy[stage.name], history.loss[stage.name] = note["accuracy"], note["loss"]
+    if cache:
+        cache.open()
+        network.backbone.feature_cache = cache
     if preset.pools_probes and any("heads" in stage.parts for stage in preset.stages if stage.epochs):
         fit_pool(network, validation, swapped=preset.swapped)
     return history
+
+
+def _feature_progress(progress: Callable[[Progress], None] | None) -> Callable[[int, int], None] | None:
+    return progress and (lambda done, chunks: progress(Progress("picture features", done, chunks)))

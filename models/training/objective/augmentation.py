@@ -1,11 +1,23 @@
 """Random changes of listings in training: pictures, tokens, missing modalities, swapped and mixed pairs."""
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
 _SHIFT = 0.06  # largest shift, as a share of the picture's sides
 _MIXUP = 0.3  # α of the Beta distribution: most mixtures are nearly all of one picture
+
+
+def mirrored(pictures: UInt8[np.ndarray, "N H W 3"]) -> UInt8[np.ndarray, "N H W 3"]:
+    """The pictures with left and right exchanged; nothing is copied."""
+    return pictures[:, :, ::-1]
+
+
+def mirror(pictures: UInt8[Tensor, "B H W 3"]) -> UInt8[Tensor, "B H W 3"]:
+    """Mirrors half of the pictures."""
+    chosen = torch.rand(len(pictures)) < 0.5
+    return torch.where(chosen[:, None, None, None].to(pictures.device), pictures.flip(2), pictures)
 
 
 def augment(pictures: UInt8[Tensor, "B H W 3"]) -> UInt8[Tensor, "B H W 3"]:

@@ -13,7 +13,7 @@ from models.inputs.examples import Examples
 from models.inputs.preprocessing import trim
 from models.network.cma_clip import CmaClip
 from models.network.embeddings import ImageSequence, TitleSequence
-from models.training.objective.augmentation import augment, drop_modalities, drop_tokens, mix, swap
+from models.training.objective.augmentation import augment, drop_modalities, drop_tokens, mirror, mix, swap
 from models.training.objective.losses import classification_loss, contrastive_loss, matching_loss
 from models.training.parts import Stage
 from models.training.presets import Preset
@@ -124,7 +124,9 @@ class Objective:
 
     def _pictures(self, batch: MicroBatch) -> Tensor:
         pictures = self._tensor(self.examples.pictures[batch.rows])[_stand_ins(batch.present[:, 0])]
-        return augment(pictures) if self.preset.augment else pictures
+        if not self.preset.augment:
+            return pictures
+        return mirror(pictures) if self.network.backbone.feature_cache else augment(pictures)
 
     def _titles(self, rows: np.ndarray) -> TitleSequence:
         tokens, backbone = self.examples.tokens[rows], self.network.backbone
