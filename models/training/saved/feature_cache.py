@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Num, UInt8
 from torch import Tensor, nn
 
+from models import network
 from models.engines.openvino_engine import OpenVinoModule
 from models.network.cma_clip import CmaClip
 from models.network.picture_tower import PictureTower
@@ -38,7 +39,8 @@ class FeatureCache:
         tower = self._backbone.visual
         weights = tensors_digest(tower.trunk.state_dict().values())
         self._shape = (tower.grid[0] * tower.grid[1], len(tower.mean))
-        facts = repr((weights, type(tower.trunk).__name__, tower.image_size, tower.grid, self._shape))
+        code = [file.read_bytes() for file in sorted(Path(network.__file__).parent.glob("*.py"))]
+        facts = repr((weights, type(tower.trunk).__name__, tower.image_size, tower.grid, self._shape, code))
         key = blake2b(facts.encode(), digest_size=KEY_BYTES).hexdigest()
         if changed := key != self._key:
             self._rows = FeatureRows(self._folder / key, shape=self._shape, most_bytes=self._most)

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-import huggingface_hub.constants
 import pytest
 import timm
 import torch
+from huggingface_hub import constants
 from safetensors.torch import save_file
 
 from models.network import picture_weights
@@ -21,7 +21,7 @@ LITE0 = PACKAGES["tf_efficientnet_lite0.in1k"]
 
 @pytest.fixture(autouse=True)
 def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # where nothing answers
 
 
 @pytest.fixture
@@ -63,6 +63,15 @@ def test_without_package_and_hub_both_ways_are_named(monkeypatch: pytest.MonkeyP
         build_trunk("tf_efficientnet_lite0", weights="imagenet", image_size=None)
     with pytest.raises(ConfigurationError, match=r"of test_vit could not be had .*\. Let this machine reach"):
         build_trunk("test_vit", weights="imagenet", image_size=(64, 48))
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Its client would retry for a minute, and log each time."""
+    before = constants.HF_HUB_OFFLINE
+    with pytest.raises(ConfigurationError, match="could not be had"):
+        build_trunk("test_vit", weights="imagenet", image_size=None)
+    assert not [record for record in caplog.records if record.name.startswith("huggingface_hub")]
+    assert constants.HF_HUB_OFFLINE is before
 
 
 def test_weights_of_a_hub_are_named_with_the_digest_of_their_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
