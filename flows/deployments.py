@@ -29,11 +29,13 @@ def ingest_catalog(config: Path | None = None, feeds: list[str] | None = None) -
 
 
 @flow(name="train-cma")
-def train_cma(config: Path | None = None) -> "TrainSummary":
-    """Trains, calibrates, evaluates and registers a model, and promotes it if it is not worse than the champion."""
+def train_cma(config: Path | None = None, heads_from: str | None = None) -> "TrainSummary":
+    """Trains, calibrates, evaluates and registers a model, and promotes it if it is not worse than the champion. With
+    `heads_from`, a model's version or folder, only the heads are trained, on that model's features."""
     from flows.modelling.train import train
+    from flows.modelling.train_heads import train_heads
 
-    return train(_project(config))
+    return train_heads(_project(config), heads_from) if heads_from else train(_project(config))
 
 
 @flow(name="compile-engine")

@@ -31,7 +31,7 @@ class ModelRow(Registration):
     """A registered model."""
 
     created_at: datetime
-    parent: str | None  # the champion when it was trained; None: none
+    parent: str | None  # the model whose weights it started from, else the champion of then; None: none
     comparison: Mapping[str, Any] | None  # with the champion of then; None: none was made
     refused: str | None  # why it was not promoted by itself; None: it was not refused
     state: State  # retired: it was the champion once. Not stored: promotions and `refused` decide it

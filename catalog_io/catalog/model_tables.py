@@ -22,14 +22,15 @@ class ModelTables:
 
     _database: Database
 
-    def register_model(self, model: Registration) -> None:
-        """Adds or replaces a model. The first model of a catalogue becomes its champion at once."""
+    def register_model(self, model: Registration, *, parent: str | None = None) -> None:
+        """Adds or replaces a model. `parent` is the model whose weights it started from (None: the champion is recorded
+        as its parent). The first model of a catalogue becomes its champion at once."""
         row = {name: _json(value) if name in _JSON else value for name, value in asdict(model).items()}
         with self._database.transaction() as connection:
-            parent = _champion(connection)
+            champion = _champion(connection)
             execute(connection, "delete from model_versions where model_version = $model_version", row)
-            insert(connection, "model_versions", **row, created_at=now(), parent=parent)
-            if parent is None:
+            insert(connection, "model_versions", **row, created_at=now(), parent=parent or champion)
+            if champion is None:
                 _add_promotion(connection, model.model_version, None, "the first model")
 
     def record_comparison(self, version: str, comparison: Mapping[str, Any] | None, refused: str | None) -> None:

@@ -8,12 +8,23 @@ import typer
 
 from flows.cli.console import Config, JsonFile, flow_config, open_project, out, write_json
 from flows.cli.printing import modelling
-from schemas.errors import UserError
+from schemas.errors import ConfigurationError, UserError
 
 Version = Annotated[str, typer.Argument(help="The model's name, as `cma models` lists it.")]
 
 
 def train(
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="With --heads: the model to adapt, a version (`cma models`) or the folder of a model of any project.",
+        ),
+    ] = None,
+    heads: Annotated[
+        bool, typer.Option("--heads", help="Train heads only, on the features of the model that --from names.")
+    ] = False,
     promote: Annotated[bool, typer.Option("--promote", help="Promote the new model even if it is worse.")] = False,
     config: Config = None,
 ) -> None:
@@ -21,12 +32,22 @@ def train(
 
     The first model becomes the champion, which is the model that tags. A later one replaces it if it is not worse on
     the same held-out listings. An interrupted training resumes when it is run again.
+
+    `cma train --from MODEL --heads` adapts a model to another merchant, or to other values of the taxonomy, in seconds
+    to minutes: the towers and the sequence-wise attention stay, and what reads them is trained on the features that
+    `cma tag` has stored. Only listings without stored features are decoded. Each split needs 50 labels of an attribute,
+    some 500 in all.
     """
+    if heads != (source is not None):
+        raise ConfigurationError(
+            "--from MODEL and --heads belong together: only the heads of a trained model can be trained on their own. "
+            "To train a whole network, leave out both"
+        )
     config = flow_config(config)
     from flows import deployments
     from flows.modelling.promotion import promote as promote_model
 
-    done = deployments.train_cma(config)
+    done = deployments.train_cma(config, source)
     modelling.print_trained(out, done)
     if promote and not done.verdict.promoted:
         modelling.print_champion(out, promote_model(open_project(config), done.card.version))

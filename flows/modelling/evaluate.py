@@ -4,8 +4,9 @@ import json
 from dataclasses import dataclass
 from hashlib import sha256
 
-from flows.modelling.labelled import labelled_listings
-from flows.project.project import Project, cores
+from flows.modelling.encoded import Encoder
+from flows.modelling.labelled import labelled_frame, listings_of
+from flows.project.project import Project
 from flows.reports.model_card import CardFiles, write_model_card
 from models.engines.table import EngineName
 from models.evaluation.evaluate import evaluate_predictions
@@ -49,17 +50,17 @@ def evaluate_model(
             f"model {model.version} was trained for other attributes or values than the project's taxonomy has, so its "
             "tags cannot be compared with the labels: train again, or restore the taxonomy that it was trained with"
         )
-    listings = labelled_listings(project, (split,), model=model, feeds=[feed] if feed else ())
-    examples = listings.examples(model.processor(), split, threads=cores())
+    frame = labelled_frame(project, (split,), model=model, feeds=[feed] if feed else ())
+    chosen = model.require_engine(engine or project.settings.tag.engine)
+    _, examples = Encoder(project, model, chosen).encode(frame)
     if not len(examples):
         raise UserError(
             f"no labelled listing of {f'feed {feed}' if feed else 'any feed'} belongs to the {split} split: "
             "ingest more labelled listings"
         )
-    runner, certificates = model.open_engine(engine or project.settings.tag.engine, threads=cores())
-    predictions = model.predict(runner, examples)
-    results = evaluate_predictions(predictions, examples, certificates, model.card.taxonomy, split=split)
-    used, data_hash = str(runner.identity), _data_hash(listings)
+    certificates, used = model.certificates(chosen), str(model.engine_identity(chosen))
+    results = evaluate_predictions(model.answer(examples), examples, certificates, model.card.taxonomy, split=split)
+    data_hash = _data_hash(listings_of(project, frame))
     project.catalog.store_evaluation(
         model.version, engine=used, split=split, data_hash=data_hash, results=results.to_dict()
     )

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from flows.project.project import Project, cores
 from models.inputs.examples import Examples
@@ -56,15 +57,25 @@ def listings_of(project: Project, frame: pl.DataFrame) -> Listings:
     """The listings of a `labelled_frame`, with their pictures, as arrays."""
     pictured = frame.filter(pl.col("image_hash").is_not_null())
     jpegs = project.shards.read(dict(pictured.select("image_hash", "shard").iter_rows()))
-    labels = [attribute.codes(frame[f"label_{attribute.name}"]).to_numpy() for attribute in project.taxonomy.attributes]
     return Listings(
         titles=frame["title"].to_list(),
         pictures=[jpegs.get(key) for key in frame["image_hash"]],
-        labels=np.stack(labels, axis=1),
+        labels=codes_of(project, frame),
         splits=frame["split"].to_numpy().astype(str),
         feeds=frame["feed"].to_numpy().astype(str),
-        products=(frame["feed"] + "/" + frame["product_id"]).to_numpy().astype(str),
+        products=products_of(frame),
     )
+
+
+def codes_of(project: Project, frame: pl.DataFrame) -> NDArray[np.int64]:
+    """(N, K) codes of the labels of a `labelled_frame`; see `Listings`."""
+    labels = [attribute.codes(frame[f"label_{attribute.name}"]).to_numpy() for attribute in project.taxonomy.attributes]
+    return np.stack(labels, axis=1)
+
+
+def products_of(frame: pl.DataFrame) -> NDArray[np.str_]:
+    """(N,) names of the products of a `labelled_frame`; no two feeds share one."""
+    return (frame["feed"] + "/" + frame["product_id"]).to_numpy().astype(str)
 
 
 def held_out(project: Project, model: Model, split: str, feeds: Collection[str] = ()) -> Examples:

@@ -43,8 +43,11 @@ def data_lineage(frame: pl.DataFrame, attributes: Sequence[str]) -> DataLineage:
     return DataLineage(digest.hexdigest(), counts)
 
 
-def registration(project: Project, card: ModelCard, data: DataLineage, *, seconds: float) -> Registration:
-    """The entry of the model registry for a model whose training took `seconds`."""
+def registration(
+    project: Project, card: ModelCard, data: DataLineage, *, seconds: float, source: str | None = None
+) -> Registration:
+    """The entry of the model registry for a model whose training took `seconds`. `source` is the model whose encoder
+    it has; None: its own."""
     return Registration(
         model_version=card.version,
         preset=card.preset.name,
@@ -53,6 +56,7 @@ def registration(project: Project, card: ModelCard, data: DataLineage, *, second
         data_hash=data.hash,
         data=data.listings,
         config={
+            **({"encoder_of": source} if source else {}),
             "preset": asdict(card.preset),
             "taxonomy": {
                 "sha256": taxonomy_hash(card.taxonomy),

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 
+import polars as pl
 from pydantic import TypeAdapter
 
-from flows.modelling.labelled import labelled_listings
+from flows.modelling.encoded import Encoder
+from flows.modelling.labelled import labelled_frame, listings_of
 from flows.project.project import Project, cores
+from models.engines.encoded_listings import EncodedListings
 from models.engines.machine import best_device
-from models.engines.table import candidates
+from models.engines.table import REFERENCE, EngineName, candidates
 from models.evaluation.comparison import Answers, Comparison, compare
 from models.inputs.examples import Examples
-from models.inputs.listings import Listings
 from models.lifecycle.card import OutdatedModel
 from models.lifecycle.model import Model
 from schemas.errors import UserError
@@ -40,16 +42,16 @@ class Switched:
     trouble: str | None
 
 
-def judge(project: Project, version: str) -> Verdict:
+def judge(project: Project, version: str, *, engine: EngineName = REFERENCE) -> Verdict:
     """Compares a registered model with the champion, stores the comparison in the catalogue, and promotes the model
-    where the comparison and the setting `model.promote` allow it. A champion of another version of cma-tagger, which
-    cannot tag any more, is replaced without a comparison."""
+    where the comparison and the setting `model.promote` allow it. A model that has `engine` answers on it. A champion
+    of another version of cma-tagger, which cannot tag any more, is replaced without a comparison."""
     champion = project.catalog.champion()
     if champion is None or champion.model_version == version:
         return Verdict(True, "it is the first model")
     automatic = project.settings.model.promote == "auto"
     try:
-        comparison = compare_with_champion(project, version)
+        comparison = compare_with_champion(project, version, engine=engine)
     except OutdatedModel:
         if not automatic:
             return Verdict(False, "model.promote is never", champion.model_version)
@@ -89,10 +91,11 @@ def roll_back(project: Project) -> Switched:
     return switched
 
 
-def compare_with_champion(project: Project, version: str) -> Comparison:
+def compare_with_champion(project: Project, version: str, *, engine: EngineName = REFERENCE) -> Comparison:
     """Compares a model with the champion on the labelled listings of the test split. Neither has seen them, since a
-    product never changes its split. NotComparable where the models or the labels do not fit together, OutdatedModel
-    where the champion is of another version of cma-tagger."""
+    product never changes its split. A model that has `engine` answers on it, the other on the reference engine.
+    NotComparable where the models or the labels do not fit together, OutdatedModel where the champion is of another
+    version of cma-tagger."""
     champion = project.catalog.champion()
     if champion is None or champion.model_version == version:
         raise UserError(f"there is no other champion to compare {version} with: `cma models` lists all models")
@@ -100,19 +103,19 @@ def compare_with_champion(project: Project, version: str) -> Comparison:
     card = model.card
     if card.taxonomy.classes != project.taxonomy.classes:
         raise NotComparable(f"{version} was trained for another taxonomy than this project's: train again")
-    listings = labelled_listings(project, ("test",))
-    if not len(listings.labels):
+    frame = labelled_frame(project, ("test",))
+    if frame.is_empty():
         raise NotComparable("no labelled listing belongs to the test split: there is nothing to compare models on")
     try:
         before = Model.open(project.home / champion.path)
         if before.card.taxonomy.classes != card.taxonomy.classes:
             raise NotComparable(f"the champion {before.version} was trained for other attributes or values")
-        champion_answers = _answers(before, listings)[0]
+        champion_answers = _answers(project, before, frame, engine)[0]
     except OutdatedModel:
         raise
     except UserError as fault:
         raise NotComparable(f"it cannot be compared with the champion: {fault}") from fault
-    answers, examples = _answers(model, listings)
+    answers, examples = _answers(project, model, frame, engine)
     labelled = {name: examples.labels[:, k] >= 0 for k, name in enumerate(card.taxonomy.names)}
     measured = [name for name, known in labelled.items() if answers[name].inside[known].any()]
     return compare(
@@ -126,13 +129,24 @@ def compare_with_champion(project: Project, version: str) -> Comparison:
     )
 
 
-def _answers(model: Model, listings: Listings) -> tuple[dict[str, Answers], Examples]:
-    """The model's answers on the reference engine: a model that has just been trained has no other."""
-    card, examples = model.card, listings.examples(model.processor(), "test", threads=cores())
-    predictions = model.predict(model.reference_engine(best_device()), examples)
+def _answers(
+    project: Project, model: Model, frame: pl.DataFrame, engine: EngineName
+) -> tuple[dict[str, Answers], Examples | EncodedListings]:
+    """The model's answers on an engine, from stored features where there are some; on the reference engine where it
+    lacks that engine, as a model has none that has just been trained."""
+    card = model.card
+    examples: Examples | EncodedListings
+    if engine != REFERENCE and model.reason_against(engine) is None:
+        _, encoded = Encoder(project, model, engine).encode(frame)
+        predictions, certificates = model.answer(encoded), model.certificates(engine)
+        examples = encoded
+    else:
+        decoded = listings_of(project, frame).examples(model.processor(), "test", threads=cores())
+        predictions, certificates = model.predict(model.reference_engine(best_device()), decoded), card.certificates
+        examples = decoded
     answers = {}
     for k, name in enumerate(card.taxonomy.names):
-        probabilities = card.certificates.probabilities(name, predictions.logits[k], examples.feeds)
+        probabilities = certificates.probabilities(name, predictions.logits[k], examples.feeds)
         labels, values = examples.labels[:, k], probabilities.shape[1]
         right = probabilities.argmax(axis=1) == labels
         answers[name] = Answers(probabilities.max(axis=1), right, inside=labels < values)

@@ -9,11 +9,12 @@ from pathlib import Path
 from flows.modelling.certify import promise_of
 from flows.modelling.evaluate import evaluate_model
 from flows.modelling.labelled import labelled_frame, listings_of
-from flows.modelling.lineage import data_lineage, registration, taxonomy_hash
+from flows.modelling.lineage import DataLineage, data_lineage, registration, taxonomy_hash
 from flows.modelling.promotion import Verdict, judge
 from flows.project.progress import bar
-from flows.project.project import Project, cores
+from flows.project.project import Project, Run, cores
 from flows.project.resumable import resumable
+from models.engines.table import REFERENCE, EngineName
 from models.inputs.listings import Listings
 from models.lifecycle.card import ModelCard
 from models.lifecycle.fit import fit
@@ -22,11 +23,24 @@ from models.training.train import Progress
 
 
 @dataclass(frozen=True)
+class EncoderOrigin:
+    """The model whose encoder a new one has, and the engine that this encoder is compiled for. The features of `stored`
+    inputs were in the project, those of `made` were computed."""
+
+    source: str
+    engine: EngineName
+    stored: int
+    made: int
+
+
+@dataclass(frozen=True)
 class TrainSummary:
-    """The card of the new model, and whether the model became the champion."""
+    """The card of the new model, and whether the model became the champion. `encoder` is None where it trained its
+    own."""
 
     card: ModelCard
     verdict: Verdict
+    encoder: EncoderOrigin | None = None
 
 
 def train(project: Project) -> TrainSummary:
@@ -39,13 +53,31 @@ def train(project: Project) -> TrainSummary:
     with project.run("train-cma") as run, resumable(project.home / "models", *identity, what="training") as folder:
         began = time.monotonic()
         card = _fit(project, chosen, listings, folder)
-        os.replace(folder, folder.with_name(card.version))  # a model's folder appears when it is whole
-        run.summary.update(model_version=card.version, listings=card.listings, metrics=card.metrics)
-        project.catalog.register_model(registration(project, card, data, seconds=time.monotonic() - began))
-        verdict = judge(project, card.version)
-        run.summary.update(promoted=verdict.promoted, reason=verdict.reason)
-        evaluate_model(project, card.version, engine="torch")  # writes the model card; no engine is compiled yet
+        verdict = add_model(project, run, card, folder, data, seconds=time.monotonic() - began)
     return TrainSummary(card, verdict)
+
+
+def add_model(
+    project: Project,
+    run: Run,
+    card: ModelCard,
+    folder: Path,
+    data: DataLineage,
+    *,
+    seconds: float,
+    source: str | None = None,
+    engine: EngineName = REFERENCE,
+) -> Verdict:
+    """Registers the model in `folder`, compares it with the champion, and writes its model card. `source` is the model
+    whose weights it started from, `engine` the one that it has already."""
+    os.replace(folder, project.home / "models" / card.version)  # a model's folder appears when it is whole
+    run.summary.update(model_version=card.version, listings=card.listings, metrics=card.metrics)
+    entry = registration(project, card, data, seconds=seconds, source=source)
+    project.catalog.register_model(entry, parent=source)
+    verdict = judge(project, card.version, engine=engine)
+    run.summary.update(promoted=verdict.promoted, reason=verdict.reason)
+    evaluate_model(project, card.version, engine=engine)  # writes the model card
+    return verdict
 
 
 def _fit(project: Project, chosen: Preset, listings: Listings, folder: Path) -> ModelCard:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from sklearn.metrics import confusion_matrix
 
+from models.engines.encoded_listings import EncodedListings
 from models.engines.interface import Predictions
 from models.evaluation.intervals import clopper_pearson, interval, resampled
 from models.evaluation.metrics import Outcomes, each_once, f1_of_values, measure
@@ -22,7 +23,7 @@ _CURVE_POINTS = 200
 
 def evaluate_predictions(
     predictions: Predictions,
-    examples: Examples,
+    examples: Examples | EncodedListings,
     certificates: Certificates,
     taxonomy: Taxonomy,
     *,

@@ -1,6 +1,6 @@
 """Fits a whole model to labelled listings: trains, certifies, learns the noise rules, evaluates, saves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from models.engines.interface import Predictions
 from models.engines.machine import best_device, keep_freed_memory
 from models.engines.torch_engine import TorchEngine
 from models.evaluation.metrics import evaluate_attributes
+from models.inputs.arrays import Ints, Names
 from models.inputs.examples import Examples
 from models.inputs.listings import Listings
 from models.inputs.preprocessing import Processor
@@ -20,10 +21,9 @@ from models.lifecycle.card import ModelCard, write_card
 from models.lifecycle.weights import save_weights
 from models.network.cma_clip import CmaClip
 from models.network.picture_tower import PictureTower
-from models.rules.certificates import Certificates, Promise
+from models.rules.certificates import Promise
 from models.rules.certify import Labelled, certificates_of
 from models.rules.noise.fit import fit_noise_rules
-from models.rules.noise.rules import NoiseRules
 from models.training.launch import train_together
 from models.training.presets import Preset
 from models.training.teacher.soft_targets import with_soft_targets
@@ -52,7 +52,7 @@ def fit(
     `processes` is the number of training processes (0: one a CUDA card, else one), `cache_bytes` the disk space for
     the outputs of frozen parts, `features` the folder that keeps those of a picture tower's trunk. UserError where a
     split has too few labels of an attribute."""
-    _require_enough(listings, taxonomy)
+    require_enough(listings.splits, listings.labels, taxonomy)
     keep_freed_memory()
     network = preset.build(taxonomy, load_pretrained=True)
     backbone = network.backbone
@@ -75,10 +75,52 @@ def fit(
     )
     predictions = {split: _predict(network, parts[split]) for split in ("validation", "calibration", "test")}
     labelled = {split: Labelled.of(found, parts[split]) for split, found in predictions.items()}
-    certificates = certificates_of(labelled["validation"], labelled["calibration"], taxonomy.attributes, promise)
-    created = datetime.now(UTC)
-    weights = save_weights(network, folder)
-    card = ModelCard(
+    shift = np.roll(np.arange(len(parts["validation"])), 1 + len(parts["validation"]) // 3)
+    swapped = replace(parts["validation"], tokens=parts["validation"].tokens[shift])  # under another listing's title
+    card = finish(
+        network,
+        labelled,
+        _predict(network, swapped),
+        preset=preset,
+        taxonomy=taxonomy,
+        folder=folder,
+        promise=promise,
+        feeds=sorted({*parts["train"].feeds.tolist(), *parts["validation"].feeds.tolist()}),
+        listings={split: len(examples) for split, examples in parts.items()},
+        history=history.accuracy,
+    )
+    write_card(card, folder)
+    soft_targets.unlink(missing_ok=True)
+    return card
+
+
+def finish(
+    network: CmaClip,
+    labelled: Mapping[str, Labelled],
+    swapped: Predictions,
+    *,
+    preset: Preset,
+    taxonomy: Taxonomy,
+    folder: Path,
+    promise: Promise,
+    feeds: list[str],
+    listings: dict[str, int],
+    history: dict[str, list[float]],
+) -> ModelCard:
+    """Certifies a trained network, learns its noise rules, evaluates it, and saves its weights to `folder`. Returns its
+    card, which is not written yet.
+
+    `labelled` are its predictions for the splits validation, calibration and test; `swapped` those for the validation
+    listings under other listings' titles.
+    """
+    validation = labelled["validation"]
+    certificates = certificates_of(validation, labelled["calibration"], taxonomy.attributes, promise)
+    created, backbone, weights = datetime.now(UTC), network.backbone, save_weights(network, folder)
+    probabilities = [
+        certificates.probabilities(name, logits, validation.feeds)
+        for name, logits in zip(taxonomy.names, validation.predictions.logits, strict=True)
+    ]
+    return ModelCard(
         version=f"{created:%Y%m%d-%H%M%S}-{weights[:8]}",
         created_at=created.isoformat(timespec="seconds"),
         preset=preset,
@@ -90,39 +132,25 @@ def fit(
         target_precision=promise.target_precision,
         confidence=promise.confidence,
         certificates=certificates,
-        noise=_noise_rules(network, parts["validation"], predictions["validation"], taxonomy, certificates),
-        feeds=sorted({*parts["train"].feeds.tolist(), *parts["validation"].feeds.tolist()}),
-        listings={split: len(examples) for split, examples in parts.items()},
-        history=history.accuracy,
+        noise=fit_noise_rules(validation.predictions, swapped, probabilities, validation.labels),
+        feeds=feeds,
+        listings=listings,
+        history=history,
         metrics=evaluate_attributes(labelled["test"], certificates),
         picture_weights=backbone.visual.origin if isinstance(backbone.visual, PictureTower) else None,
     )
-    write_card(card, folder)
-    soft_targets.unlink(missing_ok=True)
-    return card
 
 
 def _predict(network: CmaClip, examples: Examples) -> Predictions:
     return classify(network, encode(TorchEngine(network), examples), examples.present)
 
 
-def _noise_rules(
-    network: CmaClip, examples: Examples, original: Predictions, taxonomy: Taxonomy, certificates: Certificates
-) -> NoiseRules:
-    shift = np.roll(np.arange(len(examples)), 1 + len(examples) // 3)  # every picture under another listing's title
-    swapped = _predict(network, replace(examples, tokens=examples.tokens[shift]))
-    probabilities = [
-        certificates.probabilities(name, logits, examples.feeds)
-        for name, logits in zip(taxonomy.names, original.logits, strict=True)
-    ]
-    return fit_noise_rules(original, swapped, probabilities, examples.labels)
-
-
-def _require_enough(listings: Listings, taxonomy: Taxonomy) -> None:
+def require_enough(splits: Names, labels: Ints, taxonomy: Taxonomy) -> None:
+    """UserError where a split has too few labels of an attribute: (N,) splits and (N, K) labels of the listings."""
     for k, attribute in enumerate(taxonomy.attributes):
         for split in ("train", "validation", "calibration", "test"):
-            labels = listings.labels[listings.splits == split, k]
-            labelled = int(((labels >= 0) & (labels < attribute.none_code)).sum())
+            of_split = labels[splits == split, k]
+            labelled = int(((of_split >= 0) & (of_split < attribute.none_code)).sum())
             if labelled < _FEWEST:
                 raise UserError(
                     f"too few labels to train on: {labelled} listings of the {split} split have a label that is a "

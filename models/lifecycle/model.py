@@ -17,6 +17,7 @@ from schemas.files import sha256_of
 if TYPE_CHECKING:
     import torch
 
+    from models.engines.encoded_listings import EncodedListings
     from models.inputs.examples import Examples
     from models.inputs.preprocessing import Processor
     from models.network.cma_clip import CmaClip
@@ -113,15 +114,20 @@ class Model:
     def open_engine(self, name: EngineName, *, threads: int) -> tuple[InferenceEngine, Certificates]:
         """The engine to tag with, and its certificates. A compiled engine that is missing, outdated, of another machine
         or failed its gate is replaced by the next under `auto`, and is a UserError where it was asked for by name."""
+        engine = self.require_engine(name)
+        if engine == REFERENCE:
+            return self.reference_engine(), self.certificates(engine)
+        opened = ENGINES[engine].load().open(self, self.engine_identity(engine), threads=threads)
+        return opened, self.certificates(engine)
+
+    def require_engine(self, name: EngineName) -> EngineName:
+        """The name of the engine that `open_engine` opens; UserError as there."""
         engine = self.choose_engine(name).name
         if name != "auto" and (reason := self.reason_against(engine)):
             raise UserError(
                 f"the {engine} engine of model {self.version} {reason}: run `cma compile`, or set tag.engine"
             )
-        if engine == REFERENCE:
-            return self.reference_engine(), self.certificates(engine)
-        opened = ENGINES[engine].load().open(self, self.engine_identity(engine), threads=threads)
-        return opened, self.certificates(engine)
+        return engine
 
     def reference_engine(self, device: "torch.device | str" = "cpu") -> InferenceEngine:
         """The network in PyTorch and float32, which compiled engines are compared with. Moves the network there."""
@@ -163,6 +169,12 @@ class Model:
         from models.engines.features import classify, encode
 
         return classify(self.network, encode(engine, examples), examples.present)
+
+    def answer(self, listings: "EncodedListings") -> Predictions:
+        """What the heads answer for listings that are encoded already."""
+        from models.engines.features import classify
+
+        return classify(self.network, listings.features, listings.present)
 
     def tag_rules(self, certificates: Certificates) -> "TagRules":
         """What runs after the engine: heads, certificates and noise rules."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from models.engines.encoded_listings import EncodedListings
 from models.engines.interface import Predictions
 from models.inputs.arrays import Bools, Floats, Ints, Names
 from models.inputs.examples import Examples
@@ -27,7 +28,7 @@ class Labelled(NamedTuple):
     products: Names
 
     @classmethod
-    def of(cls, predictions: Predictions, examples: Examples) -> "Labelled":
+    def of(cls, predictions: Predictions, examples: Examples | EncodedListings) -> "Labelled":
         return cls(predictions, examples.labels, examples.feeds, examples.products)
 
 

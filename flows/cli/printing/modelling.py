@@ -26,11 +26,18 @@ def print_trained(out: Console, done: TrainSummary) -> None:
     card, verdict = done.card, done.verdict
     counts = ", ".join(f"{count} {split}" for split, count in card.listings.items())
     out.print(f"[bold]model {card.version}[/bold]  preset {card.preset.name}; {counts} listings")
+    if (encoder := done.encoder) is not None:
+        out.print(
+            f"  heads on the encoder of {encoder.source}: features of {encoder.stored} inputs were stored, those of "
+            f"{encoder.made} were computed on its {encoder.engine} engine"
+        )
     _print_metrics(out, card.metrics, card.target_precision)
     if verdict.comparison:
         print_comparison(out, verdict.comparison)
     if verdict.promoted:
-        out.print(f"  it is the champion now: {verdict.reason}; run `cma compile` to build its engine")
+        compiled = encoder is not None and encoder.engine != "torch"
+        following = "`cma tag`, it has its engine already" if compiled else "`cma compile` to build its engine"
+        out.print(f"  it is the champion now: {verdict.reason}; run {following}")
     else:
         objections = verdict.comparison.objections if verdict.comparison else []
         reason = "for the reasons above" if objections else verdict.reason

@@ -23,7 +23,7 @@ def identity(card: ModelCard, row: ModelRow) -> Section:
         ("weights, SHA-256", card.weights),
         ("made", f"{row.created_at:%Y-%m-%d %H:%M} UTC by cma-tagger {row.code_version}"),
         ("commit", row.git_commit or "not run from a checkout"),
-        ("champion then", row.parent or "none: the first model of its catalogue"),
+        ("encoder of", row.parent or "") if "encoder_of" in row.config else _champion_then(row),
     ]
     return Section("What it is", tables=[Table(("", ""), rows)])
 
@@ -38,6 +38,10 @@ def _picture_tower(card: ModelCard) -> list[tuple[str, str]]:
         rows.append(("weights of the picture tower", f"{weights.source}; SHA-256 {weights.sha256}"))
         rows.append(("licence of these weights", licence))
     return rows
+
+
+def _champion_then(row: ModelRow) -> tuple[str, str]:
+    return "champion then", row.parent or "none: the first model of its catalogue"
 
 
 def data(row: ModelRow) -> Section:

@@ -6,14 +6,16 @@ fitted on listings that nothing was learned from (docs/decisions/0010).
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from models.engines.features import classify, encode
+from models.engines.interface import Features
 from models.engines.torch_engine import TorchEngine
 from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
@@ -46,10 +48,18 @@ def pooling_weights(
     return np.asarray(minimize(loss, first, method="L-BFGS-B", bounds=[(least, _MOST)] * len(first)).x)
 
 
+class Shown(NamedTuple):
+    """Listings that a pool is fitted on; `counts` weighs them."""
+
+    features: Features
+    present: Bool[np.ndarray, "N 2"]
+    labels: Int[np.ndarray, "N K"]
+    counts: Float[np.ndarray, " N"]
+
+
 def fit_pool(network: CmaClip, validation: Examples, *, swapped: float) -> None:
     """Sets the network's pool, so that the labels of the validation listings are likeliest. As in training, a share
     `swapped` of those that have both modalities counts under another's title or with another's picture."""
-    network.pool.copy_(torch.eye(3)[0].expand_as(network.pool))
     another = np.roll(np.arange(len(validation)), 1 + len(validation) // 3)
     both = np.logical_and(*validation.present.T)
     both &= both[another]
@@ -58,9 +68,17 @@ def fit_pool(network: CmaClip, validation: Examples, *, swapped: float) -> None:
         (replace(validation, tokens=validation.tokens[another]).take(both), np.full(both.sum(), swapped / 2)),
         (replace(validation, pictures=validation.pictures[another]).take(both), np.full(both.sum(), swapped / 2)),
     ]
-    shown = [(examples, counts) for examples, counts in shown if counts.any()]
-    evidence = [_evidence(network, examples) for examples, _ in shown]
-    labels, counts = (np.concatenate(parts) for parts in zip(*((e.labels, c) for e, c in shown), strict=True))
+    engine = TorchEngine(network)
+    fit_pool_on(
+        network, [Shown(encode(engine, of), of.present, of.labels, counts) for of, counts in shown if counts.any()]
+    )
+
+
+def fit_pool_on(network: CmaClip, shown: Sequence[Shown]) -> None:
+    """Sets the network's pool, so that the labels of these listings are likeliest."""
+    network.pool.copy_(torch.eye(3)[0].expand_as(network.pool))
+    evidence = [_evidence(network, of) for of in shown]
+    labels, counts = (np.concatenate(parts) for parts in zip(*((of.labels, of.counts) for of in shown), strict=True))
     for k, of_task in enumerate(zip(*evidence, strict=True)):
         known = labels[:, k] >= 0
         found = pooling_weights(
@@ -73,10 +91,10 @@ def fit_pool(network: CmaClip, validation: Examples, *, swapped: float) -> None:
         network.pool[k] = torch.from_numpy(found)
 
 
-def _evidence(network: CmaClip, examples: Examples) -> list[Float[np.ndarray, "3 N _"]]:
+def _evidence(network: CmaClip, shown: Shown) -> list[Float[np.ndarray, "3 N _"]]:
     """Per task the log-probabilities of head, image probe and title probe; 0 where the probe's modality is missing."""
-    found = classify(network, encode(TorchEngine(network), examples), examples.present)
-    image, title = examples.present.T[..., None]
+    found = classify(network, shown.features, shown.present)
+    image, title = shown.present.T[..., None]
     return [
         np.stack([log_softmax(task, axis=1) * seen for task, seen in zip(tasks, (1, image, title), strict=True)])
         for tasks in zip(found.logits, found.image_logits, found.title_logits, strict=True)
