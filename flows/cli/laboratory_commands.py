@@ -19,6 +19,14 @@ def ablate(
     epochs: Annotated[
         list[str] | None, typer.Option(help="STAGE=N: epochs of a stage, instead of the preset's; may be repeated.")
     ] = None,
+    labels: Annotated[
+        str,
+        typer.Option(help="Learning curves: train on so many labelled listings each, such as 500,1000,2500."),
+    ] = "",
+    most_per_feed: Annotated[
+        int | None,
+        typer.Option(min=100, help="At most so many training listings of each feed, drawn by product."),
+    ] = None,
     folder: Annotated[Path | None, typer.Option(help="Folder for the results (default: HOME/ablation).")] = None,
     processes: Annotated[int, typer.Option(min=1, help="Number of variants trained at the same time.")] = 1,
     config: Config = None,
@@ -31,18 +39,23 @@ def ablate(
 
     It takes hours. An interrupted run resumes when it is run again.
     """
+    from flows.experiments.ablate import Request
     from flows.experiments.ablate import ablate as ablate_project
+    from flows.experiments.learning_curves import trace_curves
 
-    done = ablate_project(
-        open_project(config),
+    asked = Request(
         feeds=feeds or (),
+        most_per_feed=most_per_feed,
         seeds=seeds,
         variants=[name.strip() for name in variants.split(",") if name.strip()],
         epochs=parse_epochs(epochs or ()),
         folder=folder,
         processes=processes,
     )
-    experiments.print_ablation(out, done)
+    if counts := parse_labels(labels):
+        experiments.print_curves(out, trace_curves(open_project(config), asked, counts))
+    else:
+        experiments.print_ablation(out, ablate_project(open_project(config), asked))
 
 
 def bench(
@@ -75,3 +88,12 @@ def parse_epochs(texts: Iterable[str]) -> dict[str, int]:
             raise ConfigurationError(f"--epochs: {text!r} is not STAGE=N, such as end-to-end=3")
         epochs[stage] = int(count)
     return epochs
+
+
+def parse_labels(text: str) -> list[int]:
+    """The numbers of a text such as `500,1000`; ConfigurationError where one is not a number of at least 100."""
+    counts = [part.strip() for part in text.split(",") if part.strip()]
+    for count in counts:
+        if not (count.isascii() and count.isdigit() and int(count) >= 100):
+            raise ConfigurationError(f"--labels: {count!r} is not a number of listings of at least 100")
+    return [int(count) for count in counts]

@@ -5,23 +5,45 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.evaluation.metrics import METRICS
-from models.experiments.outcomes import Outcome, Splits
-from models.experiments.scores import Difference, ImageWeights, Measure, Scores, difference, image_weights, scores
-from models.experiments.swapped_listings import CONDITIONS, SHARE, Condition
+from models.experiments.image_weights import ImageWeights, image_weights
+from models.experiments.outcomes import Outcome
+from models.experiments.scores import (
+    Bootstrap,
+    Detection,
+    Difference,
+    Scores,
+    bootstrap,
+    difference,
+    mismatch_detection,
+    scores,
+)
+from models.experiments.splits import Compared, Splits, sizes
+from models.experiments.swapped_listings import SHARE
 from models.experiments.variants import counterpart_of, variant_of
 from models.training.presets import Preset
 
 
 @dataclass(frozen=True)
+class ReadingResults:
+    """What is measured of a variant's answers. `behind_full` is full network − variant, by metric and what is given;
+    empty where the variant is not compared with a full network."""
+
+    metrics: Scores
+    behind_full: dict[str, dict[str, Difference]]
+
+
+@dataclass(frozen=True)
 class VariantResults:
-    """The results of one variant; empty where it is not compared with a full network, or weighs no modalities."""
+    """The results of one variant. `heads` are those of its heads alone, `pooled` those of heads and probes together; a
+    variant without a pool has the same answers in both. `pooled` is None where no variant has a pool, and the other
+    parts are empty for variants that do not have them."""
 
     label: str
     seconds: list[float]  # of training, by seed
-    metrics: Scores
-    behind_full: dict[str, dict[Condition, Difference]]  # full network − variant, by metric
+    heads: ReadingResults
+    pooled: ReadingResults | None
     image_weight: ImageWeights
+    mismatch: Detection
 
 
 @dataclass(frozen=True)
@@ -52,38 +74,67 @@ class AblationResults:
 def compare(
     outcomes: Mapping[str, Mapping[int, Outcome]],
     splits: Splits,
+    test: Compared,
     preset: Preset,
     attributes: tuple[str, ...],
     target_precision: float,
+    *,
+    labels: int | None = None,
 ) -> AblationResults:
-    """Measures the outcomes, by variant and seed, on the test listings. All variants have the same seeds."""
-    feeds, counts = np.unique(splits.test.feeds, return_counts=True)
+    """Measures the outcomes, by variant and seed, on the test listings. All variants have the same seeds. `labels` is
+    the number of training listings that they learned from (None: all)."""
+    train, validation = len(splits.train.titles), len(splits.validation.titles)
+    if labels is not None:
+        train, validation = sizes(labels, train, validation)
+    feeds, counts = np.unique(test.feeds, return_counts=True)
     data = Data(
         hash=splits.hash,
-        train=len(splits.train),
-        validation=len(splits.validation),
+        train=train,
+        validation=validation,
         test=dict(zip(feeds.tolist(), counts.tolist(), strict=True)),
         left_out=splits.left_out,
-        products=len(np.unique(splits.test.products)),
+        products=len(np.unique(test.products)),
     )
-    measures: dict[str, Measure] = {
-        "recall": lambda tags, weights: METRICS["recall_oracle"].measure(tags, weights, target_precision),
-        "AURC": lambda tags, weights: METRICS["aurc"].measure(tags, weights, target_precision),
+    resampled = {name: bootstrap(by_seed, test, target_precision) for name, by_seed in outcomes.items()}
+    heads = {
+        name: ReadingResults(scores(by_seed, test, attributes, target_precision), _behind_full(name, resampled))
+        for name, by_seed in outcomes.items()
     }
-    variants = {}
-    for name, by_seed in outcomes.items():
-        variant, full = variant_of(name), outcomes.get(counterpart_of(name))
-        variants[name] = VariantResults(
-            label=variant.label,
-            seconds=[outcome.seconds for outcome in by_seed.values()],
-            metrics=scores(by_seed, splits.test, attributes, target_precision),
-            behind_full={
-                metric: {given: difference(full, by_seed, splits.test, given, measure) for given in CONDITIONS}
-                for metric, measure in measures.items()
-            }
-            if full and name != "full"
-            else {},
-            image_weight=image_weights(by_seed, splits.test, attributes) if variant.weighs_modalities else {},
+    read = {
+        name: {seed: outcome.read_by("pooled") for seed, outcome in by_seed.items()}
+        for name, by_seed in outcomes.items()
+        if all(outcome.pooled for outcome in by_seed.values())
+    }
+    resampled |= {name: bootstrap(by_seed, test, target_precision) for name, by_seed in read.items()}
+    pooled = {
+        name: ReadingResults(
+            scores(read[name], test, attributes, target_precision) if name in read else of_heads.metrics,
+            _behind_full(name, resampled),
         )
+        for name, of_heads in heads.items()
+        if read
+    }
+    variants = {
+        name: VariantResults(
+            label=variant_of(name).label,
+            seconds=[outcome.seconds for outcome in by_seed.values()],
+            heads=heads[name],
+            pooled=pooled.get(name),
+            image_weight=image_weights(by_seed, test, attributes) if variant_of(name).weighs_modalities else {},
+            mismatch=mismatch_detection(by_seed, test),
+        )
+        for name, by_seed in outcomes.items()
+    }
     seeds = len(next(iter(outcomes.values())))
     return AblationResults(preset, data, seeds, SHARE, list(attributes), target_precision, variants)
+
+
+def _behind_full(name: str, resampled: Mapping[str, Bootstrap]) -> dict[str, dict[str, Difference]]:
+    """By metric and what is given, full network − variant; {} for the full network, and without one."""
+    full, other = resampled.get(counterpart_of(name)), resampled[name]
+    if full is None or name == "full":
+        return {}
+    return {
+        metric: {given: difference(full[metric][given], found) for given, found in of_metric.items()}
+        for metric, of_metric in other.items()
+    }

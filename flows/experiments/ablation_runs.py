@@ -1,23 +1,26 @@
 """Trains every variant of an ablation with every seed, in worker processes. A restarted run trains what is missing."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 from queue import Empty, Queue
 
-from flows.modelling.labelled import labelled_listings
+import filelock
+
 from flows.project.progress import bar
 from flows.project.project import Project, cores
 from models.engines.machine import best_device, keep_freed_memory, use_threads
-from models.experiments.outcomes import Outcome, Splits, run_variant
+from models.experiments.outcomes import Outcome, run_variant
+from models.experiments.splits import Splits, decoded, sizes, some_products
 from models.experiments.train_variant import TrainingInputs, make_towers
 from models.experiments.variants import variant_of
+from models.inputs.examples import Examples
 from models.inputs.preprocessing import Processor
 from models.training.presets import Preset
 from models.training.train import Progress
@@ -28,13 +31,14 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a worker needs to train variants: it reads the listings, and `data` is the hash that they must have."""
+    """What a worker needs to train variants. `listings` is the folder of the decoded listings, which exists while
+    variants are trained; `labels` the number of training listings that it takes of them (None: all)."""
 
     config: Path
-    feeds: tuple[str, ...]
     preset: Preset
-    data: str
+    listings: Path
     folder: Path
+    labels: int | None = None
 
     def outcome(self, name: str, seed: int) -> Path:
         """The file of a variant's outcome."""
@@ -45,25 +49,56 @@ class Recipe:
         return self.folder / f"towers-{seed}"
 
 
-def read_splits(project: Project, feeds: tuple[str, ...], preset: Preset) -> Splits:
-    """The catalogue's labelled listings of these feeds (none: all), decoded for the preset's network."""
-    network = preset.build(project.taxonomy, load_pretrained=False)
-    processor = Processor.of(preset.architecture.backbone, network.backbone)
-    processor.require_stored_size(project.settings.ingest.picture_size)
-    return Splits.of(labelled_listings(project, feeds=feeds), processor, threads=cores())
-
-
-def train_missing(recipe: Recipe, names: Sequence[str], seeds: Sequence[int], *, processes: int) -> None:
-    """Trains the towers of each seed, then the variants that have no outcome yet, in `processes` processes."""
-    absent = {seed: [name for name in names if Outcome.read(recipe.outcome(name, seed)) is None] for seed in seeds}
-    missing = {seed: found for seed, found in absent.items() if found}
-    if not missing:
+def train_missing(
+    recipes: Sequence[Recipe],
+    splits: Splits,
+    project: Project,
+    names: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    processes: int,
+) -> None:
+    """Trains the towers of each seed, then the variants that have no outcome yet, in `processes` processes, recipe
+    after recipe, all of the same listings. UserError where another run uses these listings."""
+    wanted = [(recipe, missing) for recipe in recipes if (missing := _missing(recipe, names, seeds))]
+    if not wanted:
         return
+    listings = recipes[0].listings
+    listings.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(listings.with_name(".lock"), timeout=0):
+            _decode(recipes[0], splits, project)
+            for recipe, missing in wanted:
+                recipe.folder.mkdir(parents=True, exist_ok=True)
+                _train(recipe, missing, processes)
+            shutil.rmtree(listings)
+    except filelock.Timeout as fault:
+        raise UserError(f"another ablation is running in {listings.parent}: wait until it has ended") from fault
+
+
+def _missing(recipe: Recipe, names: Sequence[str], seeds: Sequence[int]) -> dict[int, list[str]]:
+    """By seed, the variants that have no outcome."""
+    absent = {seed: [name for name in names if Outcome.read(recipe.outcome(name, seed)) is None] for seed in seeds}
+    return {seed: found for seed, found in absent.items() if found}
+
+
+def _decode(recipe: Recipe, splits: Splits, project: Project) -> None:
+    done = recipe.listings / "done"
+    if not done.exists():
+        preset = recipe.preset
+        network = preset.build(project.taxonomy, load_pretrained=False)
+        processor = Processor.of(preset.architecture.backbone, network.backbone)
+        processor.require_stored_size(project.settings.ingest.picture_size)
+        splits.decode(processor, recipe.listings, threads=cores())
+        done.touch()
+
+
+def _train(recipe: Recipe, missing: Mapping[int, Sequence[str]], processes: int) -> None:
     context, total = get_context("spawn"), sum(map(len, missing.values()))
     with (
         context.Manager() as manager,
         ProcessPoolExecutor(processes, context, use_threads, (max(1, cores() // processes),)) as pool,
-        bar("ablate", total) as advance,
+        bar(f"ablate, {recipe.labels} labels" if recipe.labels else "ablate", total) as advance,
     ):
         notes = manager.Queue()
         running: dict[Future[None], int | None] = {
@@ -99,15 +134,16 @@ def _train_towers(recipe: Recipe, names: Sequence[str], seed: int, notes: "Queue
 
 def _train_variant(recipe: Recipe, name: str, seed: int, notes: "Queue[str]") -> None:
     """Trains a variant, writes its outcome, and removes the checkpoints from which an interrupted training resumes."""
-    inputs, splits = _inputs(recipe, seed, notes, name)
+    inputs, test = _inputs(recipe, seed, notes, name)
     checkpoints = recipe.folder / f"{name}-{seed}"
-    outcome = run_variant(name, inputs, splits.test, towers=recipe.towers(seed), folder=checkpoints)
+    outcome = run_variant(name, inputs, test, towers=recipe.towers(seed), folder=checkpoints)
     outcome.write(recipe.outcome(name, seed))
     shutil.rmtree(checkpoints, ignore_errors=True)
 
 
-def _inputs(recipe: Recipe, seed: int, notes: "Queue[str]", what: str) -> tuple[TrainingInputs, Splits]:
-    project, splits = _read(recipe)
+def _inputs(recipe: Recipe, seed: int, notes: "Queue[str]", what: str) -> tuple[TrainingInputs, Examples]:
+    """The inputs of a training, and the test listings."""
+    project, train, validation, test = _read(recipe, seed)
 
     def show(progress: Progress) -> None:
         if progress.step % 10 == 0 or progress.step == progress.steps:
@@ -116,25 +152,28 @@ def _inputs(recipe: Recipe, seed: int, notes: "Queue[str]", what: str) -> tuple[
     inputs = TrainingInputs(
         preset=replace(recipe.preset, seed=seed),
         taxonomy=project.taxonomy,
-        train=splits.train,
-        validation=splits.validation,
+        train=train,
+        validation=validation,
         device=best_device(),
         progress=show,
         features=project.picture_features,
         cache_bytes=int(project.settings.model.cache_gb * 1e9),
     )
-    return inputs, splits
+    return inputs, test
 
 
-@cache
-def _read(recipe: Recipe) -> tuple[Project, Splits]:
-    """The project and its listings, which a process reads once."""
+@lru_cache(maxsize=1)
+def _read(recipe: Recipe, seed: int) -> tuple[Project, Examples, Examples, Examples]:
+    """The project and the listings, which a process opens once. With `labels`, each seed has others of them."""
     keep_freed_memory()
-    project = Project.open(recipe.config)
-    splits = read_splits(project, recipe.feeds, recipe.preset)
-    if splits.hash != recipe.data:
-        raise UserError("the labelled listings have changed since this ablation began: run it again")
-    return project, splits
+    train, validation, test = decoded(recipe.listings)
+    if recipe.labels is not None:
+        counts = sizes(recipe.labels, len(train), len(validation))
+        train, validation = (
+            part.take(some_products(part.products, count, seed=seed)) if count < len(part) else part
+            for part, count in zip((train, validation), counts, strict=True)
+        )
+    return Project.open(recipe.config), train, validation, test
 
 
 def _latest(notes: "Queue[str]") -> str:

@@ -3,7 +3,7 @@
 import io
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -135,6 +135,31 @@ def learning_curve(history: Mapping[str, Sequence[float]]) -> str:
             axes.axvline(epoch, color=_QUIET, linestyle=":", linewidth=0.7)
         axes.set(xlabel="epochs", ylabel="validation accuracy")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.legend(loc="outside right center")
+        return _svg(figure)
+
+
+class Curve(NamedTuple):
+    """A line of `learning_curves`: at each number of labels the mean, and the deviation to both sides."""
+
+    label: str
+    points: Sequence[tuple[float, float]]
+
+
+def learning_curves(labels: Sequence[int], panels: Mapping[str, Sequence[Curve]]) -> str:
+    """Each metric in a panel of its own, against the number of labels on a logarithmic axis."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(4.2 * len(panels) + 2.4, 3.6), layout="constrained")
+        for axes, (title, curves) in zip(
+            figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+        ):
+            for curve in curves:
+                mean, deviation = np.array(curve.points).T
+                line = {"label": curve.label} if axes is figure.axes[0] else {}
+                axes.errorbar(labels, mean, yerr=deviation, marker="o", markersize=3.5, linewidth=1.2, **line)
+            axes.set(xscale="log", xlabel="labelled training listings", ylabel=title)
+            axes.set_xticks(list(labels), [f"{count:,}" for count in labels])
+            axes.minorticks_off()
         figure.legend(loc="outside right center")
         return _svg(figure)
 

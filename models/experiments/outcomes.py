@@ -3,81 +3,57 @@ that a resumed ablation skips it."""
 
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from models.engines.interface import Predictions
+from models.experiments.mismatch_scores import mismatch_scores
 from models.experiments.swapped_listings import CONDITIONS, Condition, under_condition
 from models.experiments.train_variant import Predictor, TrainingInputs, train_variant, with_both
+from models.experiments.variants import variant_of
 from models.inputs.examples import Examples
-from models.inputs.listings import Listings
-from models.inputs.preprocessing import Processor
 from models.rules.calibration import fit_temperature, value_probabilities
-from schemas.errors import UserError
 from schemas.files import replacing
 
-FEWEST = 50  # listings with picture and title that a split needs
+Reading = Literal["heads", "pooled"]
+READINGS: tuple[Reading, ...] = get_args(Reading)
 
-
-@dataclass(frozen=True)
-class Splits:
-    """The listings of an ablation. `test` has only those with both picture and title, so that all variants predict the
-    same ones; `left_out` counts the others, and `unmeasured` names the feeds without any."""
-
-    train: Examples
-    validation: Examples
-    test: Examples
-    left_out: int
-    unmeasured: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, listings: Listings, processor: Processor, *, threads: int) -> "Splits":
-        """Decodes pictures and tokenises titles. `UserError` if a split has too few listings with both."""
-        train, validation, test = (
-            listings.examples(processor, split, threads=threads) for split in ("train", "validation", "test")
-        )
-        for split, examples in (("train", train), ("validation", validation), ("test", test)):
-            if (both := int(np.logical_and(*examples.present.T).sum())) < FEWEST:
-                raise UserError(
-                    f"too few labelled listings to compare variants on: {both} of the {split} split have both picture "
-                    f"and title, {FEWEST} are needed. Ingest more labelled listings."
-                )
-        comparable = with_both(test)
-        unmeasured = tuple(np.setdiff1d(test.feeds, comparable.feeds).tolist())
-        return cls(train, validation, comparable, len(test) - len(comparable), unmeasured)
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of everything that a variant is trained or measured on."""
-        digest = sha256()
-        for examples in (self.train, self.validation, self.test):
-            for array in (examples.pictures, examples.tokens, examples.present, examples.labels):
-                digest.update(f"{array.shape}".encode())
-                digest.update(np.ascontiguousarray(array).data)
-            digest.update(json.dumps([examples.feeds.tolist(), examples.products.tolist()]).encode())
-        return digest.hexdigest()
+Probabilities = dict[Condition, list[Float[np.ndarray, "N _"]]]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """A variant's predictions for the test listings. By condition: per attribute the calibrated probabilities of its
-    values, and λ (NaN for variants without one). `seconds` of training, without that of the towers."""
+    values, and λ (NaN for variants without one).
+
+    `pooled` are the probabilities of heads and probes together, `mismatch` the scores of `mismatch_scores`; both are
+    empty for variants without them. `seconds` of training, without that of the towers.
+    """
 
     seconds: float
-    probabilities: dict[Condition, list[Float[np.ndarray, "N _"]]]
+    probabilities: Probabilities
     image_weight: dict[Condition, Float[np.ndarray, "N K"]]
+    pooled: Probabilities = field(default_factory=dict)
+    mismatch: dict[Condition, Float[np.ndarray, "N 3"]] = field(default_factory=dict)
+
+    def read_by(self, reading: Reading) -> "Outcome":
+        """The outcome whose `probabilities` are those of the heads alone, or with the pool where there is one."""
+        return replace(self, probabilities=self.pooled) if reading == "pooled" and self.pooled else self
 
     def write(self, path: Path) -> None:
         """Writes safetensors, whole or not at all."""
-        tensors = {f"{condition}/image_weight": weight for condition, weight in self.image_weight.items()}
-        for condition, tasks in self.probabilities.items():
-            tensors |= {f"{condition}/{k}": np.ascontiguousarray(task) for k, task in enumerate(tasks)}
+        tensors = {f"{of}/image_weight": weight for of, weight in self.image_weight.items()}
+        tensors |= {f"{of}/mismatch": scores for of, scores in self.mismatch.items()}
+        for reading, by_condition in zip(READINGS, (self.probabilities, self.pooled), strict=True):
+            for of, tasks in by_condition.items():
+                tensors |= {f"{of}/{reading}/{k}": np.ascontiguousarray(task) for k, task in enumerate(tasks)}
         with replacing(path) as temporary:
             save_file(tensors, temporary, metadata={"seconds": json.dumps(self.seconds)})
 
@@ -89,13 +65,24 @@ class Outcome:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 seconds = json.loads(file.metadata()["seconds"])
             tasks = tensors[f"{CONDITIONS[0]}/image_weight"].shape[1]
+            heads, pooled = (
+                {of: [tensors[f"{of}/{reading}/{k}"] for k in range(tasks)] for of in _conditions(tensors, reading)}
+                for reading in READINGS
+            )
             return cls(
                 seconds=seconds,
-                probabilities={c: [tensors[f"{c}/{k}"] for k in range(tasks)] for c in CONDITIONS},
-                image_weight={c: tensors[f"{c}/image_weight"] for c in CONDITIONS},
+                probabilities=heads,
+                image_weight={of: tensors[f"{of}/image_weight"] for of in CONDITIONS},
+                pooled=pooled,
+                mismatch={of: tensors[f"{of}/mismatch"] for of in CONDITIONS if f"{of}/mismatch" in tensors},
             )
         except (OSError, SafetensorError, ValueError, KeyError, TypeError):
             return None
+
+
+def _conditions(tensors: Iterable[str], reading: Reading) -> Sequence[Condition]:
+    """All conditions; none where there is no pool."""
+    return CONDITIONS if reading == "heads" or f"{CONDITIONS[0]}/{reading}/0" in tensors else ()
 
 
 def run_variant(name: str, inputs: TrainingInputs, test: Examples, *, towers: Path, folder: Path) -> Outcome:
@@ -103,38 +90,82 @@ def run_variant(name: str, inputs: TrainingInputs, test: Examples, *, towers: Pa
     began = time.monotonic()
     model = train_variant(name, inputs, towers=towers, folder=folder)
     seconds = time.monotonic() - began
-    return predict(model, inputs.validation, test, seed=inputs.preset.seed, seconds=seconds)
+    return predict(
+        model,
+        inputs.validation,
+        test,
+        seed=inputs.preset.seed,
+        seconds=seconds,
+        detects_mismatches=variant_of(name).detects_mismatches,
+    )
 
 
-def predict(model: Predictor, validation: Examples, test: Examples, *, seed: int, seconds: float) -> Outcome:
+def predict(
+    model: Predictor,
+    validation: Examples,
+    test: Examples,
+    *,
+    seed: int,
+    seconds: float,
+    detects_mismatches: bool = False,
+) -> Outcome:
     """The calibrated predictions of a model for the test listings under each condition.
 
     Temperatures are fitted on the validation listings that have both picture and title, as those of the test have.
     """
     comparable = with_both(validation)
-    logits = model(comparable).logits
-    temperatures = [fit_temperature(task, comparable.labels[:, k]) for k, task in enumerate(logits)]
+    chosen_on = model(comparable)
     answers = {condition: model(under_condition(test, condition, seed=seed).examples) for condition in CONDITIONS}
-    probabilities = {
+    outcome = Outcome(
+        seconds,
+        _calibrated(chosen_on.logits, comparable, {of: found.logits for of, found in answers.items()}),
+        {of: found.image_weight for of, found in answers.items()},
+    )
+    pooled = {of: found.pooled for of, found in answers.items() if found.pooled}
+    if chosen_on.pooled and pooled:
+        outcome = replace(
+            outcome,
+            pooled=_calibrated(chosen_on.pooled.logits, comparable, {of: found.logits for of, found in pooled.items()}),
+        )
+    if detects_mismatches:
+
+        def of_network(examples: Examples) -> Predictions:
+            found = model(examples).pooled
+            assert found is not None
+            return found
+
+        outcome = replace(outcome, mismatch=mismatch_scores(of_network, comparable, pooled))
+    return outcome
+
+
+def _calibrated(
+    chosen_on: Sequence[Float[np.ndarray, "M _"]],
+    validation: Examples,
+    logits: Mapping[Condition, Sequence[Float[np.ndarray, "N _"]]],
+) -> Probabilities:
+    temperatures = [fit_temperature(task, validation.labels[:, k]) for k, task in enumerate(chosen_on)]
+    return {
         condition: [
             value_probabilities(task, temperature).astype(np.float32)
-            for task, temperature in zip(answer.logits, temperatures, strict=True)
+            for task, temperature in zip(tasks, temperatures, strict=True)
         ]
-        for condition, answer in answers.items()
+        for condition, tasks in logits.items()
     }
-    return Outcome(seconds, probabilities, {condition: answer.image_weight for condition, answer in answers.items()})
 
 
 def late_fusion(outcomes: Sequence[Outcome]) -> Outcome:
     """The mean of the outcomes' calibrated probabilities; its seconds are the sum of theirs."""
+
+    def mean(parts: Sequence[Probabilities]) -> Probabilities:
+        return {
+            condition: [np.mean(task, axis=0) for task in zip(*(part[condition] for part in parts), strict=True)]
+            for condition in (parts[0] if all(parts) else ())
+        }
+
     return replace(
         outcomes[0],
         seconds=sum(outcome.seconds for outcome in outcomes),
-        probabilities={
-            condition: [
-                np.mean(task, axis=0)
-                for task in zip(*(each.probabilities[condition] for each in outcomes), strict=True)
-            ]
-            for condition in CONDITIONS
-        },
+        probabilities=mean([outcome.probabilities for outcome in outcomes]),
+        pooled=mean([outcome.pooled for outcome in outcomes]),
+        mismatch={},
     )

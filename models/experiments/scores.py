@@ -7,14 +7,20 @@ import numpy as np
 from jaxtyping import Float
 
 from models.evaluation.intervals import interval, product_weights
+from models.evaluation.metrics import METRICS as ALL_METRICS
 from models.evaluation.metrics import Outcomes as Tags
 from models.evaluation.metrics import evaluate
+from models.experiments.mismatch_scores import SCORES, detection
 from models.experiments.outcomes import Outcome
-from models.experiments.swapped_listings import CONDITIONS, Condition, under_condition
-from models.inputs.examples import Examples
+from models.experiments.splits import Compared
+from models.experiments.swapped_listings import CONDITIONS, Condition, is_swapped
 
 METRICS = ("accuracy", "macro_f1", "recall_oracle", "aurc")
+COMPARED = ("recall_oracle", "aurc", "accuracy")  # with the full network
 MEAN = "mean"  # over the attributes that have labels
+BOTH_SWAPS = "both swaps"  # mean over swapped titles and swapped pictures
+GIVEN = (*CONDITIONS, BOTH_SWAPS)
+_PARTS: dict[str, tuple[Condition, ...]] = {of: (of,) for of in CONDITIONS} | {BOTH_SWAPS: CONDITIONS[1:]}
 
 Outcomes = Mapping[int, Outcome]  # by seed
 
@@ -45,37 +51,69 @@ class Difference:
     high: float
 
 
-Scores = dict[Condition, dict[str, dict[str, Spread]]]  # by condition, attribute (or `mean`) and metric
-ImageWeights = dict[str, dict[str, dict[Condition, Spread]]]  # λ by feed, attribute and condition
+@dataclass(frozen=True)
+class Resampled:
+    """A mean over attributes and seeds, of the test listings and of each resample of their products."""
+
+    value: float
+    resamples: Float[np.ndarray, " R"]
 
 
-def scores(outcomes: Outcomes, test: Examples, attributes: Sequence[str], target_precision: float) -> Scores:
+Scores = dict[str, dict[str, dict[str, Spread]]]  # by what is given (`GIVEN`), attribute (or `mean`) and metric
+Detection = dict[Condition, dict[str, dict[str, Spread]]]  # by swaps, score and metric
+Bootstrap = dict[str, dict[str, Resampled]]  # by metric and what is given
+
+
+def scores(outcomes: Outcomes, test: Compared, attributes: Sequence[str], target_precision: float) -> Scores:
     """The metrics of the test listings that have a label, over the seeds; of attributes with a value among these."""
-    found: Scores = {}
-    for condition in CONDITIONS:
-        by_seed = [_metrics(outcome, condition, test, attributes, target_precision) for outcome in outcomes.values()]
-        found[condition] = {
-            name: {metric: Spread.of([metrics[name][metric] for metrics in by_seed]) for metric in METRICS}
-            for name in by_seed[0]
+    by_seed = {
+        condition: [_metrics(outcome, condition, test, attributes, target_precision) for outcome in outcomes.values()]
+        for condition in CONDITIONS
+    }
+    return {
+        given: {
+            name: {
+                metric: Spread.of(
+                    [float(np.mean(of)) for of in zip(*_values(by_seed, given, name, metric), strict=True)]
+                )
+                for metric in METRICS
+            }
+            for name in by_seed["clean"][0]
         }
+        for given in GIVEN
+    }
+
+
+def _values(
+    by_seed: Mapping[Condition, Sequence[dict[str, dict[str, float]]]], given: str, name: str, metric: str
+) -> list[list[float]]:
+    """For each condition of `given`, a metric by seed."""
+    return [[metrics[name][metric] for metrics in by_seed[condition]] for condition in _PARTS[given]]
+
+
+def bootstrap(outcomes: Outcomes, test: Compared, target_precision: float) -> Bootstrap:
+    """The `COMPARED` metrics in the resamples, which are the same in every call."""
+    found: Bootstrap = {}
+    for metric in COMPARED:
+
+        def measure(tags: Tags, weights: Float[np.ndarray, "R N"], of: str = metric) -> Float[np.ndarray, " R"]:
+            return ALL_METRICS[of].measure(tags, weights, target_precision)
+
+        found[metric] = {condition: _resampled(outcomes, test, condition, measure) for condition in CONDITIONS}
+        swaps = [found[metric][condition] for condition in _PARTS[BOTH_SWAPS]]
+        found[metric][BOTH_SWAPS] = Resampled(
+            float(np.mean([swap.value for swap in swaps])), np.mean([swap.resamples for swap in swaps], axis=0)
+        )
     return found
 
 
-def difference(full: Outcomes, other: Outcomes, test: Examples, condition: Condition, measure: Measure) -> Difference:
-    """The difference full − other of a measure, a mean over attributes and seeds, with the 95 % interval of a paired
-    bootstrap over products. Both have the same seeds."""
-    products = [_bootstrap(outcomes, test, condition, measure) for outcomes in (full, other)]
-    (value, resamples), (other_value, other_resamples) = products
-    low, high = interval(resamples - other_resamples)
-    return Difference(value - other_value, low, high)
+def difference(full: Resampled, other: Resampled) -> Difference:
+    """The difference full − other, with the 95 % interval of a paired bootstrap over products. Both have the same
+    seeds."""
+    return Difference(full.value - other.value, *interval(full.resamples - other.resamples))
 
 
-def _bootstrap(
-    outcomes: Outcomes, test: Examples, condition: Condition, measure: Measure
-) -> tuple[float, Float[np.ndarray, " R"]]:
-    """The mean of the measure on the test listings and in each resample of their products. Every call draws the same
-    resamples."""
-    once = np.ones((1, len(test)))
+def _resampled(outcomes: Outcomes, test: Compared, condition: Condition, measure: Measure) -> Resampled:
     tags = [
         (test.labels[:, k] >= 0, _tags(outcome, condition, test, k))
         for outcome in outcomes.values()
@@ -87,27 +125,25 @@ def _bootstrap(
         return np.asarray(np.nanmean([measure(found, weights[:, known]) for known, found in measured], axis=0))
 
     resamples = np.concatenate([means(weights) for weights in product_weights(test.products)])
-    return float(means(once)[0]), resamples
+    return Resampled(float(means(np.ones((1, len(test))))[0]), resamples)
 
 
-def image_weights(outcomes: Outcomes, test: Examples, attributes: Sequence[str]) -> ImageWeights:
-    """By feed, attribute and condition: the mean λ of the feed's listings (clean), or of its swapped ones."""
-    found: ImageWeights = {}
-    for feed in np.unique(test.feeds).tolist():
-        found[feed] = {name: {} for name in attributes}
-        for condition in CONDITIONS:
-            means = []
-            for seed, outcome in outcomes.items():
-                swapped = under_condition(test, condition, seed=seed).swapped
-                chosen = (test.feeds == feed) & (swapped if condition != "clean" else True)
-                means.append(outcome.image_weight[condition][chosen].mean(axis=0))
-            for k, name in enumerate(attributes):
-                found[feed][name][condition] = Spread.of([float(mean[k]) for mean in means])
+def mismatch_detection(outcomes: Outcomes, test: Compared) -> Detection:
+    """How well each of `SCORES` finds the swapped listings among the others; {} for variants that have none."""
+    found: Detection = {}
+    if not all(outcome.mismatch for outcome in outcomes.values()):
+        return found
+    for condition in CONDITIONS[1:]:
+        swapped = {seed: is_swapped(test.products, test.feeds, condition, seed=seed) for seed in outcomes}
+        found[condition] = {}
+        for place, score in enumerate(SCORES):
+            by_seed = [detection(one.mismatch[condition][:, place], swapped[seed]) for seed, one in outcomes.items()]
+            found[condition][score] = {name: Spread.of([each[name] for each in by_seed]) for name in by_seed[0]}
     return found
 
 
 def _metrics(
-    outcome: Outcome, condition: Condition, test: Examples, attributes: Sequence[str], target_precision: float
+    outcome: Outcome, condition: Condition, test: Compared, attributes: Sequence[str], target_precision: float
 ) -> dict[str, dict[str, float]]:
     found = {}
     for k, name in enumerate(attributes):
@@ -119,7 +155,7 @@ def _metrics(
     return found
 
 
-def _tags(outcome: Outcome, condition: Condition, test: Examples, k: int) -> Tags:
+def _tags(outcome: Outcome, condition: Condition, test: Compared, k: int) -> Tags:
     """The tags of the test listings that have a label of the k-th attribute. None is accepted."""
     probabilities = outcome.probabilities[condition][k]
     tags = Tags(

@@ -1,6 +1,5 @@
 """Test listings under noise: a share is shown under the title, or with the picture, of another product."""
 
-from dataclasses import replace
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -21,6 +20,15 @@ class SwappedListings(NamedTuple):
     swapped: Bool[np.ndarray, " N"]
 
 
+def is_swapped(
+    products: Shaped[np.ndarray, " N"], feeds: Shaped[np.ndarray, " N"], condition: Condition, *, seed: int
+) -> Bool[np.ndarray, " N"]:
+    """Which listings a condition swaps."""
+    if condition == "clean":
+        return np.zeros(len(products), dtype=bool)
+    return swapped_rows(products, feeds, share=SHARE, seed=seed) != np.arange(len(products))
+
+
 def under_condition(
     examples: Examples, condition: Condition, *, share: float = SHARE, seed: int = 0
 ) -> SwappedListings:
@@ -28,8 +36,7 @@ def under_condition(
     if condition == "clean":
         return SwappedListings(examples, np.zeros(len(examples), dtype=bool))
     rows = swapped_rows(examples.products, examples.feeds, share=share, seed=seed)
-    part = "tokens" if condition == "swapped titles" else "pictures"
-    swapped = replace(examples, **{part: getattr(examples, part)[rows]})
+    swapped = examples.with_titles_of(rows) if condition == "swapped titles" else examples.with_pictures_of(rows)
     return SwappedListings(swapped, rows != np.arange(len(rows)))
 
 

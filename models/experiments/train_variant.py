@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 
 from models.engines.features import classify, encode
+from models.engines.interface import Predictions
 from models.engines.torch_engine import TorchEngine
 from models.experiments.variants import VARIANTS, Variant, variant_of
 from models.experiments.zero_shot import ZeroShot
@@ -20,6 +21,7 @@ from models.training.parts import Stage
 from models.training.presets import Preset
 from models.training.saved.checkpoints import load
 from models.training.teacher.classical import ClassicalBaseline
+from models.training.teacher.opinion_pool import HEAD_ALONE
 from models.training.teacher.soft_targets import with_soft_targets
 from models.training.train import Progress, train
 from schemas.errors import UserError
@@ -29,10 +31,12 @@ _TOWER_PREFIXES = ("backbone.", "image_probes.", "title_probes.")
 
 
 class Answers(NamedTuple):
-    """Predictions for N listings: per attribute the logits of its values; λ, NaN for variants without one."""
+    """Predictions for N listings: per attribute the logits of its values; λ, NaN for variants without one. A network's
+    `logits` are those of its heads alone, and `pooled` its predictions with the pool of heads and probes."""
 
     logits: list[Float[np.ndarray, "N _"]]
     image_weight: Float[np.ndarray, "N K"]
+    pooled: Predictions | None = None
 
 
 Predictor = Callable[[Examples], Answers]
@@ -88,11 +92,17 @@ def train_variant(name: str, inputs: TrainingInputs, *, towers: Path, folder: Pa
     _train(network, seen, stages, folder)
     engine = TorchEngine(network)
 
+    pool = network.pool.clone()
+
     def model(examples: Examples) -> Answers:
         examples = masked(examples, variant)
-        predictions = classify(network, encode(engine, examples), examples.present)
-        weight = predictions.image_weight
-        return Answers(predictions.logits, weight if variant.weighs_modalities else np.full_like(weight, np.nan))
+        features = encode(engine, examples)
+        network.pool.copy_(pool)
+        pooled = classify(network, features, examples.present)
+        network.pool.copy_(HEAD_ALONE)
+        alone = classify(network, features, examples.present)
+        weight = alone.image_weight
+        return Answers(alone.logits, weight if variant.weighs_modalities else np.full_like(weight, np.nan), pooled)
 
     return model
 
@@ -139,7 +149,7 @@ def _train(network: CmaClip, inputs: TrainingInputs, stages: tuple[Stage, ...], 
     folder.mkdir(parents=True, exist_ok=True)
     train(
         network,
-        replace(inputs.preset, stages=stages),
+        replace(inputs.preset, stages=stages, pools_probes=True),  # the heads alone are measured, too
         inputs.train,
         inputs.validation,
         folder=folder,

@@ -22,7 +22,11 @@ class Variant:
 
     @property
     def weighs_modalities(self) -> bool:
-        return self.kind == "network" and self.modality_attention and all(self.looks_at)
+        return self.detects_mismatches and self.modality_attention
+
+    @property
+    def detects_mismatches(self) -> bool:
+        return self.kind == "network" and all(self.looks_at)
 
 
 VARIANTS = {
@@ -37,7 +41,8 @@ VARIANTS = {
     "full": Variant("CMA-CLIP", "network"),
 }
 FUSED = ("title-only", "picture-only")
-OPTIONS = tuple(option.name for option in fields(Preset) if option.type in (float, bool))
+# Every outcome has the answers with the pool of heads and probes, and without it.
+OPTIONS = tuple(o.name for o in fields(Preset) if o.type in (float, bool) and o.name != "pools_probes")
 
 
 def variant_of(name: str) -> Variant:

@@ -22,5 +22,7 @@ class ListingArrays:
         return {name: array for name, array in found.items() if array is not None}
 
     def take(self, rows: np.ndarray) -> Self:
-        """The listings at these positions, or where this mask is true."""
+        """The listings at these positions, or where this mask is true. No array is copied where all are."""
+        if rows.dtype == bool and rows.all():
+            return self
         return replace(self, **{name: array[rows] for name, array in self.arrays().items()})

@@ -1,6 +1,6 @@
 """Listings as the arrays that the network reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,14 @@ class Examples(ListingArrays):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def with_titles_of(self, rows: np.ndarray) -> "Examples":
+        """The listings, each under the title of the listing at `rows`; all else stays."""
+        return replace(self, tokens=self.tokens[rows])
+
+    def with_pictures_of(self, rows: np.ndarray) -> "Examples":
+        """The listings, each with the picture of the listing at `rows`; all else stays."""
+        return replace(self, pictures=self.pictures[rows])
 
     def save(self, folder: Path) -> None:
         """Writes one `.npy` file an array."""

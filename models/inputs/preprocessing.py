@@ -55,20 +55,22 @@ class Processor:
         *,
         threads: int = 1,
         progress: Callable[[int], None] | None = None,
+        out: NDArray[np.uint8] | None = None,
     ) -> UInt8[np.ndarray, "B H W 3"]:
-        """Decodes pictures on `threads` threads. A listing without one gets zeros: its modality is masked."""
-        out: NDArray[np.uint8] = np.zeros((len(jpegs), *self.image_size, 3), dtype=np.uint8)
+        """Decodes pictures on `threads` threads into `out` (None: a new array), which is zeros. A listing without a
+        picture keeps them: its modality is masked."""
+        pictures = np.zeros((len(jpegs), *self.image_size, 3), dtype=np.uint8) if out is None else out
 
         def decode(position: int) -> None:
             jpeg = jpegs[position]
             if jpeg is not None:
-                out[position] = self.picture(jpeg)
+                pictures[position] = self.picture(jpeg)
             if progress:
                 progress(1)
 
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(decode, range(len(jpegs))))
-        return out
+        return pictures
 
     def tokens(self, titles: Sequence[str]) -> Int64[np.ndarray, "B T"]:
         """Token ids, padded with zeros to the longest title of the batch (to the context length for towers that attend

@@ -1,7 +1,6 @@
 """Fits a whole model to labelled listings: trains, certifies, learns the noise rules, evaluates, saves."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def fit(
     predictions = {split: _predict(network, parts[split]) for split in ("validation", "calibration", "test")}
     labelled = {split: Labelled.of(found, parts[split]) for split, found in predictions.items()}
     shift = np.roll(np.arange(len(parts["validation"])), 1 + len(parts["validation"]) // 3)
-    swapped = replace(parts["validation"], tokens=parts["validation"].tokens[shift])  # under another listing's title
+    swapped = parts["validation"].with_titles_of(shift)
     card = finish(
         network,
         labelled,

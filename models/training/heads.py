@@ -16,6 +16,7 @@ from models.training.optimizer import build_optimizer, copy_weights, rate_factor
 from models.training.parts import Part, Stage, freeze_other_parts, set_training_mode
 from models.training.presets import Preset
 from models.training.stage import Progress
+from models.training.teacher.opinion_pool import HEAD_ALONE
 
 _PARTS: tuple[Part, ...] = ("probes", "modality_attention", "heads")
 _STEPS = 2000  # about as many; a small catalogue is seen more often than a large one
@@ -44,7 +45,7 @@ def train_heads(
     network gets the weights of the best; of equal ones, those of the latest."""
     (stage,) = preset.stages
     freeze_other_parts(network, stage)
-    network.pool.copy_(torch.eye(3)[0].expand_as(network.pool))  # the heads are chosen by themselves
+    network.pool.copy_(HEAD_ALONE)  # the heads are chosen by themselves
     optimizer = build_optimizer(network, preset, stage)
     arrays = {name: torch.from_numpy(array) for name, array in examples.arrays().items() if array.dtype.kind in "fib"}
     updates = max(1, round(len(examples) / preset.batch))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,14 @@ from rich.markup import escape
 
 from flows.cli.printing.tables import new_table
 from flows.experiments.ablation_tables import tables
+from flows.experiments.result_table import ResultTable
 from flows.reports.metric_texts import number_text
 
 if TYPE_CHECKING:  # a summary's type is not loaded to print it
     from flows.experiments.ablate import AblationSummary
     from flows.experiments.bench import BenchSummary, Row
     from flows.experiments.demo import DemoScore
+    from flows.experiments.learning_curves import CurvesSummary
 
 # Contenders that are no engine; an engine is printed by its own name.
 _CONTENDERS = {
@@ -25,14 +28,23 @@ _CONTENDERS = {
 
 
 def print_ablation(out: Console, summary: AblationSummary) -> None:
-    for found in tables(summary.results):
+    _print_tables(out, tables(summary.results))
+    out.print(f"{summary.folder / 'ablation.md'}", markup=False)
+
+
+def print_curves(out: Console, summary: CurvesSummary) -> None:
+    _print_tables(out, summary.tables)
+    out.print(f"{summary.folder / 'learning-curves.md'}\n{summary.folder / 'learning-curves.svg'}", markup=False)
+
+
+def _print_tables(out: Console, found_tables: Iterable[ResultTable]) -> None:
+    for found in found_tables:
         table = new_table(*found.headings)
         for row in found.rows:
             table.add_row(*row)
         out.print(f"[bold]{escape(found.title)}[/bold]")
         out.print(table)
         out.print(f"  {found.note}", markup=False)
-    out.print(f"{summary.folder / 'ablation.md'}", markup=False)
 
 
 def print_demo(out: Console, score: DemoScore) -> None:

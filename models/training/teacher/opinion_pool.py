@@ -5,7 +5,6 @@ fitted on listings that nothing was learned from (docs/decisions/0010).
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from models.engines.torch_engine import TorchEngine
 from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
 
+HEAD_ALONE = torch.tensor([1.0, 0.0, 0.0])  # weights of head, image probe and title probe
 _MOST = 5.0  # largest weight of a source
 
 
@@ -65,8 +65,8 @@ def fit_pool(network: CmaClip, validation: Examples, *, swapped: float) -> None:
     both &= both[another]
     shown = [
         (validation, np.where(both, 1 - swapped, 1.0)),
-        (replace(validation, tokens=validation.tokens[another]).take(both), np.full(both.sum(), swapped / 2)),
-        (replace(validation, pictures=validation.pictures[another]).take(both), np.full(both.sum(), swapped / 2)),
+        (validation.with_titles_of(another).take(both), np.full(both.sum(), swapped / 2)),
+        (validation.with_pictures_of(another).take(both), np.full(both.sum(), swapped / 2)),
     ]
     engine = TorchEngine(network)
     fit_pool_on(
@@ -76,7 +76,7 @@ def fit_pool(network: CmaClip, validation: Examples, *, swapped: float) -> None:
 
 def fit_pool_on(network: CmaClip, shown: Sequence[Shown]) -> None:
     """Sets the network's pool, so that the labels of these listings are likeliest."""
-    network.pool.copy_(torch.eye(3)[0].expand_as(network.pool))
+    network.pool.copy_(HEAD_ALONE)
     evidence = [_evidence(network, of) for of in shown]
     labels, counts = (np.concatenate(parts) for parts in zip(*((of.labels, of.counts) for of in shown), strict=True))
     for k, of_task in enumerate(zip(*evidence, strict=True)):

@@ -3,21 +3,36 @@
 from functools import cache
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from scipy import ndimage
+from torch.nn.functional import interpolate
 
 _LAB_BINS = (8, 10, 10)  # L from 0 to 100, a and b from −50 to 60
 _LOWEST, _HIGHEST = np.array([0, -50, -50]), np.array([100, 60, 60])
 _NOTICEABLE = 6  # distance in Lab, about three times the just noticeable one
+_MOST_PIXELS = 192 * 128
 _CELLS, _ORIENTATIONS = (16, 10), 9
 _LEAST_FOREGROUND = 0.02  # share of a picture; with less, its middle is taken
 _CIRCLE = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))
 
 
 def picture_features(pictures: UInt8[np.ndarray, "N H W 3"]) -> dict[str, Float[np.ndarray, "N _"]]:
-    """Features of N ≥ 1 pictures by kind. A picture of 192×120 takes some milliseconds."""
-    rows = [_features(picture) for picture in pictures]
+    """Features of N ≥ 1 pictures by kind. A picture of 192×120 takes some milliseconds; larger ones are scaled down."""
+    rows = [_features(scaled_down(picture)) for picture in pictures]
     return {kind: np.stack([row[kind] for row in rows]).astype(np.float32) for kind in rows[0]}
+
+
+def scaled_down(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    """The picture with at most as many pixels as one of 192×128, for which these features were made."""
+    height, width, _ = picture.shape
+    scale = (_MOST_PIXELS / (height * width)) ** 0.5
+    if scale >= 1:
+        return picture
+    size = round(scale * height), round(scale * width)
+    # The array may be mapped from a file that must not change; the copy is contiguous, too.
+    pixels = torch.from_numpy(np.array(picture))[None].permute(0, 3, 1, 2)
+    return interpolate(pixels, size, mode="bicubic", antialias=True)[0].permute(1, 2, 0).numpy()
 
 
 def foreground(lab: Float[np.ndarray, "H W 3"]) -> Bool[np.ndarray, "H W"]:

@@ -72,7 +72,7 @@ def _pictures(examples: Examples, seed: int) -> Float[np.ndarray, "N F"]:
     has = examples.present[:, 0]
     if not has.any():
         return np.zeros((len(examples), 1))
-    seen = PictureKernel(seed=seed).fit_transform(examples.pictures[has])
+    seen = PictureKernel(seed=seed).fit_transform(examples.take(has).pictures)
     described = np.zeros((len(examples), seen.shape[1]), seen.dtype)
     described[has] = seen
     return described

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from models.experiments.outcomes import Outcome, run_variant
+from models.experiments.outcomes import READINGS, Outcome, run_variant
 from models.experiments.swapped_listings import CONDITIONS
 from models.experiments.train_variant import (
     Predictor,
@@ -126,9 +126,9 @@ def test_an_option_of_the_preset_is_changed_after_the_towers(small: Preset, tmp_
 def test_networks_under_other_options() -> None:
     assert variant_of("swapped=0.25").options == {"swapped": 0.25}
     assert variant_of("swapped=0+ema=0.9").options == {"swapped": 0.0, "ema": 0.9}
-    without = variant_of("without-ma+pools_probes=0+ema=0")
-    assert (without.options, without.modality_attention) == ({"pools_probes": 0.0, "ema": 0.0}, False)
-    assert without.label == "without MA, pools_probes 0, ema 0"
+    without = variant_of("without-ma+swapped=0+ema=0")
+    assert (without.options, without.modality_attention) == ({"swapped": 0.0, "ema": 0.0}, False)
+    assert without.label == "without MA, swapped 0, ema 0"
     names = ("classical", "swapped=0+ema=0", "without-ma+swapped=0+ema=0")
     assert [counterpart_of(name) for name in names] == ["full", "full", "swapped=0+ema=0"]
 
@@ -137,6 +137,7 @@ def test_networks_under_other_options() -> None:
     "name",
     [
         *("half", "half=1", "swapped=0+half=1", "swapped=", "swapped=a", "swapped=-1", "seed=1", "optimizer=1"),
+        "pools_probes=0",  # every outcome has both
         *("swapped=0+full", "half+swapped=0", "full+", "classical+swapped=0", "late-fusion+swapped=0"),
     ],
 )
@@ -156,11 +157,16 @@ def test_every_variant_answers_for_every_listing(name: str, small: Preset, tmp_p
         weights = outcome.image_weight[condition]
         assert weights.shape == (20, 2)
         assert ((weights > 0) & (weights < 1)).all() if name == "full" else np.isnan(weights).all()
+    assert bool(outcome.pooled) == (variant_of(name).kind == "network")
+    assert bool(outcome.mismatch) == (name in ("full", "without-ma", "without-ma-sa"))
     path = tmp_path / "outcome.safetensors"
     outcome.write(path)
     again = Outcome.read(path)
     assert again is not None and again.seconds == outcome.seconds
     for condition in CONDITIONS:
         assert np.array_equal(again.image_weight[condition], outcome.image_weight[condition], equal_nan=True)
-        for written, read in zip(outcome.probabilities[condition], again.probabilities[condition], strict=True):
-            assert np.array_equal(written, read)
+        for reading in READINGS:
+            one, other = (each.read_by(reading).probabilities[condition] for each in (outcome, again))
+            assert all(np.array_equal(written, read) for written, read in zip(one, other, strict=True))
+    assert again.mismatch.keys() == outcome.mismatch.keys()
+    assert all(np.array_equal(again.mismatch[of], scores) for of, scores in outcome.mismatch.items())
