@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -74,7 +75,7 @@ class Splits:
         inside = (test.labels >= 0) & (test.labels < [attribute.none_code for attribute in taxonomy.attributes])
         return Compared(test.present, test.labels, test.feeds, test.products, inside, np.stack(named, axis=1))
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of everything that a variant is trained or measured on."""
         digest = sha256()

@@ -23,6 +23,7 @@ from models.training.saved.checkpoints import load
 from models.training.teacher.classical import ClassicalBaseline
 from models.training.teacher.opinion_pool import HEAD_ALONE
 from models.training.teacher.soft_targets import with_soft_targets
+from models.training.teacher.stored_features import PictureFeatures
 from models.training.train import Progress, train
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
@@ -52,8 +53,12 @@ class TrainingInputs:
     validation: Examples
     device: torch.device
     progress: Callable[[Progress], None] | None = None
-    features: Path | None = None  # the folder of the cache of a picture tower's features
+    features: Path | None = None  # the folder of the cache of pictures' features
     cache_bytes: int = 20_000_000_000
+
+    @property
+    def hand_made(self) -> PictureFeatures:
+        return PictureFeatures(self.features, most_bytes=self.cache_bytes)
 
 
 def tower_stages(preset: Preset) -> tuple[Stage, ...]:
@@ -75,7 +80,7 @@ def train_variant(name: str, inputs: TrainingInputs, *, towers: Path, folder: Pa
     preset = replace(inputs.preset, **variant.options)
     inputs = replace(inputs, preset=preset)
     if variant.kind == "classical":
-        baseline = ClassicalBaseline(inputs.taxonomy.class_counts, seed=preset.seed)
+        baseline = ClassicalBaseline(inputs.taxonomy.class_counts, seed=preset.seed, features=inputs.hand_made)
         return _without_weights(baseline.fit(inputs.train, inputs.validation).logits)
     network = _network(inputs, variant, towers)
     if variant.kind == "contrastive":
@@ -164,7 +169,8 @@ def _with_soft_targets(inputs: TrainingInputs, towers: Path) -> TrainingInputs:
     """The inputs with soft targets, which are computed once for all variants."""
     classes = inputs.taxonomy.class_counts
     file = towers / "soft_targets.safetensors"
-    return replace(inputs, train=with_soft_targets(inputs.train, classes, inputs.preset, file, inputs.progress))
+    train = with_soft_targets(inputs.train, classes, inputs.preset, file, inputs.progress, inputs.hand_made)
+    return replace(inputs, train=train)
 
 
 def _without_weights(logits: Callable[[Examples], list[Float[np.ndarray, "N _"]]]) -> Predictor:

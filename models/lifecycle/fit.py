@@ -26,6 +26,7 @@ from models.rules.noise.fit import fit_noise_rules
 from models.training.launch import train_together
 from models.training.presets import Preset
 from models.training.teacher.soft_targets import with_soft_targets
+from models.training.teacher.stored_features import PictureFeatures
 from models.training.train import Progress, train
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
@@ -63,7 +64,8 @@ def fit(
     }
     device = best_device()
     soft_targets = folder / "soft_targets.safetensors"
-    parts["train"] = with_soft_targets(parts["train"], network.classes, preset, soft_targets, progress)
+    hand_made = PictureFeatures(features, most_bytes=cache_bytes)
+    parts["train"] = with_soft_targets(parts["train"], network.classes, preset, soft_targets, progress, hand_made)
     learned = network, preset, parts["train"], parts["validation"]
     if (processes := processes or torch.cuda.device_count() or 1) > 1:
         train_together(

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from models.inputs.examples import Examples
 from models.training.teacher.opinion_pool import pooling_weights
 from models.training.teacher.picture_kernel import PictureKernel
+from models.training.teacher.stored_features import PictureFeatures
 
 _INVERSE_REGULARISATION = 10.0  # scikit-learn's C
 _LEAST = 1e-9  # lowest probability, so that logarithms stay finite
@@ -21,11 +22,11 @@ Logs = Float[np.ndarray, "N C"]
 
 class ClassicalBaseline:
     """For each attribute a logistic regression on the picture's features, one on the title's TF-IDF of tokens and pairs
-    of tokens, and three weights that pool them with the prior."""
+    of tokens, and three weights that pool them with the prior. `features` are those of pictures (None: not stored)."""
 
-    def __init__(self, classes: list[int], *, seed: int = 0) -> None:
+    def __init__(self, classes: list[int], *, seed: int = 0, features: PictureFeatures | None = None) -> None:
         self._classes = classes
-        self._pictures = PictureKernel(seed=seed)
+        self._pictures = PictureKernel(seed=seed, features=features)
         self._titles = title_vectorizer()
         self._classifiers: list[tuple[Classifier, Classifier]] = []  # by picture and by title
         self._weights: list[Float[np.ndarray, " 3"]] = []

@@ -7,7 +7,7 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from models.training.teacher.picture_features import picture_features
+from models.training.teacher.stored_features import PictureFeatures
 
 _MOST_COMPONENTS = 150  # PCA components of each kind of feature
 _LANDMARKS = 2500  # pictures that every picture is compared with
@@ -17,14 +17,15 @@ _MIXED_UNITS = ("textures", "statistics")
 class PictureKernel:
     """Maps pictures to vectors whose products approximate a Gaussian kernel (Nyström, Williams and Seeger 2001)."""
 
-    def __init__(self, *, seed: int) -> None:
+    def __init__(self, *, seed: int, features: PictureFeatures | None = None) -> None:
         self._seed = seed
+        self._features = features or PictureFeatures()
         self._kinds: dict[str, tuple[Pipeline, float]] = {}
         self._kernel: Nystroem
 
     def fit_transform(self, pictures: UInt8[np.ndarray, "N H W 3"]) -> Float[np.ndarray, "N F"]:
         """Fits PCA and landmarks to N ≥ 1 pictures, and returns their vectors."""
-        features = picture_features(pictures)
+        features = self._features(pictures)
         for kind, numbers in features.items():
             scale = StandardScaler() if kind in _MIXED_UNITS else "passthrough"
             components = min(_MOST_COMPONENTS, *numbers.shape)
@@ -39,7 +40,7 @@ class PictureKernel:
         return np.asarray(self._kernel.fit_transform(self._reduced(features)))
 
     def transform(self, pictures: UInt8[np.ndarray, "N H W 3"]) -> Float[np.ndarray, "N F"]:
-        return np.asarray(self._kernel.transform(self._reduced(picture_features(pictures))))
+        return np.asarray(self._kernel.transform(self._reduced(self._features(pictures))))
 
     def _reduced(self, features: dict[str, Float[np.ndarray, "N _"]]) -> Float[np.ndarray, "N F"]:
         """The components of all kinds, concatenated."""
