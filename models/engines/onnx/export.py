@@ -29,6 +29,7 @@ class _Encoder(nn.Module):
 def export_onnx(network: CmaClip, path: Path) -> None:
     """Writes the float32 encoder with inputs `INPUTS` and outputs `OUTPUTS` to `path`, whole or not at all."""
     network.eval()
+    network.backbone.feature_cache = None  # the graph computes the features itself
     height, width = network.backbone.image_size
     tokens = torch.zeros(2, 8, dtype=torch.int64)
     tokens[:, :3] = torch.tensor([1, 2, 3])
