@@ -74,7 +74,7 @@ class TagTables:
             return Collected(*execute(connection, _COUNT).row(0))
 
     def newest_confidences(self, feed: str, *, model_version: str, engine: str, certificate: str) -> pl.DataFrame:
-        """product_id, split, labelled, run_id, attribute, confidence: tags of at most 20,000 of the feed's active
+        """product_id, split, run_id, attribute, confidence: tags of at most 20,000 of the feed's active
         listings, those tagged last first."""
         values = {"feed": feed, "model_version": model_version, "engine": engine, "certificate": certificate}
         return self._database.execute(_NEWEST_CONFIDENCES, values)
@@ -124,9 +124,7 @@ _COUNT = """
     from part
 """
 _NEWEST_CONFIDENCES = """
-    select l.product_id, l.split, exists (select 1 from labels b where b.feed = l.feed and b.listing_id = l.listing_id
-            and (b.value is not null or b.outside)) as labelled,
-        t.run_id, t.attribute, t.confidence
+    select l.product_id, l.split, t.run_id, t.attribute, t.confidence
     from tags t
     join listings l on l.feed = t.feed and l.listing_id = t.listing_id and l.input_hash = t.input_hash
     where t.feed = $feed and t.model_version = $model_version and t.engine = $engine and t.certificate = $certificate

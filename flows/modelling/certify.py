@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from flows.modelling.drift_reference import store_drift_reference
 from flows.modelling.evaluate import evaluate_model
 from flows.modelling.labelled import held_out
 from flows.project.project import Project, cores
@@ -41,8 +42,10 @@ def certify(project: Project, feeds: Sequence[str] = ()) -> CertifySummary:
             promise=promise_of(project),
             threads=cores(),
         )
+        backend = engine.identity.backend
+        store_drift_reference(project, model, backend, feeds)
         made_for = list(feeds) or list(certificates.feeds)
-        summary = CertifySummary(model.version, str(engine.identity), made_for, certificates)
+        summary = CertifySummary(model.version, str(engine.identity), made_for, model.certificates(backend))
         run.summary.update(model_version=model.version, engine=summary.engine, feeds=", ".join(summary.feeds))
         evaluate_model(project)  # writes the model card of the certificates that hold now
     return summary

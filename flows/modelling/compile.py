@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from flows.modelling.certify import promise_of
+from flows.modelling.drift_reference import store_drift_reference
 from flows.modelling.evaluate import evaluate_model
 from flows.modelling.labelled import held_out
 from flows.project.project import Project, cores
@@ -38,5 +39,6 @@ def compile_champion(project: Project) -> list[EngineCard]:
             gate={**asdict(built.gate), "passed": built.gate.passed},
         )
         if built.gate.passed:
+            store_drift_reference(project, model, built.backend)
             evaluate_model(project)  # writes the model card of the engine that tags now
     return tried

@@ -26,13 +26,9 @@ def labelled_listings(
 def labelled_frame(
     project: Project, splits: tuple[str, ...] = (), *, model: Model | None = None, feeds: Collection[str] = ()
 ) -> pl.DataFrame:
-    """The rows of `Catalog.listings` that have a label, with a column `split`; of the named splits and feeds only,
-    where some are named. UserError where no listing has a label.
-
-    With `model`, a feed that the model never learned from has no training split: of its listings outside the test
-    split, about half are validation and the others calibration.
-    """
-    frame = project.catalog.listings()
+    """The rows of `listings_with_splits` that have a label; of the named splits and feeds only, where some are named.
+    UserError where no listing has a label."""
+    frame = listings_with_splits(project, model)
     names = project.taxonomy.names
     frame = frame.filter(pl.any_horizontal(pl.col(f"label_{name}").is_not_null() for name in names))
     if frame.is_empty():
@@ -40,6 +36,18 @@ def labelled_frame(
             "no listing has a label: map label columns under [feeds.….labels] to attributes of the taxonomy "
             f"({', '.join(names)}), and run `cma ingest`"
         )
+    if splits:
+        frame = frame.filter(pl.col("split").is_in(splits))
+    return frame.filter(pl.col("feed").is_in(list(feeds))) if feeds else frame
+
+
+def listings_with_splits(project: Project, model: Model | None = None) -> pl.DataFrame:
+    """The rows of `Catalog.listings`, with a column `split` that is never null.
+
+    With `model`, a feed that the model never learned from has no training split: of its listings outside the test
+    split, about half are validation and the others calibration.
+    """
+    frame = project.catalog.listings()
     split = splits_of(frame["feed"].to_list(), frame["product_id"].to_list(), frame["split"].to_list())
     if model:
         split = np.where(
@@ -47,10 +55,7 @@ def labelled_frame(
             split,
             [split_of(feed, product, _HALVES) for feed, product in frame["feed", "product_id"].iter_rows()],
         )
-    chosen = np.isin(split, splits) if splits else np.ones(len(split), dtype=bool)
-    if feeds:
-        chosen &= np.isin(frame["feed"].to_numpy(), list(feeds))
-    return frame.with_columns(split=pl.Series(split, dtype=pl.String)).filter(chosen)
+    return frame.with_columns(split=pl.Series(split, dtype=pl.String))
 
 
 def listings_of(project: Project, frame: pl.DataFrame) -> Listings:

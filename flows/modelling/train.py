@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from flows.modelling.certify import promise_of
+from flows.modelling.drift_reference import store_drift_reference
 from flows.modelling.evaluate import evaluate_model
 from flows.modelling.labelled import labelled_frame, listings_of
 from flows.modelling.lineage import DataLineage, data_lineage, registration, taxonomy_hash
@@ -18,6 +19,7 @@ from models.engines.table import REFERENCE, EngineName
 from models.inputs.listings import Listings
 from models.lifecycle.card import ModelCard
 from models.lifecycle.fit import fit
+from models.lifecycle.model import Model
 from models.training.presets import Preset
 from models.training.train import Progress
 
@@ -70,7 +72,9 @@ def add_model(
 ) -> Verdict:
     """Registers the model in `folder`, compares it with the champion, and writes its model card. `source` is the model
     whose weights it started from, `engine` the one that it has already."""
-    os.replace(folder, project.home / "models" / card.version)  # a model's folder appears when it is whole
+    place = project.home / "models" / card.version
+    os.replace(folder, place)  # a model's folder appears when it is whole
+    store_drift_reference(project, Model.open(place), engine)
     run.summary.update(model_version=card.version, listings=card.listings, metrics=card.metrics)
     entry = registration(project, card, data, seconds=seconds, source=source)
     project.catalog.register_model(entry, parent=source)

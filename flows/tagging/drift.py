@@ -1,4 +1,4 @@
-"""Drift of certified feeds: compares the newest confidences with those on which the certificates were made."""
+"""Drift of certified feeds: compares the newest confidences with those of the time when the feed was certified."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from flows.project.project import Project
-from models.inputs.splits import split_of
+from models.inputs.splits import splits_of
 from models.lifecycle.model import Model
 from models.rules.certificates import Certificates
 from models.rules.drift import FEWEST, compare_scores
@@ -44,11 +44,14 @@ def _drift_of(
     newest = project.catalog.newest_confidences(
         feed, model_version=model.version, engine=engine, certificate=certificates.id(feed)
     )
-    if feed in model.card.feeds:  # on its training listings the model is more confident than on new ones
-        splits = [given or split_of(feed, product) for product, given in newest["product_id", "split"].iter_rows()]
-        newest = newest.filter(~(np.isin(splits, ("train", "validation")) & newest["labelled"].to_numpy()))
+    if feed in model.card.feeds:
+        # The model is more confident on listings that it has learned from. Without their labelled ones, the splits that
+        # it learned from would have too many listings without labels, so they are left out whole.
+        splits = splits_of([feed] * newest.height, newest["product_id"].to_list(), newest["split"].to_list())
+        newest = newest.filter(np.isin(splits, ("calibration", "test")))
     for attribute, calibration in certificates.feeds[feed].items():
-        tags = newest.filter(pl.col("attribute") == attribute)
+        # The test takes listings as independent, as those of one product are not.
+        tags = newest.filter(pl.col("attribute") == attribute).unique("product_id", keep="first", maintain_order=True)
         tags = tags.head(max(FEWEST, tags.filter(pl.col("run_id") == run_id).height))
         if calibration.certified and tags.height >= FEWEST:
             drift = compare_scores(calibration, tags["confidence"].to_numpy())

@@ -132,7 +132,7 @@ def untrained_model(folder: Path, preset: Preset, taxonomy: Taxonomy) -> ModelCa
     folder.mkdir(parents=True, exist_ok=True)
     values = {attribute.name: len(attribute.values) for attribute in taxonomy.attributes}
     nothing = Certificate(0, None, 0, 0, None, None)
-    pooled = {name: Calibration(1.0, None, None, nothing, {}, [None] * count, []) for name, count in values.items()}
+    pooled = {name: Calibration(1.0, None, None, nothing, {}, [None] * count, [], 0) for name, count in values.items()}
     card = ModelCard(
         version="untrained",
         created_at="",

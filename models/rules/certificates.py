@@ -67,7 +67,8 @@ class Calibration:
     `certificate` is for the attribute as a whole, `values` for each value with enough data (each certificate holds by
     itself, not all at once). `thresholds` has one entry a class: the confidence from which its tags are accepted (None:
     never). `ece_before` and `ece_after` are the expected calibration errors without and with the temperature (None: no
-    listing). `confidences` are up to 200 quantiles, which later listings are compared with (see `drift`).
+    listing). `confidences` are up to 200 quantiles of the confidences of `compared` listings, one of each product and drawn
+    as the feed's later listings are, which these are compared with (see `drift`).
     """
 
     temperature: float
@@ -77,6 +78,7 @@ class Calibration:
     values: dict[str, Certificate]
     thresholds: list[float | None]
     confidences: list[float]
+    compared: int
 
     @property
     def certified(self) -> bool:
@@ -138,6 +140,8 @@ class Certificates:
         """A hash that changes whenever the feed's tags may be accepted otherwise."""
         own = self.feeds.get(feed, {})
         made = {name: asdict(own.get(name, pooled)) for name, pooled in self.pooled.items()}
+        for calibration in made.values():  # no tag depends on what drift is measured by
+            del calibration["confidences"], calibration["compared"]
         return blake2b(json.dumps([asdict(self.promise), sorted(own), made]).encode(), digest_size=6).hexdigest()
 
     @property

@@ -1,6 +1,7 @@
 """Makes the certificates of feeds, from labelled listings that training has not seen."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -107,6 +108,7 @@ def calibrate(
         if promise.by == "value"
         else [certificate.threshold] * probabilities.shape[1]
     )
+    drawn = confidence[_one_of_each(products)]
     return Calibration(
         temperature=temperature,
         ece_before=_calibration_error(raw, right),
@@ -114,8 +116,20 @@ def calibrate(
         certificate=certificate,
         values=by_value,
         thresholds=thresholds,
-        confidences=_quantiles(confidence),
+        confidences=_quantiles(drawn),
+        compared=len(drawn),
     )
+
+
+def compared_with(calibration: Calibration, confidence: Floats) -> Calibration:
+    """The calibration with the (N,) confidences of listings, one of each product, to compare later ones with."""
+    return replace(calibration, confidences=_quantiles(confidence), compared=len(confidence))
+
+
+def _one_of_each(products: Names) -> Ints:
+    """The places of a random listing of each product: the test of drift takes listings as independent."""
+    order = np.random.default_rng(0).permutation(len(products))
+    return order[np.unique(products[order], return_index=True)[1]]
 
 
 def group_thresholds(predicted: Ints, evidence: Evidence, promise: Promise, *, classes: int) -> list[float | None]:

@@ -1,7 +1,8 @@
-"""Drift: whether a feed's new listings are still distributed like those that its certificates were made on.
+"""Drift: whether a feed's new listings are still distributed like those of the time when it was certified.
 
 New listings have confidences at once, labels late or never, so the two-sample Kolmogorov–Smirnov test compares the
-confidences. A shift does not prove that the promise is broken, only that the certificates no longer support it.
+confidences: of new listings, labelled or not, with those of the calibration split, labelled or not. A shift does not
+prove that the promise is broken, only that the certificates no longer support it.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Drift:
 
 
 def compare_scores(calibration: Calibration, confidence: Floats) -> Drift:
-    """Compares (N,) confidences of new listings with those that the feed was certified on; neither may be empty."""
+    """Compares (N,) confidences of new listings with those of the feed when it was certified; neither may be empty."""
     # float32 like the catalogue, so that equal confidences stay equal.
     before, now = np.array(calibration.confidences, dtype=np.float32), np.sort(confidence.astype(np.float32))
     places = np.concatenate([before, now])
@@ -39,6 +40,5 @@ def compare_scores(calibration: Calibration, confidence: Floats) -> Drift:
         np.searchsorted(before, places, side="right") / len(before)
         - np.searchsorted(now, places, side="right") / len(now)
     ).max()
-    certified_on = calibration.certificate.listings
-    effective = certified_on * len(now) / (certified_on + len(now))
+    effective = calibration.compared * len(now) / (calibration.compared + len(now))
     return Drift(len(now), float(distance), float(kolmogorov(np.sqrt(effective) * distance)))

@@ -142,7 +142,7 @@ def certificates(threshold: float | None, *, feed: str = "shop") -> Certificates
 
 def _calibration(thresholds: list[float | None], *, temperature: float) -> Calibration:
     certificate = Certificate(50, thresholds[0], 0, 0, None, None)
-    return Calibration(temperature, 0.1, 0.05, certificate, {}, thresholds, [0.5] * 50)
+    return Calibration(temperature, 0.1, 0.05, certificate, {}, thresholds, [0.5] * 50, 50)
 
 
 def jpeg(color: tuple[int, int, int] = (200, 30, 30), size: tuple[int, int] = (48, 48)) -> bytes:

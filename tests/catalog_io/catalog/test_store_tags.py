@@ -88,9 +88,9 @@ def test_the_newest_confidences_of_a_feed_come_first(catalog: Catalog, tmp_path:
     collect(catalog, part(tmp_path, "3.parquet", "d", certificate="c2"))
     wanted = {"feed": "hm", "model_version": "m1", "engine": "torch"}
     found = catalog.newest_confidences(**wanted, certificate="c1")
-    assert found.columns == ["product_id", "split", "labelled", "run_id", "attribute", "confidence"]
+    assert found.columns == ["product_id", "split", "run_id", "attribute", "confidence"]
     assert found["product_id"].to_list()[:2] == ["pb", "pb"] and set(found["product_id"][2:]) == {"pa", "pc"}
-    assert set(found["run_id"][:2]) == {"r3"} and found["labelled"].all()
+    assert set(found["run_id"][:2]) == {"r3"}
     assert sorted(found.filter(product_id="pa").select("attribute", "confidence").iter_rows()) == [
         ("color", pytest.approx(0.97)),
         ("style", 0.5),

@@ -12,7 +12,7 @@ from catalog_io.catalog.snapshot import query
 from catalog_io.sample.catalogue import make_sample
 from flows.ingestion.ingest import ingest
 from flows.modelling.certify import certify
-from flows.modelling.labelled import held_out, labelled_listings
+from flows.modelling.labelled import held_out, labelled_listings, listings_with_splits
 from flows.project.project import Project
 from flows.tagging.tag import tag
 from models.inputs.splits import splits_of
@@ -122,7 +122,7 @@ def test_a_feed_that_drifts_away_is_named(project: Project) -> None:
     assert all(found.listings == LISTINGS and not found.drifted for found in calm)
 
     def surer(calibration: Calibration) -> Calibration:
-        return replace(accepting(calibration, 0.5), confidences=[0.999] * 200)
+        return replace(accepting(calibration, 0.4), confidences=[0.999] * 200)
 
     store(project, surer, "other")
     alarmed = [found for found in tag(project).drift if found.feed == "other"]
@@ -131,6 +131,21 @@ def test_a_feed_that_drifts_away_is_named(project: Project) -> None:
         project.home, "select drifted, count(*) from drift where feed = 'other' group by all order by all"
     ).rows()
     assert kept == [(False, 3), (True, 3)]
+
+
+def test_listings_without_labels_are_compared_too(project: Project) -> None:
+    """A tenth of the listings has no label, so the reference is of all calibration listings."""
+    project = with_labels(project)
+    certify(project, ["other"])
+    model = project.model()
+    of_split = listings_with_splits(project, model).filter(feed="other", split="calibration")
+    for name, found in certificates(project).feeds["other"].items():
+        labelled = of_split[f"label_{name}"].count()
+        assert labelled < 0.95 * of_split.height
+        assert (found.certificate.listings, found.compared) == (labelled, of_split.height)
+    kept = certificates(project)
+    certify(project, ["other"])
+    assert certificates(project) == kept
 
 
 def test_all_labels_of_an_unseen_feed_but_its_test_split_certify_it(project: Project) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
@@ -14,7 +16,7 @@ TOO_FEW = Certificate(10, None, 0, 0, None, 19)
 def calibration(
     thresholds: list[float | None], certificate: Certificate = ENOUGH, temperature: float = 1.0
 ) -> Calibration:
-    return Calibration(temperature, 0.1, 0.05, certificate, {"red": NOTHING}, thresholds, [0.5, 0.75])
+    return Calibration(temperature, 0.1, 0.05, certificate, {"red": NOTHING}, thresholds, [0.5, 0.75], 2)
 
 
 CERTIFICATES = Certificates(
@@ -90,6 +92,9 @@ def test_an_id_changes_with_what_accepts_the_tags_of_its_feed_and_nothing_else()
     after = Certificates(CERTIFICATES.promise, CERTIFICATES.pooled, feeds)
     assert [feed for feed in feeds if after.id(feed) != before[feed]] == ["measured"]
     assert after.pooled_id == CERTIFICATES.pooled_id
+    other = replace(feeds["certified"]["color"], confidences=[0.1], compared=1)  # which drift is measured by
+    compared = replace(CERTIFICATES, feeds={**CERTIFICATES.feeds, "certified": {"color": other}})
+    assert all(compared.id(feed) == before[feed] for feed in feeds)
     stricter = Certificates(Promise(target_precision=0.95), CERTIFICATES.pooled, CERTIFICATES.feeds)
     assert all(stricter.id(feed) != before[feed] for feed in feeds)
 

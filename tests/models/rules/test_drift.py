@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from models.rules.certificates import Promise
-from models.rules.certify import calibrate
+from models.rules.certificates import Calibration, Promise
+from models.rules.certify import calibrate, compared_with
 from models.rules.drift import Drift, compare_scores
 from schemas.taxonomy import Taxonomy
 from tests.models.rules.evidence import with_none
@@ -11,14 +11,14 @@ from tests.models.rules.evidence import with_none
 (STYLE,) = Taxonomy.from_dict({"style": {"values": ["maxi", "mini"]}}).attributes
 
 
-def calibration(confidence: np.ndarray) -> object:
+def calibration(confidence: np.ndarray) -> Calibration:
     logits = with_none(np.stack([np.log(confidence), np.log(1 - confidence)], axis=1))
     return calibrate(
         logits, np.zeros(len(confidence), int), np.arange(len(confidence)), STYLE, Promise(), temperature=1.0
     )
 
 
-def draw(random: np.random.Generator, count: int, mean: float) -> np.ndarray:
+def draw(random: np.random.Generator, count: int, mean: float | np.ndarray) -> np.ndarray:
     return 0.5 + random.beta(6 * mean, 6 * (1 - mean), count) / 2.001
 
 
@@ -64,3 +64,31 @@ def test_a_difference_of_no_consequence_is_none_however_many_listings_prove_it()
 def test_confidences_that_came_back_from_the_catalogue_are_the_same() -> None:
     confidence = np.full(300, 0.8)
     assert compare_scores(calibration(confidence), confidence.astype(np.float32)) == Drift(300, 0.0, 1.0)
+
+
+def merchants(random: np.random.Generator, count: int, *, outside: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
+    """Confidences of a merchant's listings, and which have a usable label. The model is unsure of a share `outside`
+    that has none of the values, and of a quarter that has no usable label."""
+    kind = random.random(count)
+    mean = np.select([kind < outside, kind < outside + 0.25], [0.45, 0.5], 0.85)
+    return draw(random, count, mean), (kind < outside) | (kind >= outside + 0.25)
+
+
+def test_two_halves_of_one_feed_do_not_alarm_though_the_unlabelled_half_is_harder() -> None:
+    random, alarms, unlike = np.random.default_rng(4), 0, 0
+    for _ in range(100):
+        confidence, labelled = merchants(random, 2000)
+        half = random.permutation(2000) < 1000
+        certified = calibration(confidence[half & labelled])
+        alarms += compare_scores(compared_with(certified, confidence[half]), confidence[~half]).drifted
+        unlike += compare_scores(certified, confidence[~half]).drifted
+    assert alarms <= 5 < 90 <= unlike  # labelled listings are not like all listings
+
+
+def test_a_feed_that_changes_alarms() -> None:
+    random, alarms = np.random.default_rng(5), 0
+    for _ in range(100):
+        before, labelled = merchants(random, 1000)
+        certified = compared_with(calibration(before[labelled]), before)
+        alarms += compare_scores(certified, merchants(random, 1000, outside=0.4)[0]).drifted
+    assert alarms >= 95
