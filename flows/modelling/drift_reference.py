@@ -21,7 +21,8 @@ _ENOUGH = 0.95  # share of labelled listings: the few others cannot shift the di
 
 def store_drift_reference(project: Project, model: Model, engine: EngineName, feeds: Collection[str] = ()) -> None:
     """Puts into the certificates of these feeds (none: all) the confidences of up to 1,000 random listings of the
-    calibration split, one of each product. An attribute that nearly all of these have a label of keeps those of its labelled listings."""
+    calibration split, one of each product. An attribute that nearly all listings have a label of keeps those of its
+    labelled listings."""
     certificates = model.certificates(engine)
     frame = listings_with_splits(project, model).filter(pl.col("split") == "calibration")
     own = dict(certificates.feeds)
@@ -31,7 +32,9 @@ def store_drift_reference(project: Project, model: Model, engine: EngineName, fe
         rarely = [name for name in own.get(feed, {}) if of_feed[f"{LABEL_PREFIX}{name}"].count() < enough]
         if rarely:
             shuffled = of_feed.sample(fraction=1.0, shuffle=True, seed=0)
-            listings = listings_of(project, shuffled.unique("product_id", keep="first", maintain_order=True).head(_MOST))
+            listings = listings_of(
+                project, shuffled.unique("product_id", keep="first", maintain_order=True).head(_MOST)
+            )
             examples = listings.take(np.flatnonzero(listings.present.any(axis=1))).decoded(
                 model.processor(), threads=cores()
             )

@@ -45,8 +45,8 @@ def _promise(promise: Promise) -> str:
     return (
         "On the feeds below, accepted tags of the attribute are right at least "
         f"{promise.target_precision:.0%} of the time, at {promise.confidence:.0%} confidence, by a binomial test "
-        f"on calibration listings that training has not seen, in which every tag of a listing with none of the values is "
-        f"wrong. {kept} Listings of one product tend to be right or wrong "
+        "on calibration listings that training has not seen; on a listing with none of the values, every tag is wrong. "
+        f"{kept} Listings of one product tend to be right or wrong "
         "together, so they count as fewer independent ones (worth). On any other feed no tag is accepted, whatever its "
         "confidence."
     )
