@@ -67,8 +67,8 @@ class Calibration:
     `certificate` is for the attribute as a whole, `values` for each value with enough data (each certificate holds by
     itself, not all at once). `thresholds` has one entry a value: the confidence from which its tags are accepted (None:
     never). `ece_before` and `ece_after` are the expected calibration errors without and with the temperature (None: no
-    listing). `confidences` are up to 200 quantiles of the confidences of `compared` listings, one of each product, drawn
-    as the feed's later listings are, which these are compared with (see `drift`).
+    listing). `confidences` are up to 200 quantiles of the confidences of `compared` listings, one of each product,
+    drawn as the feed's later listings are, which these are compared with (see `drift`).
     """
 
     temperature: float
