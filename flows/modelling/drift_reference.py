@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from flows.modelling.labelled import listings_of, listings_with_splits
-from flows.project.project import Project, cores
+from flows.modelling.encoded import Encoder
+from flows.modelling.labelled import listings_with_splits
+from flows.project.project import Project
 from models.engines.table import EngineName
 from models.inputs.arrays import Floats
 from models.lifecycle.model import Model
@@ -32,14 +33,9 @@ def store_drift_reference(project: Project, model: Model, engine: EngineName, fe
         rarely = [name for name in own.get(feed, {}) if of_feed[f"{LABEL_PREFIX}{name}"].count() < enough]
         if rarely:
             shuffled = of_feed.sample(fraction=1.0, shuffle=True, seed=0)
-            listings = listings_of(
-                project, shuffled.unique("product_id", keep="first", maintain_order=True).head(_MOST)
-            )
-            examples = listings.take(np.flatnonzero(listings.present.any(axis=1))).decoded(
-                model.processor(), threads=cores()
-            )
-            runner, _ = model.open_engine(engine, threads=cores())
-            logits = dict(zip(model.card.taxonomy.names, model.predict(runner, examples).logits, strict=True))
+            some = shuffled.unique("product_id", keep="first", maintain_order=True).head(_MOST)
+            _, listings = Encoder(project, model, engine).encode(some, labelled=False)
+            logits = dict(zip(model.card.taxonomy.names, model.answer(listings).logits, strict=True))
             own[feed] = own[feed] | {name: _compared(certificates, feed, name, logits[name]) for name in rarely}
     if own != certificates.feeds:
         model.store_certificates(engine, replace(certificates, feeds=own))

@@ -34,12 +34,15 @@ class Encoder:
         self._tagger: Tagger | None = None
         self.stored = self.made = 0
 
-    def encode(self, frame: pl.DataFrame, *, keep: bool = False) -> tuple[pl.DataFrame, EncodedListings]:
-        """The rows that have a label and can be encoded, and these encoded, in the same order. `keep` stores the
-        features that are made, where the project stores features."""
-        shown = pl.col("image_hash").is_not_null() | (pl.col("title").fill_null("") != "")
-        labelled = pl.Series((codes_of(self._project, frame) >= 0).any(axis=1), dtype=pl.Boolean)
-        wanted = frame.filter(shown & labelled)
+    def encode(
+        self, frame: pl.DataFrame, *, keep: bool = False, labelled: bool = True
+    ) -> tuple[pl.DataFrame, EncodedListings]:
+        """The rows that can be encoded, and have a label where `labelled`; and these encoded, in the same order. `keep`
+        stores the features that are made, where the project stores features."""
+        wanted = frame.filter(pl.col("image_hash").is_not_null() | (pl.col("title").fill_null("") != ""))
+        if labelled:
+            known = np.any(codes_of(self._project, wanted) >= 0, axis=1)
+            wanted = wanted.filter(pl.Series(known, dtype=pl.Boolean))
         features = self._stored(wanted["input_hash"])
         missing = wanted.join(features, on="input_hash", how="anti").unique("input_hash", maintain_order=True)
         self.stored, self.made = self.stored + features.height, self.made + missing.height
