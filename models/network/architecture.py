@@ -24,6 +24,15 @@ class PictureTowerShape:
     trunk: str
     image_size: tuple[int, int] | None = None  # height and width in pixels; None: those of the trunk's own training
     grid: tuple[int, int] | None = None  # rows and columns of patches; None: those of the trunk's last map
+    hidden: int = 512  # units of the MLP that embeds the whole picture
+    dropout: float = 0.0  # of features, and of that MLP
+
+
+@dataclass(frozen=True, kw_only=True)
+class TitleTowerShape:
+    """A `TitleTower`: how many numbers a token's vector has."""
+
+    components: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,3 +47,4 @@ class Architecture:
     sequence_attention: bool = True  # without it, I′ and T′ are the towers' global embeddings
     modality_attention: bool = True  # without it, the heads read I′ and T′ side by side
     picture_tower: PictureTowerShape | None = None  # instead of the backbone's image tower
+    title_tower: TitleTowerShape | None = None  # instead of the backbone's text tower

@@ -32,6 +32,7 @@ def build_network(
         random_weights=random_weights,
         picture_tower=shape.picture_tower,
         picture_weights=picture_weights if load_pretrained else None,
+        title_tower=shape.title_tower,
     )
     return CmaClip(
         backbone,

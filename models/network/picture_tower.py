@@ -4,24 +4,28 @@ import inspect
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.network.architecture import PictureTowerShape, WeightsOrigin
+from models.network.colours import ColourShares
 from models.network.embeddings import ImageSequence
 from models.network.picture_weights import build_trunk
 
+_HEADS = 4
 _LEAST_VARIANCE = 1e-4  # is added: at 0 the root would make much of rounding, which differs between engines
 
 
 class PictureTower(nn.Module):
     """A trunk, which stages of training may keep frozen, and the projections of its features into the joint space.
 
-    A cell of the grid is a patch. Its F features are the mean over the cell of every map, and the standard deviation of
-    every map that is at least twice as fine as the grid. `mean` and `std` (F) standardise them; `fit_statistics` sets
-    both, once, before training.
+    A cell of the grid is a patch. Its F features are the mean over the cell of every map, the standard deviation of
+    every map that is at least twice as fine as the grid, and the shares of colours. `mean` and `std` (F) standardise
+    them; `fit_statistics` sets both, once, before training. The embedding of the whole picture comes from an MLP with
+    `hidden` units over mean and deviation of the cells' features, and over the patches that `_HEADS` learned weightings
+    of the cells pick: those of the garment, not of the background.
     """
 
     trunk: Any  # a model of timm
@@ -36,6 +40,8 @@ class PictureTower(nn.Module):
         image_size: tuple[int, int],
         grid: tuple[int, int] | None,
         width: int,
+        hidden: int = 512,
+        dropout: float = 0.0,
         origin: WeightsOrigin | None = None,
     ) -> None:
         super().__init__()
@@ -51,12 +57,22 @@ class PictureTower(nn.Module):
         self._is_finer = [height >= 2 * self.grid[0] and width >= 2 * self.grid[1] for height, width in sizes]
         self._divides = [height % self.grid[0] == width % self.grid[1] == 0 for height, width in sizes]
         self._cells = [(height // self.grid[0], width // self.grid[1]) for height, width in sizes]
+        self.colours = ColourShares(self.grid)
         features = sum(part.shape[1] * (1 + finer) for part, finer in zip(maps, self._is_finer, strict=True))
+        features += len(self.colours)
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("std", torch.ones(features))
         self.register_buffer("fitted", torch.tensor(False))
         self.patch_projection = nn.Linear(features, width)
-        self.image_projection = nn.Linear(2 * features, width)
+        self.cell_weights = nn.Linear(features, _HEADS)
+        self.image_projection = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(2 * features + _HEADS * width, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, width),
+        )
+        self.channel_dropout = nn.Dropout1d(dropout)
 
     @property
     def preprocess_cfg(self) -> dict[str, tuple[float, ...]]:
@@ -75,8 +91,11 @@ class PictureTower(nn.Module):
         """The (B, C, h, w) maps of the trunk's stages, the finest first."""
         return self.trunk.forward_intermediates(normal, intermediates_only=True, **self._maps)
 
-    def features(self, normal: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B P F"]:
-        """The features of every cell. They depend on the trunk alone, so they can be stored while it is frozen."""
+    def features(
+        self, normal: Float[Tensor, "B 3 H W"], pictures: Num[Tensor, "B H W 3"]
+    ) -> Float[Tensor, "B P F"]:
+        """The features of every cell, of pictures normalised for the trunk and as they are (0–255). They depend on the
+        trunk alone, so they can be stored while it is frozen."""
         parts = []
         for level, part in enumerate(self.maps(normal)):
             mean = self._pooled(part, level)
@@ -84,6 +103,7 @@ class PictureTower(nn.Module):
             if self._is_finer[level]:
                 variance = self._pooled(part * part, level) - mean * mean
                 parts.append(_root(variance))
+        parts.append(self.colours(pictures))
         return torch.cat(parts, dim=1).flatten(2).transpose(1, 2)
 
     def fit_statistics(self, features: Float[Tensor, "N P F"]) -> None:
@@ -98,8 +118,12 @@ class PictureTower(nn.Module):
         standard = (features - self.mean) / self.std
         mean = standard.mean(dim=1)
         variance = (standard * standard).mean(dim=1) - mean * mean
-        image = self.image_projection(torch.cat([mean, _root(variance)], dim=1))
-        return ImageSequence(torch.cat([image[:, None], self.patch_projection(standard)], dim=1), image)
+        weights = self.cell_weights(standard).softmax(dim=1)
+        # A feature is dropped from all cells of a picture, since neighbours would tell what it was.
+        patches = self.patch_projection(self.channel_dropout(standard.transpose(1, 2)).transpose(1, 2))
+        picked = (weights.transpose(1, 2) @ patches).flatten(1)
+        image = self.image_projection(torch.cat([mean, _root(variance), picked], dim=1))
+        return ImageSequence(torch.cat([image[:, None], patches], dim=1), image)
 
     def _pooled(self, part: Float[Tensor, "B C h w"], level: int) -> Float[Tensor, "B C gh gw"]:
         if self._divides[level]:
@@ -116,7 +140,15 @@ def build_picture_tower(shape: PictureTowerShape, *, weights: str | None, width:
     trunk, origin = build_trunk(shape.trunk, weights=weights, image_size=shape.image_size)
     size = shape.image_size or tuple(trunk.pretrained_cfg["input_size"][1:])
     trunk.prune_intermediate_layers(1, prune_norm=not _is_isotropic(trunk))  # no map depends on what this removes
-    return PictureTower(trunk, image_size=size, grid=shape.grid, width=width, origin=origin)
+    return PictureTower(
+        trunk,
+        image_size=size,
+        grid=shape.grid,
+        width=width,
+        hidden=shape.hidden,
+        dropout=shape.dropout,
+        origin=origin,
+    )
 
 
 def _options(trunk: Any) -> dict[str, object]:

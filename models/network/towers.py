@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.network import small_convnet as small_convnet  # registers the trunk of `cma-small` with timm
-from models.network.architecture import PictureTowerShape
+from models.network.architecture import PictureTowerShape, TitleTowerShape
 from models.network.embeddings import ImageSequence, Normalisation, TitleSequence, patch_embeddings
 from models.network.picture_tower import PictureTower, build_picture_tower
+from models.network.title_tower import TitleTower
 from schemas.errors import ConfigurationError
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -32,9 +33,14 @@ _LOADING_FAULTS = (
 
 class ClipBackbone(nn.Module):
     """An open_clip model whose text tower is a `TextTransformer`; its own projections lead into the joint space. A
-    `picture_tower` of the same joint width stands in for the model's image tower."""
+    `picture_tower` or `title_tower` of the same joint width stands in for the model's own."""
 
-    def __init__(self, clip: open_clip.CustomTextCLIP, picture_tower: PictureTower | None = None) -> None:
+    def __init__(
+        self,
+        clip: open_clip.CustomTextCLIP,
+        picture_tower: PictureTower | None = None,
+        title_tower: TitleTower | None = None,
+    ) -> None:
         super().__init__()
         visual: Any = picture_tower or clip.visual
         text = clip.text
@@ -44,7 +50,7 @@ class ClipBackbone(nn.Module):
         if not isinstance(visual, VisionTransformer | TimmModel | PictureTower):
             raise ConfigurationError(f"model.backbone: the image tower {type(visual).__name__} has no patch embeddings")
         self.visual: Any = visual
-        self.text = text
+        self.text: Any = title_tower or text
         if isinstance(visual, VisionTransformer):
             visual.output_tokens = True
         self.feature_cache: Callable[[Tensor], Tensor] | None = None  # stands in for the trunk while that is frozen
@@ -84,12 +90,14 @@ class ClipBackbone(nn.Module):
     def computed_features(self, pictures: Num[Tensor, "B H W 3"]) -> Float[Tensor, "B P F"]:
         """The same, always from the trunk."""
         assert isinstance(self.visual, PictureTower)
-        return self.visual.features(self.normalise(pictures).permute(0, 3, 1, 2))
+        return self.visual.features(self.normalise(pictures).permute(0, 3, 1, 2), pictures)
 
     def titles(self, tokens: Int[Tensor, "B T"]) -> TitleSequence:
         """The embeddings of token ids that are padded with zeros to any length up to the context length."""
         if not self.trims_titles:
             tokens = F.pad(tokens, (0, self.context_length - tokens.shape[1]))
+        if isinstance(self.text, TitleTower):
+            return self.text(tokens, dropout=self.title_dropout)
         text, length = self.text, tokens.shape[1]
         causal = None if text.attn_mask is None else text.attn_mask[:length, :length]
         embedded = text.token_embedding(tokens) + text.positional_embedding[:length]
@@ -117,13 +125,17 @@ def build_backbone(
     random_weights: bool = False,
     picture_tower: PictureTowerShape | None = None,
     picture_weights: str | None = None,
+    title_tower: TitleTowerShape | None = None,
 ) -> ClipBackbone:
-    """The towers of an open_clip model (see `build_clip`), or its title tower beside a `PictureTower` with
-    `picture_weights` (see `build_trunk`). May raise ConfigurationError."""
+    """The towers of an open_clip model (see `build_clip`), of which a `PictureTower` with `picture_weights` (see
+    `build_trunk`) or a `TitleTower` replaces one. May raise ConfigurationError."""
     clip = build_clip(name, pretrained=pretrained, random_weights=random_weights)
-    if picture_tower is None:
-        return ClipBackbone(clip)
-    return ClipBackbone(clip, build_picture_tower(picture_tower, weights=picture_weights, width=_joint_width(clip)))
+    width, pictures, titles = _joint_width(clip), None, None
+    if picture_tower:
+        pictures = build_picture_tower(picture_tower, weights=picture_weights, width=width)
+    if title_tower:
+        titles = TitleTower(vocabulary=clip.vocab_size, components=title_tower.components, width=width)
+    return ClipBackbone(clip, pictures, titles)
 
 
 def build_clip(name: str, *, pretrained: str | None, random_weights: bool) -> open_clip.CustomTextCLIP:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
-from models.network.architecture import Architecture, PictureTowerShape
+from models.network.architecture import Architecture, PictureTowerShape, TitleTowerShape
 from models.training.parts import TOWERS, Part, Stage
 from models.training.preset import Preset
 from schemas.errors import ConfigurationError
@@ -71,6 +71,48 @@ PRESETS = {
         pools_probes=True,
     ),
 }
+
+_LEARNED: tuple[Part, ...] = (*TOWERS, *_WARM_UP)  # all but the trunk
+
+PRESETS["lite"] = Preset(
+    name="lite",
+    architecture=Architecture(
+        backbone="cma-lite",
+        attention_layers=1,
+        attention_heads=4,
+        hidden=256,
+        dropout=0.2,
+        picture_tower=PictureTowerShape(
+            trunk="tf_efficientnet_lite0.in1k", image_size=(288, 192), hidden=512, dropout=0.3
+        ),
+        title_tower=TitleTowerShape(components=128),
+    ),
+    pretrained=None,
+    picture_weights="imagenet",
+    stages=(
+        Stage(
+            name="warm-up",
+            parts=_LEARNED,
+            epochs=10,
+            learning_rate=1e-3,
+            schedule="one-cycle",
+            title_dropout=0.5,
+        ),
+        Stage(name="tuning", parts=_TUNING, epochs=2, learning_rate=3e-4, schedule="one-cycle", title_dropout=0.5),
+    ),
+    batch=128,
+    micro_batch=128,
+    optimizer="adamw",
+    weight_decay=0.05,
+    augment=True,
+    modality_dropout=0.1,
+    swapped=0.2,
+    label_smoothing=0.05,
+    matching_weight=0.3,
+    ema=0.995,
+    probes_train_towers=True,
+    pools_probes=True,
+)
 
 # The paper's public data sets have one task each, so their training ends with the end-to-end stage (4.2.3).
 _PUBLIC_STAGES = tuple(

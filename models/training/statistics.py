@@ -1,4 +1,5 @@
-"""The statistics that standardise a picture tower's features, from training pictures."""
+"""What towers learn from training listings without their labels: a picture tower the statistics that standardise its
+features, a title tower the vectors of tokens."""
 
 import numpy as np
 import torch
@@ -6,9 +7,17 @@ import torch
 from models.inputs.examples import Examples
 from models.network.cma_clip import CmaClip
 from models.network.picture_tower import PictureTower
+from models.network.title_tower import TitleTower
 
 _MOST = 512  # pictures, of many cells each
 _CHUNK = 32
+
+
+def fit_titles(network: CmaClip, examples: Examples) -> None:
+    """Fits a `TitleTower`, unless the network has another one, it is fitted, or no listing has a title."""
+    tower, titled = network.backbone.text, examples.present[:, 1]
+    if isinstance(tower, TitleTower) and not tower.fitted and titled.any():
+        tower.fit(examples.tokens[titled])
 
 
 @torch.inference_mode()

@@ -15,7 +15,7 @@ from models.training.presets import Preset
 from models.training.saved.checkpoints import load, save
 from models.training.saved.feature_cache import attach_feature_cache
 from models.training.stage import Progress, StageRun
-from models.training.statistics import fit_statistics
+from models.training.statistics import fit_statistics, fit_titles
 from models.training.teacher.opinion_pool import fit_pool
 
 __all__ = ["History", "Progress", "train"]
@@ -57,6 +57,7 @@ def train(
     if cache:
         cache.fill(*pictures, progress=_feature_progress(progress))
     fit_statistics(network, examples)
+    fit_titles(network, examples)
     history = History()
     for stage in preset.stages:
         if not stage.epochs:
