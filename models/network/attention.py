@@ -9,9 +9,10 @@ from torch.nn import functional as F
 class EncoderLayer(nn.Module):
     """A pre-norm transformer layer. Its query rows may be fewer than the sequence that they attend to."""
 
-    def __init__(self, *, width: int, heads: int) -> None:
+    def __init__(self, *, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.heads = heads
+        self.dropout = nn.Dropout(dropout)
         self.attention_norm = nn.LayerNorm(width)
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
@@ -22,6 +23,10 @@ class EncoderLayer(nn.Module):
             nn.GELU(),
             nn.Linear(4 * width, width),
         )
+        # At first a layer hands on its rows as they are: fusion starts from what the towers say.
+        for last in (self.output, self.mlp[-1]):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
     def forward(
         self,
@@ -32,8 +37,8 @@ class EncoderLayer(nn.Module):
         query = self._split(self.query(self.attention_norm(rows)))  # (1)
         key, value = (self._split(part) for part in self.key_value(self.attention_norm(sequence)).chunk(2, dim=-1))
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=valid[:, None, None, :])  # (2)
-        rows = rows + self.output(attended.transpose(1, 2).flatten(2))
-        return rows + self.mlp(rows)
+        rows = rows + self.dropout(self.output(attended.transpose(1, 2).flatten(2)))
+        return rows + self.dropout(self.mlp(rows))
 
     def _split(self, x: Float[Tensor, "B N D"]) -> Float[Tensor, "B heads N D/heads"]:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -43,9 +48,9 @@ class SequenceWiseAttention(nn.Module):
     """A transformer over all patches and tokens. Returns I′ and T′, the outputs at the class and end-of-text positions;
     the last layer computes these two rows only."""
 
-    def __init__(self, *, width: int, layers: int, heads: int) -> None:
+    def __init__(self, *, width: int, layers: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(EncoderLayer(width=width, heads=heads) for _ in range(layers))
+        self.layers = nn.ModuleList(EncoderLayer(width=width, heads=heads, dropout=dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
     def forward(

@@ -41,6 +41,7 @@ def build_network(
         attention_heads=shape.attention_heads,
         hidden=shape.hidden,
         dropout=shape.dropout,
+        attention_dropout=shape.attention_dropout,
         sequence_attention=shape.sequence_attention,
         modality_attention=shape.modality_attention,
     )

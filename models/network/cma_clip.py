@@ -43,6 +43,7 @@ class CmaClip(nn.Module):
         attention_heads: int,
         hidden: int,
         dropout: float = 0.0,
+        attention_dropout: float = 0.0,
         sequence_attention: bool = True,
         modality_attention: bool = True,
     ) -> None:
@@ -51,7 +52,9 @@ class CmaClip(nn.Module):
         self.backbone = backbone
         self.classes = classes
         self.sequence_attention: nn.Module = (
-            SequenceWiseAttention(width=width, layers=attention_layers, heads=attention_heads)
+            SequenceWiseAttention(
+                width=width, layers=attention_layers, heads=attention_heads, dropout=attention_dropout
+            )
             if sequence_attention
             else NoSequenceAttention()
         )

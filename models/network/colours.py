@@ -24,9 +24,13 @@ class ColourShares(nn.Module):
     to_xyz: Tensor
     palette: Tensor
 
-    def __init__(self, grid: tuple[int, int]) -> None:
+    def __init__(self, *, image_size: tuple[int, int], grid: tuple[int, int]) -> None:
         super().__init__()
-        self.grid = grid
+        self._grid = grid
+        # Sizes are computed here, since OpenVINO cannot trace them.
+        height, width = (side // _FINER for side in image_size)
+        divides = height % grid[0] == width % grid[1] == 0
+        self._cell = (height // grid[0], width // grid[1]) if divides else None
         self.register_buffer(
             "to_xyz", torch.tensor(_TO_XYZ) / torch.tensor(_WHITE)[:, None], persistent=False
         )
@@ -41,11 +45,7 @@ class ColourShares(nn.Module):
         # ‖pixel‖² is the same for all colours, so the softmax needs products only.
         scores = (self.lab(pixels) @ self.palette.T - (self.palette**2).sum(dim=1) / 2) / _SPREAD**2
         shares = scores.softmax(dim=-1).permute(0, 3, 1, 2)
-        height, width = shares.shape[2:]
-        if height % self.grid[0] == 0 and width % self.grid[1] == 0:
-            pooled = F.avg_pool2d(shares, (height // self.grid[0], width // self.grid[1]))
-        else:
-            pooled = F.adaptive_avg_pool2d(shares, self.grid)
+        pooled = F.avg_pool2d(shares, self._cell) if self._cell else F.adaptive_avg_pool2d(shares, self._grid)
         return (pooled + 1e-6).sqrt()
 
     def lab(self, rgb: Float[Tensor, "*any 3"]) -> Float[Tensor, "*any 3"]:

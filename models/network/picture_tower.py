@@ -57,7 +57,7 @@ class PictureTower(nn.Module):
         self._is_finer = [height >= 2 * self.grid[0] and width >= 2 * self.grid[1] for height, width in sizes]
         self._divides = [height % self.grid[0] == width % self.grid[1] == 0 for height, width in sizes]
         self._cells = [(height // self.grid[0], width // self.grid[1]) for height, width in sizes]
-        self.colours = ColourShares(self.grid)
+        self.colours = ColourShares(image_size=image_size, grid=self.grid)
         features = sum(part.shape[1] * (1 + finer) for part, finer in zip(maps, self._is_finer, strict=True))
         features += len(self.colours)
         self.register_buffer("mean", torch.zeros(features))
@@ -116,19 +116,26 @@ class PictureTower(nn.Module):
     def forward(self, features: Float[Tensor, "B P F"]) -> ImageSequence:
         """The patch embeddings, and that of the whole picture at the class position."""
         standard = (features - self.mean) / self.std
-        mean = standard.mean(dim=1)
-        variance = (standard * standard).mean(dim=1) - mean * mean
         weights = self.cell_weights(standard).softmax(dim=1)
         # A feature is dropped from all cells of a picture, since neighbours would tell what it was.
         patches = self.patch_projection(self.channel_dropout(standard.transpose(1, 2)).transpose(1, 2))
         picked = (weights.transpose(1, 2) @ patches).flatten(1)
-        image = self.image_projection(torch.cat([mean, _root(variance), picked], dim=1))
+        image = self.image_projection(torch.cat([_moments(standard), picked], dim=1))
         return ImageSequence(torch.cat([image[:, None], patches], dim=1), image)
+
+    def summary(self, features: Float[Tensor, "B P F"]) -> Float[Tensor, "B 2*F"]:
+        """Mean and deviation, over a picture's cells, of its standardised features."""
+        return _moments((features - self.mean) / self.std)
 
     def _pooled(self, part: Float[Tensor, "B C h w"], level: int) -> Float[Tensor, "B C gh gw"]:
         if self._divides[level]:
             return F.avg_pool2d(part, self._cells[level])
         return F.adaptive_avg_pool2d(part, self.grid)
+
+
+def _moments(standard: Float[Tensor, "B P F"]) -> Float[Tensor, "B 2*F"]:
+    mean = standard.mean(dim=1)
+    return torch.cat([mean, _root((standard * standard).mean(dim=1) - mean * mean)], dim=1)
 
 
 def _root(variance: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

@@ -1,20 +1,25 @@
-"""A title tower that cannot memorise titles: word meanings by latent semantic analysis, which training leaves alone."""
+"""A title tower that cannot memorise labels: vectors of tokens from what pictures show, which training leaves alone."""
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.network.embeddings import TitleSequence
 
+_PENALTY = 10.0  # of the ridge regression
+_COMPONENTS = 128  # of the pictures' features
+
 
 class TitleTower(nn.Module):
-    """Token vectors from latent semantic analysis (Deerwester et al. 1990), and their projection into the joint space.
+    """Vectors of tokens, and their projection into the joint space.
 
-    `fit` sets the vectors once, before training, from titles without labels: tokens that appear in alike titles get
-    alike vectors. A token's vector has length √components; that of the end-of-text position is the sum over the title,
-    rare tokens the most, scaled to the same length. Tokens that no title had are zero.
+    `fit` sets the vectors once, before training, from pairs of title and picture without labels: a ridge regression
+    from a title's words (TF-IDF) to the features of its picture. It is to a frozen picture tower what locked-image
+    tuning (LiT, Zhai et al. 2022) is, in closed form. A token's vector has length √components; that of the end-of-text
+    position is the sum over the title, rare tokens the most, scaled to the same length. Tokens that no title had are
+    zero.
     """
 
     vectors: Tensor
@@ -26,21 +31,25 @@ class TitleTower(nn.Module):
         self.register_buffer("fitted", torch.tensor(False))
         self.projection = nn.Linear(components, width)
 
-    def fit(self, tokens: Int[np.ndarray, "N T"], *, seed: int = 0) -> None:
+    def fit(self, tokens: Int[np.ndarray, "N T"], pictures: Float[np.ndarray, "N G"], *, seed: int = 0) -> None:
         """Sets the vectors from the token ids of N titles (0: padding; the first token and the highest, the end of the
-        text, are in every title and say nothing)."""
-        from sklearn.decomposition import TruncatedSVD
+        text, are in every title and say nothing) and the features of their pictures."""
+        from sklearn.decomposition import PCA
         from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.linear_model import Ridge
 
         vectorizer = TfidfVectorizer(analyzer=_words, sublinear_tf=True)
         titles = vectorizer.fit_transform(tokens)
-        components = min(self.vectors.shape[1], titles.shape[1] - 1)
-        analysis = TruncatedSVD(components, random_state=seed).fit(titles)
-        scale = np.sqrt(np.maximum(analysis.singular_values_, 1e-3))
-        found = analysis.components_.T * vectorizer.idf_[:, None] / scale
+        seen = PCA(min(_COMPONENTS, *pictures.shape), whiten=True, random_state=seed).fit_transform(pictures)
+        regression = Ridge(alpha=_PENALTY, solver="sparse_cg", fit_intercept=False, tol=1e-3).fit(titles, seen)
+        predicted = titles @ regression.coef_.T
+        directions = np.linalg.svd(predicted - predicted.mean(axis=0), full_matrices=False)[2]
+        kept = directions[: self.vectors.shape[1]]
+        found = (regression.coef_.T * vectorizer.idf_[:, None]) @ kept.T
         self.vectors.zero_()
-        ids = torch.tensor([vectorizer.vocabulary_[token] for token in sorted(vectorizer.vocabulary_)])
-        self.vectors[torch.tensor(sorted(vectorizer.vocabulary_)), :components] = torch.from_numpy(found)[ids].half()
+        ids = list(vectorizer.vocabulary_)
+        columns = [vectorizer.vocabulary_[token] for token in ids]
+        self.vectors[ids, : len(kept)] = torch.from_numpy(found[columns]).half()
         self.fitted.fill_(True)
 
     def forward(self, tokens: Int[Tensor, "B T"], *, dropout: float = 0.0) -> TitleSequence:

@@ -13,11 +13,19 @@ _MOST = 512  # pictures, of many cells each
 _CHUNK = 32
 
 
+@torch.inference_mode()
 def fit_titles(network: CmaClip, examples: Examples) -> None:
-    """Fits a `TitleTower`, unless the network has another one, it is fitted, or no listing has a title."""
-    tower, titled = network.backbone.text, examples.present[:, 1]
-    if isinstance(tower, TitleTower) and not tower.fitted and titled.any():
-        tower.fit(examples.tokens[titled])
+    """Fits a `TitleTower` beside a `PictureTower`, unless it is fitted, or no listing has both picture and title."""
+    pictures, titles = network.backbone.visual, network.backbone.text
+    both = np.flatnonzero(examples.present.all(axis=1))
+    if not isinstance(titles, TitleTower) or titles.fitted or not len(both):
+        return
+    network.eval()
+    shown = [
+        pictures.summary(network.backbone.features(torch.from_numpy(examples.pictures[rows]).to(pictures.mean.device)))
+        for rows in np.array_split(both, -(-len(both) // _CHUNK))
+    ]
+    titles.fit(examples.tokens[both], torch.cat(shown).cpu().numpy())
 
 
 @torch.inference_mode()
