@@ -24,7 +24,7 @@ from models.training.teacher.classical import ClassicalBaseline
 from models.training.teacher.opinion_pool import HEAD_ALONE
 from models.training.teacher.soft_targets import with_soft_targets
 from models.training.teacher.stored_features import PictureFeatures
-from models.training.train import Progress, train
+from models.training.train import Progress, prepare_towers, train
 from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
@@ -94,6 +94,16 @@ def train_variant(name: str, inputs: TrainingInputs, *, towers: Path, folder: Pa
     inputs = _with_soft_targets(inputs, towers)
     seen = replace(inputs, train=masked(inputs.train, variant), validation=masked(inputs.validation, variant))
     stages = tuple(stage for stage in preset.stages if stage not in tower_stages(preset))
+    prepare_towers(  # on both pictures and titles, so that all variants start from the same towers
+        network,
+        preset,
+        inputs.train,
+        inputs.validation,
+        device=inputs.device,
+        progress=inputs.progress,
+        features=inputs.features,
+        cache_bytes=inputs.cache_bytes,
+    )
     _train(network, seen, stages, folder)
     engine = TorchEngine(network)
 

@@ -31,9 +31,7 @@ class ColourShares(nn.Module):
         height, width = (side // _FINER for side in image_size)
         divides = height % grid[0] == width % grid[1] == 0
         self._cell = (height // grid[0], width // grid[1]) if divides else None
-        self.register_buffer(
-            "to_xyz", torch.tensor(_TO_XYZ) / torch.tensor(_WHITE)[:, None], persistent=False
-        )
+        self.register_buffer("to_xyz", torch.tensor(_TO_XYZ) / torch.tensor(_WHITE)[:, None], persistent=False)
         self.register_buffer("palette", palette(), persistent=False)
 
     def __len__(self) -> int:

@@ -91,9 +91,7 @@ class PictureTower(nn.Module):
         """The (B, C, h, w) maps of the trunk's stages, the finest first."""
         return self.trunk.forward_intermediates(normal, intermediates_only=True, **self._maps)
 
-    def features(
-        self, normal: Float[Tensor, "B 3 H W"], pictures: Num[Tensor, "B H W 3"]
-    ) -> Float[Tensor, "B P F"]:
+    def features(self, normal: Float[Tensor, "B 3 H W"], pictures: Num[Tensor, "B H W 3"]) -> Float[Tensor, "B P F"]:
         """The features of every cell, of pictures normalised for the trunk and as they are (0–255). They depend on the
         trunk alone, so they can be stored while it is frozen."""
         parts = []

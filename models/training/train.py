@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from models.inputs.examples import Examples
@@ -13,12 +14,12 @@ from models.training.distributed import rank, wait_for_all
 from models.training.objective.augmentation import mirrored
 from models.training.presets import Preset
 from models.training.saved.checkpoints import load, save
-from models.training.saved.feature_cache import attach_feature_cache
+from models.training.saved.feature_cache import FeatureCache, attach_feature_cache
 from models.training.stage import Progress, StageRun
 from models.training.statistics import fit_statistics, fit_titles
 from models.training.teacher.opinion_pool import fit_pool
 
-__all__ = ["History", "Progress", "train"]
+__all__ = ["History", "Progress", "prepare_towers", "train"]
 
 
 @dataclass
@@ -50,14 +51,17 @@ def train(
     `features` (None: not at all), up to as many bytes, for later runs, too. The network keeps this cache. At the end
     the pool of heads and probes is fitted, if the preset has one.
     """
-    network.to(device)
-    network.backbone.visual.to(memory_format=torch.channels_last)
-    cache = attach_feature_cache(network, folder=features, most_bytes=cache_bytes) if features else None
-    pictures = [examples.pictures, *([mirrored(examples.pictures)] if preset.augment else []), validation.pictures]
-    if cache:
-        cache.fill(*pictures, progress=_feature_progress(progress))
-    fit_statistics(network, examples)
-    fit_titles(network, examples)
+    cache = prepare_towers(
+        network,
+        preset,
+        examples,
+        validation,
+        device=device,
+        progress=progress,
+        cache_bytes=cache_bytes,
+        features=features,
+    )
+    pictures = _pictures(preset, examples, validation)
     history = History()
     for stage in preset.stages:
         if not stage.epochs:
@@ -96,6 +100,33 @@ def train(
     if preset.pools_probes and any("heads" in stage.parts for stage in preset.stages if stage.epochs):
         fit_pool(network, validation, swapped=preset.swapped)
     return history
+
+
+def prepare_towers(
+    network: CmaClip,
+    preset: Preset,
+    examples: Examples,
+    validation: Examples,
+    *,
+    device: torch.device,
+    progress: Callable[[Progress], None] | None = None,
+    cache_bytes: int = 20_000_000_000,
+    features: Path | None = None,
+) -> FeatureCache | None:
+    """Moves the network to the device, fills the cache of a frozen trunk's features, and fits the towers to the
+    examples, as far as that needs no labels. Returns the cache. `train` begins with it; a second call costs little."""
+    network.to(device)
+    network.backbone.visual.to(memory_format=torch.channels_last)
+    cache = attach_feature_cache(network, folder=features, most_bytes=cache_bytes) if features else None
+    if cache:
+        cache.fill(*_pictures(preset, examples, validation), progress=_feature_progress(progress))
+    fit_statistics(network, examples)
+    fit_titles(network, examples)
+    return cache
+
+
+def _pictures(preset: Preset, examples: Examples, validation: Examples) -> list[np.ndarray]:
+    return [examples.pictures, *([mirrored(examples.pictures)] if preset.augment else []), validation.pictures]
 
 
 def _feature_progress(progress: Callable[[Progress], None] | None) -> Callable[[int, int], None] | None:
