@@ -43,9 +43,9 @@ def network_with(backbone: str, trunk: str, size: tuple[int, int] = (32, 32)) ->
 )
 def test_every_stage_of_any_kind_of_trunk_is_seen(trunk: str, grid: tuple[int, int], channels: list[int]) -> None:
     built = tower(trunk)
-    features = built.features(torch.randn(2, 3, 32, 48))
+    features = built.features(torch.randn(2, 3, 32, 48), torch.rand(2, 32, 48, 3) * 255)
     assert built.grid == grid
-    assert features.shape == (2, grid[0] * grid[1], sum(channels))
+    assert features.shape == (2, grid[0] * grid[1], sum(channels) + len(built.colours))
     image = built(features)
     assert image.sequence.shape == (2, 1 + grid[0] * grid[1], WIDTH)
     assert torch.equal(image.sequence[:, 0], image.embedding)
@@ -59,7 +59,7 @@ def test_features_are_means_and_deviations_of_the_maps_over_a_cell(grid: tuple[i
     stem = built.maps(normal)[0]
     assert stem.shape == (1, 8, 8, 12)
     rows, columns = (torch.arange(side) * cells // side for side, cells in zip((8, 12), grid, strict=True))
-    found = built.features(normal)[0, :, :16].unflatten(0, grid)
+    found = built.features(normal, torch.zeros(1, 16, 24, 3))[0, :, :16].unflatten(0, grid)
     for row in range(grid[0]):
         for column in range(grid[1]):
             cell = stem[0][:, rows == row][:, :, columns == column].flatten(1)
@@ -76,8 +76,8 @@ def test_features_are_standardised_by_what_was_fitted() -> None:
     built.fit_statistics(features)
     assert built.fitted
     standard = (features - built.mean) / built.std
-    torch.testing.assert_close(standard.flatten(0, 1).mean(0), torch.zeros(80), rtol=0, atol=1e-5)
-    torch.testing.assert_close(standard.flatten(0, 1).std(0), torch.ones(80), rtol=0, atol=1e-4)
+    torch.testing.assert_close(standard.flatten(0, 1).mean(0), torch.zeros(len(built.mean)), rtol=0, atol=1e-5)
+    torch.testing.assert_close(standard.flatten(0, 1).std(0), torch.ones(len(built.mean)), rtol=0, atol=1e-4)
     expected = torch.nn.functional.linear(standard, built.patch_projection.weight, built.patch_projection.bias)
     torch.testing.assert_close(built(features).sequence[:, 1:], expected)
 
@@ -86,7 +86,7 @@ def test_features_are_standardised_by_what_was_fitted() -> None:
 def test_a_picture_of_one_color_has_finite_gradients_and_embeddings() -> None:
     built = tower("tiny_lite")
     with torch.enable_grad():
-        loss = built(built.features(torch.zeros(1, 3, 32, 48))).embedding.square().sum()
+        loss = built(built.features(torch.zeros(1, 3, 32, 48), torch.zeros(1, 32, 48, 3))).embedding.square().sum()
         loss.backward()
     gradients: list[Tensor] = [p.grad for p in built.parameters() if p.grad is not None]
     assert gradients and all(part.isfinite().all() for part in gradients)

@@ -41,7 +41,8 @@ def trained(preset: Preset, network: CmaClip, folder: Path) -> None:
     train(network, preset, examples(12), unlabelled(6), folder=folder, device=CPU)
 
 
-PROJECTIONS = {f"{name}_projection.{kind}" for name in ("patch", "image") for kind in ("weight", "bias")}
+LAYERS = ("patch_projection", "cell_weights", "image_projection.1", "image_projection.4")
+PROJECTIONS = {f"{name}.{kind}" for name in LAYERS for kind in ("weight", "bias")}
 STATISTICS = {"mean", "std", "fitted"}
 
 
@@ -74,7 +75,7 @@ def test_features_of_training_pictures_are_standardised(preset: Preset, tmp_path
     tower = network.backbone.visual
     with torch.no_grad():
         standard = (network.backbone.features(shown) - tower.mean) / tower.std
-    torch.testing.assert_close(standard.mean((0, 1)), torch.zeros(80), rtol=0, atol=1e-3)
+    torch.testing.assert_close(standard.mean((0, 1)), torch.zeros(len(tower.mean)), rtol=0, atol=1e-3)
     before = tower.mean.clone()
     train(network, preset, examples(12, seed=5), examples(6, seed=1), folder=tmp_path, device=CPU)
     assert torch.equal(tower.mean, before)  # fitted once

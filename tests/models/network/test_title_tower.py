@@ -1,0 +1,68 @@
+"""Vectors of tokens from what pictures show."""
+
+import numpy as np
+import torch
+
+from models.network.title_tower import TitleTower
+
+START, END = 98, 99
+
+
+def tower() -> TitleTower:
+    torch.manual_seed(0)
+    return TitleTower(vocabulary=100, components=4, width=6).eval()
+
+
+def title(*words: int) -> list[int]:
+    return [START, *words, END, *[0] * (4 - len(words))]
+
+
+def fitted() -> TitleTower:
+    """Tokens 1 and 2 are dresses, 3 and 4 shoes, by their pictures; no title has two of them. Token 5 is in all."""
+    random = np.random.default_rng(0)
+    words = random.integers(1, 5, 200)
+    tokens = np.array([title(5, word) for word in words.tolist()])
+    shown = np.where(words <= 2, 1.0, -1.0)[:, None] + 0.1 * random.normal(size=(200, 6))
+    built = tower()
+    built.fit(tokens, shown)
+    return built
+
+
+def alike(built: TitleTower, one: list[int], other: list[int]) -> float:
+    sums = torch.stack([built.vectors[torch.tensor(words)].float().sum(dim=0) for words in (one, other)])
+    return float(torch.nn.functional.cosine_similarity(*sums, dim=0))
+
+
+def test_tokens_whose_pictures_are_alike_have_alike_vectors_though_they_never_meet() -> None:
+    built = fitted()
+    assert built.fitted
+    assert alike(built, [1], [2]) > 0.9
+    assert alike(built, [3], [4]) > 0.9
+    assert alike(built, [1], [3]) < -0.5
+
+
+def test_tokens_that_no_title_had_and_the_ends_are_zero() -> None:
+    built = fitted()
+    assert built.vectors[[0, 6, 50, START, END]].abs().max() == 0
+    assert built.vectors[:6].abs().sum(dim=1).count_nonzero() == 5
+
+
+@torch.no_grad()
+def test_the_end_of_the_text_is_the_sum_of_the_title() -> None:
+    built = fitted()
+    tokens = torch.tensor([title(1, 5), title(3)])
+    sequence, embedding, end, valid = built(tokens)
+    assert end.tolist() == [3, 2]
+    assert valid.tolist() == [[True] * 4 + [False] * 2, [True] * 3 + [False] * 3]
+    total = built.vectors[[1, 5]].float().sum(dim=0)
+    expected = built.projection(2 * total / total.norm())
+    torch.testing.assert_close(embedding[0], expected)
+    torch.testing.assert_close(sequence[0, 3], expected)
+    longer = built(torch.cat([tokens, torch.zeros(2, 3, dtype=torch.int64)], dim=1))
+    torch.testing.assert_close(longer.embedding, embedding)
+
+
+@torch.no_grad()
+def test_an_unknown_title_is_what_the_projection_makes_of_nothing() -> None:
+    built = fitted()
+    torch.testing.assert_close(built(torch.tensor([title(50)])).embedding[0], built.projection.bias)
