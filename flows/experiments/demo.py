@@ -25,8 +25,7 @@ columns = { listing_id = "listing_id", title = "title", image = "image", product
 labels = { color = "color", pattern = "pattern", style = "style" }
 
 [model]
-preset = "small"
-epochs = { pictures = 20 }
+preset = "lite"
 """
 
 

@@ -36,7 +36,7 @@ _SECTIONS = {
     "model": ("preset",),
     "tag": ("target_precision", "confidence", "certify", "engine", "dask"),
 }
-_VALUES = {"home": "warehouse", "taxonomy": "taxonomy.yaml", "preset": "small"}
+_VALUES = {"home": "warehouse", "taxonomy": "taxonomy.yaml", "preset": "lite"}
 _ELSEWHERE = ("name", "source", "columns", "labels", "images")  # in the template
 
 
