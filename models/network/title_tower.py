@@ -31,16 +31,22 @@ class TitleTower(nn.Module):
         self.register_buffer("fitted", torch.tensor(False))
         self.projection = nn.Linear(components, width)
 
-    def fit(self, tokens: Int[np.ndarray, "N T"], pictures: Float[np.ndarray, "N G"], *, seed: int = 0) -> None:
+    def fit(
+        self, tokens: Int[np.ndarray, "N T"], pictures: Float[np.ndarray, "N G"] | None = None, *, seed: int = 0
+    ) -> None:
         """Sets the vectors from the token ids of N titles (0: padding; the first token and the highest, the end of the
-        text, are in every title and say nothing) and the features of their pictures."""
-        from sklearn.decomposition import PCA
+        text, are in every title and say nothing) and the features of their pictures. Without pictures, latent semantic
+        analysis stands in for them: tokens that appear in alike titles get alike vectors."""
+        from sklearn.decomposition import PCA, TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import Ridge
 
         vectorizer = TfidfVectorizer(analyzer=_words, sublinear_tf=True)
         titles = vectorizer.fit_transform(tokens)
-        seen = PCA(min(_COMPONENTS, *pictures.shape), whiten=True, random_state=seed).fit_transform(pictures)
+        if pictures is None:
+            seen = TruncatedSVD(min(_COMPONENTS, titles.shape[1] - 1), random_state=seed).fit_transform(titles)
+        else:
+            seen = PCA(min(_COMPONENTS, *pictures.shape), whiten=True, random_state=seed).fit_transform(pictures)
         regression = Ridge(alpha=_PENALTY, solver="sparse_cg", fit_intercept=False, tol=1e-3).fit(titles, seen)
         predicted = titles @ regression.coef_.T
         directions = np.linalg.svd(predicted - predicted.mean(axis=0), full_matrices=False)[2]

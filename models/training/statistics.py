@@ -11,14 +11,20 @@ from models.network.title_tower import TitleTower
 
 _MOST = 512  # pictures, of many cells each
 _CHUNK = 32
+_FEWEST_PAIRS = 100  # of picture and title, to learn the meanings of words from
 
 
 @torch.inference_mode()
 def fit_titles(network: CmaClip, examples: Examples) -> None:
-    """Fits a `TitleTower` beside a `PictureTower`, unless it is fitted, or no listing has both picture and title."""
+    """Fits a `TitleTower`, unless the network has another one or it is fitted: to the listings with picture and title,
+    or to all titles where there are few of these or no `PictureTower`."""
     pictures, titles = network.backbone.visual, network.backbone.text
+    if not isinstance(titles, TitleTower) or titles.fitted:
+        return
     both = np.flatnonzero(examples.present.all(axis=1))
-    if not isinstance(titles, TitleTower) or titles.fitted or not len(both):
+    if not isinstance(pictures, PictureTower) or len(both) < _FEWEST_PAIRS:
+        if examples.present[:, 1].any():
+            titles.fit(examples.tokens[examples.present[:, 1]])
         return
     network.eval()
     shown = [

@@ -66,3 +66,13 @@ def test_the_end_of_the_text_is_the_sum_of_the_title() -> None:
 def test_an_unknown_title_is_what_the_projection_makes_of_nothing() -> None:
     built = fitted()
     torch.testing.assert_close(built(torch.tensor([title(50)])).embedding[0], built.projection.bias)
+
+
+def test_without_pictures_tokens_of_alike_titles_are_alike() -> None:
+    random = np.random.default_rng(0)
+    kinds = ([1, 2, 3], [4, 6, 7])
+    tokens = np.array([title(*random.permutation(kinds[row % 2])[:2].tolist()) for row in range(200)])
+    built = TitleTower(vocabulary=100, components=1, width=6)
+    built.fit(tokens)
+    assert alike(built, [1], [2]) > 0.9
+    assert alike(built, [1], [4]) < -0.5
