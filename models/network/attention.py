@@ -17,14 +17,10 @@ class EncoderLayer(nn.Module):
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.output = nn.Linear(width, width)
-        self.mlp = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, 4 * width),
-            nn.GELU(),
-            nn.Linear(4 * width, width),
-        )
+        narrow = nn.Linear(4 * width, width)
+        self.mlp = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), narrow)
         # At first a layer hands on its rows as they are: fusion starts from what the towers say.
-        for last in (self.output, self.mlp[-1]):
+        for last in (self.output, narrow):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
 
