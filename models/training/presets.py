@@ -14,7 +14,7 @@ _WARM_UP: tuple[Part, ...] = ("probes", "sequence_attention", "modality_attentio
 _END_TO_END: tuple[Part, ...] = (*TOWERS, *_WARM_UP)
 _TUNING: tuple[Part, ...] = ("modality_attention", "heads")
 
-_small_fusion = partial(Stage, schedule="one-cycle", title_dropout=0.3)
+_fusion = partial(Stage, schedule="one-cycle", title_dropout=0.3)
 
 PRESETS = {
     "vit-b-32": Preset(
@@ -49,9 +49,9 @@ PRESETS = {
                 learning_rate=4e-3,
                 schedule="one-cycle",
             ),
-            _small_fusion(name="warm-up", parts=_WARM_UP, epochs=5, learning_rate=1e-3),
-            _small_fusion(name="end-to-end", parts=_END_TO_END, epochs=2, learning_rate=5e-4),
-            _small_fusion(name="tuning", parts=_TUNING, epochs=2, learning_rate=5e-4),
+            _fusion(name="warm-up", parts=_WARM_UP, epochs=5, learning_rate=1e-3),
+            _fusion(name="end-to-end", parts=_END_TO_END, epochs=2, learning_rate=5e-4),
+            _fusion(name="tuning", parts=_TUNING, epochs=2, learning_rate=5e-4),
         ),
         batch=32,
         micro_batch=32,
@@ -72,8 +72,6 @@ PRESETS = {
     ),
 }
 
-_LEARNED: tuple[Part, ...] = (*TOWERS, *_WARM_UP)  # all but the trunk
-
 PRESETS["lite"] = Preset(
     name="lite",
     architecture=Architecture(
@@ -84,28 +82,20 @@ PRESETS["lite"] = Preset(
         dropout=0.2,
         attention_dropout=0.2,
         picture_tower=PictureTowerShape(
-            trunk="tf_efficientnet_lite0.in1k", image_size=(288, 192), hidden=512, dropout=0.3
+            trunk="tf_efficientnet_lite2.in1k", image_size=(288, 192), hidden=512, dropout=0.3
         ),
         title_tower=TitleTowerShape(components=128),
     ),
     pretrained=None,
     picture_weights="imagenet",
     stages=(
-        Stage(
-            name="warm-up",
-            parts=_LEARNED,
-            epochs=12,
-            learning_rate=1e-3,
-            schedule="one-cycle",
-            title_dropout=0.3,
-        ),
-        Stage(name="tuning", parts=_TUNING, epochs=2, learning_rate=3e-4, schedule="one-cycle", title_dropout=0.3),
+        _fusion(name="warm-up", parts=_END_TO_END, epochs=12, learning_rate=1e-3),  # all but the trunk
+        _fusion(name="tuning", parts=_TUNING, epochs=2, learning_rate=3e-4),
     ),
     batch=128,
     micro_batch=128,
     optimizer="adamw",
     weight_decay=0.1,
-    augment=True,
     modality_dropout=0.3,
     swapped=0.3,
     label_smoothing=0.05,
