@@ -39,7 +39,7 @@ class ColourShares(nn.Module):
 
     def forward(self, pictures: Num[Tensor, "B H W 3"]) -> Float[Tensor, "B K gh gw"]:
         """The roots of the shares in RGB pictures, 0–255, in each of gh × gw cells."""
-        pixels = F.avg_pool2d(pictures.permute(0, 3, 1, 2).float() / 255, _FINER).permute(0, 2, 3, 1)
+        pixels = F.avg_pool2d(pictures.float().permute(0, 3, 1, 2) / 255, _FINER).permute(0, 2, 3, 1)
         # ‖pixel‖² is the same for all colours, so the softmax needs products only.
         scores = (self.lab(pixels) @ self.palette.T - (self.palette**2).sum(dim=1) / 2) / _SPREAD**2
         shares = scores.softmax(dim=-1).permute(0, 3, 1, 2)
