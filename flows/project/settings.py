@@ -44,8 +44,7 @@ class ModelSettings(_Section):
     """Training and promotion: `[model]`."""
 
     preset: str = "vit-b-32"
-    """`vit-b-32` is the paper's network, with CLIP's weights; `lite` trains on a CPU in minutes, from ImageNet's
-    weights; `small` trains on a CPU from random weights."""
+    """`lite` trains on a CPU in minutes from ImageNet's weights, `small` from none; `vit-b-32` is the paper's network."""
     backbone: str | None = None
     """Another open_clip model."""
     pretrained: str | None = None
