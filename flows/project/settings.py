@@ -44,7 +44,7 @@ class ModelSettings(_Section):
     """Training and promotion: `[model]`."""
 
     preset: str = "vit-b-32"
-    """`lite` trains on a CPU in minutes from ImageNet's weights, `small` from none; `vit-b-32` is the paper's network."""
+    """`vit-b-32` is the paper's network; `lite` trains on a CPU in minutes, from ImageNet's weights; `small` from none."""
     backbone: str | None = None
     """Another open_clip model."""
     pretrained: str | None = None
