@@ -44,7 +44,7 @@ class ModelSettings(_Section):
     """Training and promotion: `[model]`."""
 
     preset: str = "vit-b-32"
-    """`vit-b-32`: the paper's network; `lite`: trains in minutes on a CPU; `small`: the same without others' weights."""
+    """`vit-b-32`: the paper's network; `lite`: trains in minutes on a CPU; `small`: without others' weights."""
     backbone: str | None = None
     """Another open_clip model."""
     pretrained: str | None = None
