@@ -1,5 +1,6 @@
 """Trains every variant of an ablation with every seed, in worker processes. A restarted run trains what is missing."""
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -7,9 +8,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from queue import Empty, Queue
+from threading import Thread
 
 import filelock
 
@@ -97,7 +99,7 @@ def _train(recipe: Recipe, missing: Mapping[int, Sequence[str]], processes: int)
     context, total = get_context("spawn"), sum(map(len, missing.values()))
     with (
         context.Manager() as manager,
-        ProcessPoolExecutor(processes, context, use_threads, (max(1, cores() // processes),)) as pool,
+        ProcessPoolExecutor(processes, context, start_worker, (max(1, cores() // processes),)) as pool,
         bar(f"ablate, {recipe.labels} labels" if recipe.labels else "ablate", total) as advance,
     ):
         notes = manager.Queue()
@@ -125,6 +127,19 @@ def _train(recipe: Recipe, missing: Mapping[int, Sequence[str]], processes: int)
             ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)  # after an error, running trainings finish and are kept
+
+
+def start_worker(threads: int) -> None:
+    """Sets the threads of a process, which ends when the process that started it is gone, even by SIGKILL."""
+    use_threads(threads)
+    parent = parent_process()
+    assert parent is not None
+
+    def end_with_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=end_with_parent, daemon=True).start()
 
 
 def _train_towers(recipe: Recipe, names: Sequence[str], seed: int, notes: "Queue[str]") -> None:
