@@ -27,7 +27,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# In place of the epochs with which the demonstration's own project file ends.
+# What follows the demonstration's own project file, whose preset is replaced by one that tags ten times as fast.
 BARELY_TRAINED = """\
 epochs = { titles = 1, pictures = 1, warm-up = 1, end-to-end = 1, tuning = 1 }
 
@@ -123,7 +123,7 @@ def _train(folder: Path, picture_workers: str) -> Path:
 
     make_sample(folder / "catalogue", listings=LISTINGS, seed=3)
     config = folder / "cma.toml"
-    config.write_text(CONFIG.split("epochs")[0] + BARELY_TRAINED, encoding="utf-8")
+    config.write_text(CONFIG.replace("lite", "small") + BARELY_TRAINED, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CMA_INGEST__DASK", picture_workers)
         project = Project.open(config)

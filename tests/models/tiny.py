@@ -60,7 +60,12 @@ def tiny_preset(backbone: str, name: str = "vit-b-32", **changes: object) -> Pre
 
 
 def tiny_network(preset: Preset) -> CmaClip:
-    return preset.build(TAXONOMY, load_pretrained=False).eval()
+    """An untrained network whose sequence-wise attention mixes its rows, as that of a trained one."""
+    network = preset.build(TAXONOMY, load_pretrained=False).eval()
+    for layer in getattr(network.sequence_attention, "layers", ()):
+        for last in (layer.output, layer.mlp[-1]):
+            last.reset_parameters()
+    return network
 
 
 def titles(*rows: list[int], length: int | None = None) -> torch.Tensor:
