@@ -111,6 +111,7 @@ def packed(features: Features) -> pl.Series:
 
 def unpacked(series: pl.Series) -> Features:
     """The rounded features that `packed` encoded, bit for bit."""
-    numbers = np.frombuffer(bytearray().join(series), dtype=np.int16).reshape(len(series), len(Features._fields), -1)
+    numbers = np.frombuffer(bytearray().join(series), dtype=np.int16)
+    numbers = numbers.reshape(len(series), len(Features._fields), -1 if len(series) else 0)
     whole = torch.from_numpy(numbers).view(torch.bfloat16).float()
     return Features(*(part.numpy() for part in whole.unbind(dim=1)))
