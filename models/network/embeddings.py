@@ -23,6 +23,13 @@ class TitleSequence(NamedTuple):
     end: Int[Tensor, " B"]
     valid: Bool[Tensor, "B T"]
 
+    @classmethod
+    def of(cls, sequence: Float[Tensor, "B T D"], end: Int[Tensor, " B"]) -> "TitleSequence":
+        """Titles whose embedding is that of their end-of-text position, and whose tokens up to it are valid."""
+        positions = torch.arange(sequence.shape[1], device=sequence.device)
+        embedding = sequence.gather(1, end[:, None, None].expand(-1, 1, sequence.shape[-1]))[:, 0]
+        return cls(sequence, embedding, end, positions[None, :] <= end[:, None])
+
 
 class Normalisation(nn.Module):
     """Normalises pixels of 0–255 by the mean and standard deviation of the tower's training, given in units of 255."""

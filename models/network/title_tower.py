@@ -67,8 +67,7 @@ class TitleTower(nn.Module):
         vectors = torch.where(at_end, vectors.sum(dim=1, keepdim=True), vectors)
         vectors = F.normalize(vectors, dim=-1, eps=1e-6) * vectors.shape[-1] ** 0.5
         sequence = self.projection(F.dropout(vectors, dropout, self.training))
-        embedding = sequence.gather(1, end[:, None, None].expand(-1, 1, sequence.shape[-1]))[:, 0]
-        return TitleSequence(sequence, embedding, end, positions <= end[:, None])
+        return TitleSequence.of(sequence, end)
 
 
 def _words(tokens: Int[np.ndarray, " T"]) -> list[int]:

@@ -114,8 +114,7 @@ class ClipBackbone(nn.Module):
             end = (tokens == text.eos_id).int().argmax(dim=-1)
         else:
             end = tokens.argmax(dim=-1)
-        embedding = sequence.gather(1, end[:, None, None].expand(-1, 1, sequence.shape[-1]))[:, 0]
-        return TitleSequence(sequence, embedding, end, positions[None, :] <= end[:, None])
+        return TitleSequence.of(sequence, end)
 
 
 def build_backbone(

@@ -65,11 +65,8 @@ class FrozenOutputs:
     def towers(self, rows: np.ndarray) -> tuple[ImageSequence, TitleSequence]:
         """The sequences of the frozen towers in evaluation mode, for the listings at these rows."""
         parts = self._read(rows)
-        image, title, end = parts["image"], parts["title"], parts["end"]
-        positions = torch.arange(title.shape[1], device=self._device)
-        embedding = title.gather(1, end[:, None, None].expand(-1, 1, title.shape[-1]))[:, 0]
-        valid = positions[None, :] <= end[:, None]
-        return ImageSequence(image, image[:, 0]), TitleSequence(title, embedding, end, valid)
+        image = parts["image"]
+        return ImageSequence(image, image[:, 0]), TitleSequence.of(parts["title"], parts["end"])
 
     def outputs(self, rows: np.ndarray) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
         """I′ and T′ of the listings at these rows."""
