@@ -20,6 +20,7 @@ from models.network.cma_clip import CmaClip
 from models.rules.certificates import Promise
 from models.rules.certify import Labelled
 from models.training.heads import heads_preset, train_heads
+from models.training.presets import Preset
 from models.training.stage import Progress
 from models.training.teacher.opinion_pool import Shown, fit_pool_on
 from schemas.errors import UserError
@@ -62,7 +63,7 @@ def fit_heads(
     preset = heads_preset(source.card.preset, len(splits["train"]))
     history = train_heads(network, preset, splits["train"], splits["validation"], progress=progress)
     if preset.pools_probes:
-        _fit_pool(network, data, share=preset.swapped)
+        _fit_pool(network, data, preset)
 
     def predict(listings: EncodedListings) -> Predictions:
         return classify(network, listings.features, listings.present)
@@ -107,22 +108,21 @@ def with_heads_for(source: Model, taxonomy: Taxonomy) -> CmaClip:
         if (place := places.get(attribute)) is not None:
             for new, before in zip(by_task, trained, strict=True):
                 new[k].load_state_dict(before[place].state_dict())
-    network.backbone.load_state_dict(old.backbone.state_dict())
-    network.sequence_attention.load_state_dict(old.sequence_attention.state_dict())
-    network.matching.load_state_dict(old.matching.state_dict())
+    for part in ("backbone", "sequence_attention", "matching", "alignments"):
+        getattr(network, part).load_state_dict(getattr(old, part).state_dict())
     return network.eval()
 
 
-def _fit_pool(network: CmaClip, data: HeadsData, *, share: float) -> None:
+def _fit_pool(network: CmaClip, data: HeadsData, preset: Preset) -> None:
     """Fits the pool as training does. A swapped pair has another's title for the listing of its picture, and another's
     picture for the listing of its title."""
     clean, pairs, another = data.splits["validation"], data.swapped, data.another
     both = np.logical_and(*clean.present.T)
     both &= both[another]
-    counts = np.full(both.sum(), share / 2)
-    shown = [Shown(clean.features, clean.present, clean.labels, np.where(both, 1 - share, 1.0))]
-    if share:
-        swapped = pairs.take(both)
-        labels = (clean.labels[both], clean.labels[another][both])
-        shown += [Shown(swapped.features, swapped.present, of, counts) for of in labels]
+    shown = [Shown(clean.features, clean.present, clean.labels, np.where(both, 1 - preset.swapped, 1.0))]
+    if preset.swapped:
+        swapped, shares = pairs.take(both), (preset.of_titles, 1 - preset.of_titles)
+        for labels, share in zip((clean.labels[both], clean.labels[another][both]), shares, strict=True):
+            counts = np.full(both.sum(), preset.swapped * share)
+            shown.append(Shown(swapped.features, swapped.present, labels, counts))
     fit_pool_on(network, shown)

@@ -33,12 +33,14 @@ class Preset:
     weight_decay: float = 1e-4
     # Mirrors and shifts pictures (decision 1); only mirrors those whose features are cached.
     augment: bool = False
-    # Share of training listings whose picture or title (evenly) is masked (decision 9: +1.3 points of recall).
+    # Share of training listings whose picture or title is masked (decision 9: +1.3 points of recall).
     modality_dropout: float = 0.0
     # Share of title tokens replaced by another in training (decision 1; since decision 7 `title_dropout` does better).
     token_dropout: float = 0.0
-    # Share of training listings under another's title or picture, evenly (decision 9).
+    # Share of training listings under another's title or picture (decision 9).
     swapped: float = 0.0
+    # How often it is the title that `modality_dropout` masks and `swapped` swaps, not the picture (decision 16).
+    of_titles: float = 0.5
     # Share of micro-batches whose pictures are mixed in pairs, while the image tower trains by itself (decision 7).
     mixup: float = 0.0
     # Share of a label's probability that is spread over all values (decision 9: no difference beside distillation).

@@ -98,7 +98,7 @@ def train(
         cache.open()
         network.backbone.feature_cache = cache
     if preset.pools_probes and any("heads" in stage.parts for stage in preset.stages if stage.epochs):
-        fit_pool(network, validation, swapped=preset.swapped)
+        fit_pool(network, validation, swapped=preset.swapped, of_titles=preset.of_titles)
     return history
 
 

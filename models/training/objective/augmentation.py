@@ -43,22 +43,23 @@ def drop_tokens(tokens: Int[Tensor, "B T"], share: float) -> Int[Tensor, "B T"]:
     return tokens.masked_fill(dropped, 1)
 
 
-def drop_modalities(present: Bool[Tensor, "B 2"], share: float) -> Bool[Tensor, "B 2"]:
-    """Masks the picture or the title of a share of the listings that have both."""
+def drop_modalities(present: Bool[Tensor, "B 2"], share: float, of_titles: float = 0.5) -> Bool[Tensor, "B 2"]:
+    """Masks the picture or the title of a share of the listings that have both; `of_titles` is how often the title."""
     dropped = (torch.rand(len(present), device=present.device) < share) & present.all(dim=1)
-    picture = torch.rand(len(present), device=present.device) < 0.5
+    picture = torch.rand(len(present), device=present.device) >= of_titles
     return present & ~torch.stack([dropped & picture, dropped & ~picture], dim=1)
 
 
-def swap(both: Bool[Tensor, " B"], share: float) -> tuple[Int[Tensor, " B"], Int[Tensor, " B"]]:
+def swap(both: Bool[Tensor, " B"], share: float, of_titles: float = 0.5) -> tuple[Int[Tensor, " B"], Int[Tensor, " B"]]:
     """The rows whose picture and whose title each row shows. A share of the listings that have both show the picture of
-    the row before, and a share its title; all others show their own."""
+    the row before, or its title; `of_titles` is how often the title. All others show their own."""
     rows = torch.arange(len(both), device=both.device)
     pictures, titles, before = rows.clone(), rows.clone(), rows.clone()
     before[both] = rows[both].roll(1)
     drawn = torch.rand(len(both), device=both.device)
-    for shown, low in ((pictures, 0.0), (titles, share)):
-        chosen = rows[both & (drawn >= low) & (drawn < low + share)]
+    of_pictures = share * (1 - of_titles)
+    for shown, low, high in ((pictures, 0.0, of_pictures), (titles, of_pictures, share)):
+        chosen = rows[both & (drawn >= low) & (drawn < high)]
         shown[chosen] = before[chosen]
     return pictures, titles
 

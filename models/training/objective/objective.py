@@ -99,7 +99,8 @@ class Objective:
             loss = loss + self._title_probes(batch, title)
         if preset.contrastive_weight and self.stage.moves_both_towers:
             both = present.all(dim=1)
-            alike = contrastive_loss(image.embedding[both], title.embedding[both], network.backbone.logit_scale.exp())
+            embeddings = network.aligned(image.embedding[both], title.embedding[both])
+            alike = contrastive_loss(*embeddings, network.backbone.logit_scale.exp())
             loss = loss + preset.contrastive_weight * alike / batch.counts.chunks
         return loss
 
@@ -141,10 +142,10 @@ class Objective:
         """The heads' loss and the matching loss, with a share of the pictures and titles swapped. A listing under
         another's title has the soft targets of its picture alone; one with another's picture, those of its title."""
         network, preset = self.network, self.preset
-        shown = drop_modalities(batch.present, preset.modality_dropout)
+        shown = drop_modalities(batch.present, preset.modality_dropout, preset.of_titles)
         pictures = titles = itself = torch.arange(len(batch.rows), device=self.device)
         if preset.swapped:
-            pictures, titles = swap(shown.all(dim=1), preset.swapped / 2)
+            pictures, titles = swap(shown.all(dim=1), preset.swapped, preset.of_titles)
             image = ImageSequence(*(part[pictures] for part in image))
             title = TitleSequence(*(part[titles] for part in title))
         own = shown & torch.stack([pictures == itself, titles == itself], dim=1)

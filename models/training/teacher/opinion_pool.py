@@ -57,7 +57,7 @@ class Shown(NamedTuple):
     counts: Float[np.ndarray, " N"]
 
 
-def fit_pool(network: CmaClip, validation: Examples, *, swapped: float) -> None:
+def fit_pool(network: CmaClip, validation: Examples, *, swapped: float, of_titles: float = 0.5) -> None:
     """Sets the network's pool, so that the labels of the validation listings are likeliest. As in training, a share
     `swapped` of those that have both modalities counts under another's title or with another's picture."""
     another = np.roll(np.arange(len(validation)), 1 + len(validation) // 3)
@@ -65,8 +65,8 @@ def fit_pool(network: CmaClip, validation: Examples, *, swapped: float) -> None:
     both &= both[another]
     shown = [
         (validation, np.where(both, 1 - swapped, 1.0)),
-        (validation.with_titles_of(another).take(both), np.full(both.sum(), swapped / 2)),
-        (validation.with_pictures_of(another).take(both), np.full(both.sum(), swapped / 2)),
+        (validation.with_titles_of(another).take(both), np.full(both.sum(), swapped * of_titles)),
+        (validation.with_pictures_of(another).take(both), np.full(both.sum(), swapped * (1 - of_titles))),
     ]
     engine = TorchEngine(network)
     fit_pool_on(

@@ -43,6 +43,8 @@ def test_a_listing_always_keeps_a_modality() -> None:
     assert kept.any(dim=1).all()
     picture_lost, title_lost = (~kept).sum(dim=0).tolist()
     assert 150 < picture_lost < 250 and 150 < title_lost < 250
+    picture_lost, title_lost = (~drop_modalities(whole, 0.4, of_titles=0.75)).sum(dim=0).tolist()
+    assert 60 < picture_lost < 140 and 250 < title_lost < 350
     half = torch.tensor([[True, False], [False, True]]).repeat(100, 1)
     assert torch.equal(drop_modalities(half, 1.0), half)
 
@@ -51,15 +53,17 @@ def test_swapped_listings_show_what_the_one_before_shows() -> None:
     torch.manual_seed(0)
     both = torch.ones(1000, dtype=torch.bool)
     both[::10] = False
-    pictures, titles = swap(both, 0.2)
+    pictures, titles = swap(both, 0.4)
     rows = torch.arange(1000)
     elsewhere = torch.stack([pictures != rows, titles != rows])
     assert not elsewhere.all(dim=0).any() and not elsewhere[:, ~both].any()
     assert all(150 < number < 210 for number in elsewhere.sum(dim=1).tolist())  # 180 of 900
+    seldom, often = ((shown != rows).sum() for shown in swap(both, 0.4, of_titles=0.75))
+    assert 60 < seldom < 120 and 230 < often < 310  # 90 and 270
     for shown in (pictures, titles):
         assert both[shown[shown != rows]].all()
     assert pictures[pictures != rows].tolist() == [
         row - (2 if row % 10 == 1 else 1) if row > 1 else 999 for row in rows[pictures != rows].tolist()
     ]
     alone = torch.tensor([False, True, False])
-    assert [rows.tolist() for rows in swap(alone, 0.5)] == [[0, 1, 2]] * 2  # there is no other
+    assert [rows.tolist() for rows in swap(alone, 1.0)] == [[0, 1, 2]] * 2  # there is no other
