@@ -15,6 +15,7 @@ from flows.project.progress import bar
 from flows.project.project import Project
 from flows.project.resumable import resumable
 from models.engines.table import REFERENCE
+from models.inputs.examples import other_rows
 from models.lifecycle.card import CARD
 from models.lifecycle.fit_heads import HeadsData, fit_heads
 from models.lifecycle.model import Model
@@ -62,7 +63,7 @@ def _encoded(project: Project, encoder: Encoder, model: Model, engine: str, fram
         for split in ("train", "validation", "calibration", "test")
     }
     rows, validation = parts["validation"]
-    another = np.roll(np.arange(len(validation)), 1 + len(validation) // 3)
+    another = other_rows(len(validation))
     swapped = under_other_titles(Encoder(project, model, engine), rows, validation, another)
     gate = None
     if engine != REFERENCE:

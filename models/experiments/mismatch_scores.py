@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from models.engines.interface import Predictions
 from models.experiments.swapped_listings import Condition
-from models.inputs.examples import Examples
+from models.inputs.examples import Examples, other_rows
 from models.rules.calibration import value_probabilities
 from models.rules.noise.fit import fit_noise_rules
 from models.rules.noise.kinds import KINDS
@@ -23,8 +23,7 @@ def mismatch_scores(
     """The `SCORES` of the test listings under each condition, the higher the likelier a mismatch: the noise rule,
     fitted on `validation` as training does, the matching head and the cosine of the towers. All validation listings
     have picture and title."""
-    shift = np.roll(np.arange(len(validation)), 1 + len(validation) // 3)
-    clean, swapped = predict(validation), predict(validation.with_titles_of(shift))
+    clean, swapped = predict(validation), predict(validation.with_titles_of(other_rows(len(validation))))
     rules = fit_noise_rules(clean, swapped, _tags(clean), validation.labels)
     rule, found = KINDS[Mismatch.name], {}
     for condition, predictions in shown.items():

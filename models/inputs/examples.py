@@ -5,8 +5,15 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Shaped, UInt8
+from numpy.typing import NDArray
 
 from models.inputs.arrays import ListingArrays
+
+
+def other_rows(count: int) -> NDArray[np.intp]:
+    """For each of `count` listings the row of another, a third of all further on: the listing whose title or picture it
+    is shown with, to learn what a mismatch looks like."""
+    return np.roll(np.arange(count), 1 + count // 3)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from models.engines.features import classify, encode
@@ -13,7 +12,7 @@ from models.engines.machine import best_device, keep_freed_memory
 from models.engines.torch_engine import TorchEngine
 from models.evaluation.metrics import evaluate_attributes
 from models.inputs.arrays import Ints, Names
-from models.inputs.examples import Examples
+from models.inputs.examples import Examples, other_rows
 from models.inputs.listings import Listings
 from models.inputs.preprocessing import Processor
 from models.lifecycle.card import ModelCard, write_card
@@ -76,8 +75,7 @@ def fit(
     )
     predictions = {split: _predict(network, parts[split]) for split in ("validation", "calibration", "test")}
     labelled = {split: Labelled.of(found, parts[split]) for split, found in predictions.items()}
-    shift = np.roll(np.arange(len(parts["validation"])), 1 + len(parts["validation"]) // 3)
-    swapped = parts["validation"].with_titles_of(shift)
+    swapped = parts["validation"].with_titles_of(other_rows(len(parts["validation"])))
     card = finish(
         network,
         labelled,
