@@ -10,15 +10,14 @@ from models.network.embeddings import TitleSequence
 
 _PENALTY = 30.0  # of the ridge regression
 _COMPONENTS = 64  # of the pictures' features
-_LEAST_VARIANCE = 1e-3  # is added: a value that next to no listing has would weigh too much
 
 
 class TitleTower(nn.Module):
     """Vectors of tokens, and their projection into the joint space.
 
-    `fit` sets the vectors once, before training: a ridge regression from a title's words (TF-IDF) to the features of
-    its picture and to its labels. It is to a frozen picture tower what locked-image tuning (LiT, Zhai et al. 2022) is,
-    in closed form. A token's vector is its share of what the regression says of the title, and that of the end-of-text
+    `fit` sets the vectors once, before training and without labels: a ridge regression from a title's words (TF-IDF)
+    to the features of its picture. It is to a frozen picture tower what locked-image tuning (LiT, Zhai et al. 2022)
+    is, in closed form. A token's vector is its share of what the regression says of the title, and that of the end-of-text
     position is their sum, whose numbers have a mean square of 1 over the titles. Words that few titles had are short,
     since the regression shrinks them, and tokens that none had are zero.
     """
@@ -35,16 +34,11 @@ class TitleTower(nn.Module):
         self.projection = nn.Linear(components, width)
 
     def fit(
-        self,
-        tokens: Int[np.ndarray, "N T"],
-        pictures: Float[np.ndarray, "N G"] | None = None,
-        labels: Int[np.ndarray, "N K"] | None = None,
-        *,
-        seed: int = 0,
+        self, tokens: Int[np.ndarray, "N T"], pictures: Float[np.ndarray, "N G"] | None = None, *, seed: int = 0
     ) -> None:
         """Sets the vectors from the token ids of N titles (0: padding; the first token and the highest, the end of the
-        text, are in every title and say nothing), the features of their pictures, and their labels (−1: none). Without
-        pictures, latent semantic analysis stands in for them: tokens that appear in alike titles get alike vectors."""
+        text, are in every title and say nothing) and the features of their pictures. Without pictures, latent semantic
+        analysis stands in for them: tokens that appear in alike titles get alike vectors."""
         from sklearn.decomposition import PCA, TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import Ridge
@@ -55,8 +49,6 @@ class TitleTower(nn.Module):
             seen = TruncatedSVD(min(_COMPONENTS, titles.shape[1] - 1), random_state=seed).fit_transform(titles)
         else:
             seen = PCA(min(_COMPONENTS, *pictures.shape), whiten=True, random_state=seed).fit_transform(pictures)
-        if labels is not None:
-            seen = np.concatenate([seen, *(_indicators(of_task) for of_task in labels.T)], axis=1)
         regression = Ridge(alpha=_PENALTY, solver="sparse_cg", fit_intercept=False, tol=1e-3).fit(titles, seen)
         predicted = titles @ regression.coef_.T
         predicted -= predicted.mean(axis=0)
@@ -87,12 +79,3 @@ class TitleTower(nn.Module):
 def _words(tokens: Int[np.ndarray, " T"]) -> list[int]:
     """The tokens of a title between the first and the end of the text."""
     return [int(token) for token in tokens[1 : int(tokens.argmax())]]
-
-
-def _indicators(labels: Int[np.ndarray, " N"]) -> Float[np.ndarray, "N C"]:
-    """Whether a listing has each value, standardised; 0 where it has no label."""
-    known = labels >= 0
-    indicators = np.zeros((len(labels), labels.max(initial=-1) + 1))
-    indicators[known, labels[known]] = 1
-    indicators[known] -= indicators.sum(axis=0) / max(known.sum(), 1)
-    return indicators / np.sqrt(indicators.var(axis=0) + _LEAST_VARIANCE)

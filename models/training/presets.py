@@ -84,7 +84,7 @@ PRESETS["lite"] = Preset(
         picture_tower=PictureTowerShape(
             trunk="tf_efficientnet_lite2.in1k", image_size=(288, 192), hidden=512, dropout=0.4
         ),
-        title_tower=TitleTowerShape(components=96),
+        title_tower=TitleTowerShape(components=64),
     ),
     pretrained=None,
     picture_weights="imagenet",

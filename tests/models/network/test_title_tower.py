@@ -62,15 +62,6 @@ def test_the_end_of_the_text_is_the_sum_of_the_title() -> None:
     torch.testing.assert_close(longer.embedding, embedding)
 
 
-def test_vectors_follow_labels_where_pictures_say_nothing() -> None:
-    random = np.random.default_rng(0)
-    words = random.integers(1, 5, 400)
-    labels = np.stack([np.where(words <= 2, 0, 1), np.where(words % 2 == 0, 1, -1)], axis=1)
-    built = tower()
-    built.fit(np.array([title(word) for word in words.tolist()]), random.normal(size=(400, 6)), labels)
-    assert alike(built, [1], [2]) > 0.5 > -0.5 > alike(built, [1], [3])
-
-
 def test_the_sums_of_titles_have_a_mean_square_of_1_and_a_rare_word_is_short() -> None:
     random = np.random.default_rng(0)
     words = np.append(random.integers(1, 5, 200), 6)
