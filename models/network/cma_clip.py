@@ -73,12 +73,6 @@ class CmaClip(nn.Module):
         # evidence of noise, and supervises towers that start from random weights.
         self.image_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
         self.title_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
-        # Not in the paper: where both embeddings are compared. At first this is the joint space itself; the contrastive
-        # loss then need not bend embeddings that tell values apart.
-        self.alignments = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
-        for alignment in self.alignments:
-            nn.init.eye_(alignment.weight)
-            nn.init.zeros_(alignment.bias)
         # Per task, the weights of head, image probe and title probe: the head only, until opinion_pool.py fits them.
         self.register_buffer("pool", torch.eye(3)[0].repeat(len(classes), 1))
 
@@ -118,13 +112,6 @@ class CmaClip(nn.Module):
             [probe(image_embedding) for probe in self.image_probes],
             [probe(title_embedding) for probe in self.title_probes],
         )
-
-    def aligned(
-        self, image_embedding: Float[Tensor, "B D"], title_embedding: Float[Tensor, "B D"]
-    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
-        """The towers' embeddings where CLIP's loss compares them, and where their cosine is taken."""
-        picture, title = self.alignments
-        return picture(image_embedding), title(title_embedding)
 
     def pooled(
         self,
