@@ -108,8 +108,9 @@ def with_heads_for(source: Model, taxonomy: Taxonomy) -> CmaClip:
         if (place := places.get(attribute)) is not None:
             for new, before in zip(by_task, trained, strict=True):
                 new[k].load_state_dict(before[place].state_dict())
-    for part in ("backbone", "sequence_attention", "matching"):
-        getattr(network, part).load_state_dict(getattr(old, part).state_dict())
+    network.backbone.load_state_dict(old.backbone.state_dict())
+    network.sequence_attention.load_state_dict(old.sequence_attention.state_dict())
+    network.matching.load_state_dict(old.matching.state_dict())
     return network.eval()
 
 

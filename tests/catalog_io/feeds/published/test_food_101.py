@@ -79,7 +79,7 @@ def test_every_row_of_food_101_arrives_once(
     """Rows of any text are told apart from rubbish, however they are batched."""
     quoted = "".join('"{}","{}",sushi\n'.format(*(c.replace('"', '""') for c in row)) for row in rows)
     body = quoted.encode("utf-8", "surrogatepass")
-    lines = [line for line in rubbish if line.strip(BOM_UTF8 + b" \t\v\f") and not set(line) & set(b'\r\n"')]
+    lines = [line for line in rubbish if line.removeprefix(BOM_UTF8).strip() and not set(line) & set(b'\r\n"')]
     folder = food_101(tmp_path_factory.mktemp("food"), body, b"\n".join(lines))
     frames = read("upmc-food-101", folder, batch) if rows or lines else pl.DataFrame({"row_number": []})
     assert frames.height == len(rows) + len(lines)
