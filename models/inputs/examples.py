@@ -7,13 +7,19 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from numpy.typing import NDArray
 
-from models.inputs.arrays import ListingArrays
+from models.inputs.arrays import Bools, ListingArrays
 
 
 def other_rows(count: int) -> NDArray[np.intp]:
     """For each of `count` listings the row of another, a third of all further on: the listing whose title or picture it
     is shown with, to learn what a mismatch looks like."""
     return np.roll(np.arange(count), 1 + count // 3)
+
+
+def whole_pairs(present: Bool[np.ndarray, "N 2"], another: NDArray[np.intp]) -> Bools:
+    """(N,) whether a listing and the one that it is shown with both have picture and title."""
+    both: Bools = np.logical_and(*present.T)
+    return both & both[another]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from models.engines.interface import Predictions
 from models.engines.machine import best_device, keep_freed_memory
 from models.engines.torch_engine import TorchEngine
 from models.evaluation.metrics import evaluate_attributes
-from models.inputs.arrays import Ints, Names
-from models.inputs.examples import Examples, other_rows
+from models.inputs.arrays import Bools, Ints, Names
+from models.inputs.examples import Examples, other_rows, whole_pairs
 from models.inputs.listings import Listings
 from models.inputs.preprocessing import Processor
 from models.lifecycle.card import ModelCard, write_card
@@ -75,11 +75,13 @@ def fit(
     )
     predictions = {split: _predict(network, parts[split]) for split in ("validation", "calibration", "test")}
     labelled = {split: Labelled.of(found, parts[split]) for split, found in predictions.items()}
-    swapped = parts["validation"].with_titles_of(other_rows(len(parts["validation"])))
+    validation = parts["validation"]
+    another = other_rows(len(validation))
     card = finish(
         network,
         labelled,
-        _predict(network, swapped),
+        _predict(network, validation.with_titles_of(another)),
+        whole_pairs(validation.present, another),
         preset=preset,
         taxonomy=taxonomy,
         folder=folder,
@@ -97,6 +99,7 @@ def finish(
     network: CmaClip,
     labelled: Mapping[str, Labelled],
     swapped: Predictions,
+    paired: Bools,
     *,
     preset: Preset,
     taxonomy: Taxonomy,
@@ -110,7 +113,7 @@ def finish(
     card, which is not written yet.
 
     `labelled` are its predictions for the splits validation, calibration and test; `swapped` those for the validation
-    listings under other listings' titles.
+    listings under other listings' titles, and `paired` says which of these have picture and title in both.
     """
     validation = labelled["validation"]
     certificates = certificates_of(validation, labelled["calibration"], taxonomy.attributes, promise)
@@ -131,7 +134,7 @@ def finish(
         target_precision=promise.target_precision,
         confidence=promise.confidence,
         certificates=certificates,
-        noise=fit_noise_rules(validation.predictions, swapped, probabilities, validation.labels),
+        noise=fit_noise_rules(validation.predictions, swapped, probabilities, validation.labels, paired),
         feeds=feeds,
         listings=listings,
         history=history,

@@ -12,6 +12,8 @@ from models.engines.features import classify
 from models.engines.interface import Predictions
 from models.engines.machine import keep_freed_memory
 from models.engines.table import EngineName
+from models.inputs.arrays import Bools
+from models.inputs.examples import whole_pairs
 from models.lifecycle.card import ModelCard, write_card
 from models.lifecycle.fit import finish, require_enough
 from models.lifecycle.gate import compare
@@ -40,6 +42,11 @@ class HeadsData:
     swapped: EncodedListings
     another: np.ndarray
     gate: tuple[EncodedListings, EncodedListings] | None
+
+    @property
+    def paired(self) -> Bools:
+        """(N,) whether a row of `swapped` is of two listings that both have picture and title."""
+        return whole_pairs(self.splits["validation"].present, self.another)
 
 
 def fit_heads(
@@ -77,6 +84,7 @@ def fit_heads(
         network,
         labelled,
         predict(data.swapped),
+        data.paired,
         preset=preset,
         taxonomy=taxonomy,
         folder=folder,
@@ -111,15 +119,14 @@ def with_heads_for(source: Model, taxonomy: Taxonomy) -> CmaClip:
     network.backbone.load_state_dict(old.backbone.state_dict())
     network.sequence_attention.load_state_dict(old.sequence_attention.state_dict())
     network.matching.load_state_dict(old.matching.state_dict())
+    network.alignments.load_state_dict(old.alignments.state_dict())
     return network.eval()
 
 
 def _fit_pool(network: CmaClip, data: HeadsData, preset: Preset) -> None:
     """Fits the pool as training does. A swapped pair has another's title for the listing of its picture, and another's
     picture for the listing of its title."""
-    clean, pairs, another = data.splits["validation"], data.swapped, data.another
-    both = np.logical_and(*clean.present.T)
-    both &= both[another]
+    clean, pairs, another, both = data.splits["validation"], data.swapped, data.another, data.paired
     shown = [Shown(clean.features, clean.present, clean.labels, np.where(both, 1 - preset.swapped, 1.0))]
     if preset.swapped:
         swapped, shares = pairs.take(both), (preset.of_titles, 1 - preset.of_titles)

@@ -13,8 +13,8 @@ from schemas.attribute import Attribute
 class Trial(NamedTuple):
     """Validation listings that a kind is measured on.
 
-    `clean` are the listings themselves, `swapped` the same pictures under other listings' titles. `held_out` marks the
-    listings that no noise score was fitted on. `generator` draws what else is injected.
+    `clean` are the listings themselves, `swapped` the same pictures under other listings' titles. `held_out` marks
+    those that have both and that no noise score was fitted on. `generator` draws what else is injected.
     """
 
     clean: NoiseInputs

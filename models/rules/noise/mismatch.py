@@ -59,8 +59,10 @@ def mismatch_evidence(inputs: NoiseInputs, priors: list[list[float]]) -> Floats:
 def fit_mismatch(clean: Floats, noisy: Floats) -> list[float]:
     """The weights of `NoiseRules.mismatch`, the bias last, from the evidence of clean listings and of swapped ones.
 
-    The evidence is standardised while fitting; the weights are for the evidence itself.
+    The evidence is standardised while fitting; the weights are for the evidence itself, and 0 where there is none.
     """
+    if not len(clean):
+        return [0.0] * (clean.shape[1] + 1)
     from sklearn.linear_model import LogisticRegression  # a second to load, which only training needs
 
     evidence, truth = np.concatenate([clean, noisy]), np.repeat([0, 1], [len(clean), len(noisy)])
