@@ -93,7 +93,7 @@ def _classify(network: CmaClip, features: Features, present: NDArray[np.bool_]) 
             image_weight=numpy(fused.image_weight),
             image_logits=[numpy(part) for part in image_logits],
             title_logits=[numpy(part) for part in title_logits],
-            similarity=numpy(torch.nn.functional.cosine_similarity(image, title)),
+            similarity=numpy(torch.nn.functional.cosine_similarity(*network.aligned(image, title))),
             match=numpy(fused.match.mean(dim=1)),
         )
 

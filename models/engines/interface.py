@@ -104,5 +104,5 @@ class Predictions:
     image_weight: Floats  # (N, K) λ, the weight of the picture
     image_logits: list[Floats]
     title_logits: list[Floats]
-    similarity: Floats  # (N,) cosine of the towers' global embeddings
+    similarity: Floats  # (N,) cosine of the towers' embeddings, aligned
     match: Floats  # (N,) logit that picture and title belong together

@@ -71,14 +71,22 @@ class AllRows(nn.Module):
         title: Float[Tensor, "B T D"],
         valid: Bool[Tensor, "B I+T"],
         title_end: Int[Tensor, " B"],
+        agreement: Float[Tensor, "B D"] | None = None,
     ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
         if not isinstance(self.attention, SequenceWiseAttention):
             return self.attention(image, title, valid, title_end)
         sequence = torch.cat([image, title], dim=1)
-        for layer in self.attention.layers:
+        ends = torch.arange(len(sequence), device=sequence.device), title_end + image.shape[1]
+        *earlier, last = self.attention.layers
+        for layer in earlier:
             sequence = layer(sequence, sequence, valid)
-        out = self.attention.norm(sequence)
-        return out[:, 0], out[torch.arange(len(out), device=out.device), title_end + image.shape[1]]
+        rows = sequence.clone()
+        if self.attention.agreement is not None:
+            told = self.attention.agreement(agreement).unflatten(1, (2, -1))
+            rows[:, 0] += told[:, 0]
+            rows[ends] += told[:, 1]
+        out = self.attention.norm(last(rows, sequence, valid))
+        return out[:, 0], out[ends]
 
 
 def work_of(network: CmaClip, examples: Examples, *, batch: int) -> float:

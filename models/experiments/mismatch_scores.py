@@ -24,7 +24,7 @@ def mismatch_scores(
     fitted on `validation` as training does, the matching head and the cosine of the towers. All validation listings
     have picture and title."""
     clean, swapped = predict(validation), predict(validation.with_titles_of(other_rows(len(validation))))
-    rules = fit_noise_rules(clean, swapped, _tags(clean), validation.labels)
+    rules = fit_noise_rules(clean, swapped, _tags(clean), validation.labels, np.logical_and(*validation.present.T))
     rule, found = KINDS[Mismatch.name], {}
     for condition, predictions in shown.items():
         unlabelled = np.full((len(predictions.match), len(predictions.logits)), -1)

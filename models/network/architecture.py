@@ -45,6 +45,7 @@ class Architecture:
     hidden: int
     dropout: float = 0.0  # of the heads
     attention_dropout: float = 0.0  # of sequence-wise attention
+    reads_agreement: bool = False  # sequence-wise attention does, of the towers' embeddings
     sequence_attention: bool = True  # without it, I′ and T′ are the towers' global embeddings
     modality_attention: bool = True  # without it, the heads read I′ and T′ side by side
     picture_tower: PictureTowerShape | None = None  # instead of the backbone's image tower

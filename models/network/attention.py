@@ -42,10 +42,19 @@ class EncoderLayer(nn.Module):
 
 class SequenceWiseAttention(nn.Module):
     """A transformer over all patches and tokens. Returns I′ and T′, the outputs at the class and end-of-text positions;
-    the last layer computes these two rows only."""
+    the last layer computes these two rows only.
 
-    def __init__(self, *, width: int, layers: int, heads: int, dropout: float = 0.0) -> None:
+    Not in the paper: with `reads_agreement`, these rows are told before the last layer how far picture and title agree.
+    By itself one layer of attention hardly learns to see it (docs/decisions/0016).
+    """
+
+    def __init__(
+        self, *, width: int, layers: int, heads: int, dropout: float = 0.0, reads_agreement: bool = False
+    ) -> None:
         super().__init__()
+        self.agreement = nn.Linear(width, 2 * width, bias=False) if reads_agreement else None
+        if self.agreement is not None:
+            nn.init.zeros_(self.agreement.weight)
         self.layers = nn.ModuleList(EncoderLayer(width=width, heads=heads, dropout=dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
 
@@ -55,12 +64,16 @@ class SequenceWiseAttention(nn.Module):
         title: Float[Tensor, "B T D"],
         valid: Bool[Tensor, "B I+T"],
         title_end: Int[Tensor, " B"],
+        agreement: Float[Tensor, "B D"] | None = None,
     ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
+        """`agreement`: the product of the two global embeddings; 0 where picture or title is missing."""
         sequence = torch.cat([image, title], dim=1)
         end = (title_end + image.shape[1])[:, None, None].expand(-1, 1, sequence.shape[-1])
         for layer in self.layers[:-1]:
             sequence = layer(sequence, sequence, valid)
         ends = torch.cat([sequence[:, :1], sequence.gather(1, end)], dim=1)
+        if self.agreement is not None:
+            ends = ends + self.agreement(agreement).unflatten(1, (2, -1))
         image_out, title_out = self.norm(self.layers[-1](ends, sequence, valid)).unbind(dim=1)
         return image_out, title_out
 
@@ -74,6 +87,7 @@ class NoSequenceAttention(nn.Module):
         title: Float[Tensor, "B T D"],
         valid: Bool[Tensor, "B I+T"],
         title_end: Int[Tensor, " B"],
+        agreement: Float[Tensor, "B D"] | None = None,
     ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
         end = title_end[:, None, None].expand(-1, 1, title.shape[-1])
         return image[:, 0], title.gather(1, end)[:, 0]

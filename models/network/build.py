@@ -42,6 +42,7 @@ def build_network(
         hidden=shape.hidden,
         dropout=shape.dropout,
         attention_dropout=shape.attention_dropout,
+        reads_agreement=shape.reads_agreement,
         sequence_attention=shape.sequence_attention,
         modality_attention=shape.modality_attention,
     )

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from models.network.attention import Concatenation, ModalityWiseAttention, NoSequenceAttention, SequenceWiseAttention
 from models.network.embeddings import ImageSequence, TitleSequence
@@ -44,6 +45,7 @@ class CmaClip(nn.Module):
         hidden: int,
         dropout: float = 0.0,
         attention_dropout: float = 0.0,
+        reads_agreement: bool = False,
         sequence_attention: bool = True,
         modality_attention: bool = True,
     ) -> None:
@@ -51,9 +53,14 @@ class CmaClip(nn.Module):
         width = backbone.width
         self.backbone = backbone
         self.classes = classes
+        self.reads_agreement = reads_agreement and sequence_attention
         self.sequence_attention: nn.Module = (
             SequenceWiseAttention(
-                width=width, layers=attention_layers, heads=attention_heads, dropout=attention_dropout
+                width=width,
+                layers=attention_layers,
+                heads=attention_heads,
+                dropout=attention_dropout,
+                reads_agreement=reads_agreement,
             )
             if sequence_attention
             else NoSequenceAttention()
@@ -73,6 +80,9 @@ class CmaClip(nn.Module):
         # evidence of noise, and supervises towers that start from random weights.
         self.image_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
         self.title_probes = nn.ModuleList(nn.Linear(width, count) for count in classes)
+        # Not in the paper: where both embeddings are compared. At first this is the joint space itself; the contrastive
+        # loss then need not bend embeddings that tell values apart.
+        self.alignments = nn.ModuleList(_identity(width) for _ in range(2))
         # Per task, the weights of head, image probe and title probe: the head only, until opinion_pool.py fits them.
         self.register_buffer("pool", torch.eye(3)[0].repeat(len(classes), 1))
 
@@ -89,7 +99,11 @@ class CmaClip(nn.Module):
         """The features of B listings from the towers' outputs."""
         seen = present[:, :1].expand(-1, image.sequence.shape[1])
         valid = torch.cat([seen, title.valid & present[:, 1:]], dim=1)
-        image_out, title_out = self.sequence_attention(image.sequence, title.sequence, valid, title.end)
+        agreement = None
+        if self.reads_agreement:
+            pair = [F.normalize(part, dim=1) for part in self.aligned(image.embedding, title.embedding)]
+            agreement = pair[0] * pair[1] * pair[0].shape[1] * present.all(dim=1, keepdim=True)
+        image_out, title_out = self.sequence_attention(image.sequence, title.sequence, valid, title.end, agreement)
         return Encoded(image_out, title_out, image.embedding, title.embedding)
 
     def classify(
@@ -113,6 +127,13 @@ class CmaClip(nn.Module):
             [probe(title_embedding) for probe in self.title_probes],
         )
 
+    def aligned(
+        self, image_embedding: Float[Tensor, "B D"], title_embedding: Float[Tensor, "B D"]
+    ) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"]]:
+        """The towers' embeddings where CLIP's loss compares them, and where their cosine is taken."""
+        picture, title = self.alignments
+        return picture(image_embedding), title(title_embedding)
+
     def pooled(
         self,
         logits: list[Tensor],
@@ -128,3 +149,10 @@ class CmaClip(nn.Module):
                 self.pool, logits, image_logits, title_logits, strict=True
             )
         ]
+
+
+def _identity(width: int) -> nn.Linear:
+    layer = nn.Linear(width, width)
+    nn.init.eye_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

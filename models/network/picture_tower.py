@@ -15,6 +15,7 @@ from models.network.embeddings import ImageSequence
 from models.network.picture_weights import build_trunk
 
 _HEADS = 4
+_LEAST_DEVIATION = 0.05  # of a feature's mean or deviation over the pictures, whose cells have deviation 1
 _LEAST_VARIANCE = 1e-4  # is added: at 0 the root would make much of rounding, which differs between engines
 
 
@@ -23,14 +24,17 @@ class PictureTower(nn.Module):
 
     A cell of the grid is a patch. Its F features are the mean over the cell of every map, the standard deviation of
     every map that is at least twice as fine as the grid, and the shares of colours. `mean` and `std` (F) standardise
-    them; `fit_statistics` sets both, once, before training. The embedding of the whole picture comes from an MLP with
-    `hidden` units over mean and deviation of the cells' features, and over the patches that `_HEADS` learned weightings
-    of the cells pick: those of the garment, not of the background.
+    them; `fit_statistics` sets both, once, before training, as it sets `summary_mean` and `summary_std` (2F). The
+    embedding of the whole picture comes from an MLP with `hidden` units. It reads the summary of the cells, mean and
+    deviation of each feature, and the patches and colours that `_HEADS` learned weightings of the cells pick: those of
+    the garment, not of the background.
     """
 
     trunk: Any  # a model of timm
     mean: Tensor
     std: Tensor
+    summary_mean: Tensor
+    summary_std: Tensor
     fitted: Tensor
 
     def __init__(
@@ -62,17 +66,19 @@ class PictureTower(nn.Module):
         features += len(self.colours)
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("std", torch.ones(features))
+        self.register_buffer("summary_mean", torch.zeros(2 * features))
+        self.register_buffer("summary_std", torch.ones(2 * features))
         self.register_buffer("fitted", torch.tensor(False))
         self.patch_projection = nn.Linear(features, width)
         self.cell_weights = nn.Linear(features, _HEADS)
         self.image_projection = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(2 * features + _HEADS * width, hidden),
+            nn.Linear(2 * features + _HEADS * (width + len(self.colours)), hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, width),
         )
-        self.channel_dropout = nn.Dropout1d(dropout)
+        self.feature_dropout = nn.Dropout(dropout)
 
     @property
     def preprocess_cfg(self) -> dict[str, tuple[float, ...]]:
@@ -109,21 +115,31 @@ class PictureTower(nn.Module):
         numbers = features.float().flatten(0, 1)
         self.mean.copy_(numbers.mean(dim=0))
         self.std.copy_(numbers.std(dim=0).clamp(min=1e-3))
+        summaries = _moments(self._standard(features.float()))
+        self.summary_mean.copy_(summaries.mean(dim=0))
+        self.summary_std.copy_(summaries.std(dim=0, correction=0).clamp(min=_LEAST_DEVIATION))
         self.fitted.fill_(True)
 
     def forward(self, features: Float[Tensor, "B P F"]) -> ImageSequence:
         """The patch embeddings, and that of the whole picture at the class position."""
-        standard = (features - self.mean) / self.std
-        weights = self.cell_weights(standard).softmax(dim=1)
+        standard = self._standard(features)
+        weights = self.cell_weights(standard).softmax(dim=1).transpose(1, 2)
         # A feature is dropped from all cells of a picture, since neighbours would tell what it was.
-        patches = self.patch_projection(self.channel_dropout(standard.transpose(1, 2)).transpose(1, 2))
-        picked = (weights.transpose(1, 2) @ patches).flatten(1)
-        image = self.image_projection(torch.cat([_moments(standard), picked], dim=1))
+        patches = self.patch_projection(standard * self.feature_dropout(torch.ones_like(standard[:, :1])))
+        colours = standard[..., -len(self.colours) :]
+        picked = [(weights @ part).flatten(1) for part in (patches, colours)]
+        image = self.image_projection(torch.cat([self._summary(standard), *picked], dim=1))
         return ImageSequence(torch.cat([image[:, None], patches], dim=1), image)
 
     def summary(self, features: Float[Tensor, "B P F"]) -> Float[Tensor, "B 2*F"]:
-        """Mean and deviation, over a picture's cells, of its standardised features."""
-        return _moments((features - self.mean) / self.std)
+        """Mean and deviation, over a picture's cells, of its features; all standardised."""
+        return self._summary(self._standard(features))
+
+    def _standard(self, features: Float[Tensor, "B P F"]) -> Float[Tensor, "B P F"]:
+        return (features - self.mean).div_(self.std)  # in place: the features of a batch are tens of megabytes
+
+    def _summary(self, standard: Float[Tensor, "B P F"]) -> Float[Tensor, "B 2*F"]:
+        return (_moments(standard) - self.summary_mean) / self.summary_std
 
     def _pooled(self, part: Float[Tensor, "B C h w"], level: int) -> Float[Tensor, "B C gh gw"]:
         if self._divides[level]:

@@ -85,7 +85,7 @@ def _modules(network: "CmaClip", stage: Stage) -> dict[str, list["nn.Module"]]:
         "frozen": [visual.trunk] if has_trunk else [],
         "image_trunk": ([visual.trunk] if last is None else visual.blocks()[-last:]) if has_trunk else [],
         "title_tower": [network.backbone.text],
-        "probes": [network.image_probes, network.title_probes],
+        "probes": [network.image_probes, network.title_probes, network.alignments],
         "sequence_attention": [network.sequence_attention, network.matching],
         "modality_attention": [network.modality_attentions],
         "heads": [network.heads],

@@ -23,8 +23,9 @@ def fit_titles(network: CmaClip, examples: Examples) -> None:
         return
     both = np.flatnonzero(examples.present.all(axis=1))
     if not isinstance(pictures, PictureTower) or len(both) < _FEWEST_PAIRS:
-        if examples.present[:, 1].any():
-            titles.fit(examples.tokens[examples.present[:, 1]])
+        titled = examples.present[:, 1]
+        if titled.any():
+            titles.fit(examples.tokens[titled])
         return
     network.eval()
     shown = [

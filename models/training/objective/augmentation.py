@@ -46,7 +46,7 @@ def drop_tokens(tokens: Int[Tensor, "B T"], share: float) -> Int[Tensor, "B T"]:
 def drop_modalities(present: Bool[Tensor, "B 2"], share: float, of_titles: float = 0.5) -> Bool[Tensor, "B 2"]:
     """Masks the picture or the title of a share of the listings that have both; `of_titles` is how often the title."""
     dropped = (torch.rand(len(present), device=present.device) < share) & present.all(dim=1)
-    picture = torch.rand(len(present), device=present.device) < 1 - of_titles
+    picture = torch.rand(len(present), device=present.device) >= of_titles
     return present & ~torch.stack([dropped & picture, dropped & ~picture], dim=1)
 
 

@@ -99,7 +99,8 @@ class Objective:
             loss = loss + self._title_probes(batch, title)
         if preset.contrastive_weight and self.stage.moves_both_towers:
             both = present.all(dim=1)
-            alike = contrastive_loss(image.embedding[both], title.embedding[both], network.backbone.logit_scale.exp())
+            embeddings = network.aligned(image.embedding[both], title.embedding[both])
+            alike = contrastive_loss(*embeddings, network.backbone.logit_scale.exp())
             loss = loss + preset.contrastive_weight * alike / batch.counts.chunks
         return loss
 

@@ -15,16 +15,17 @@ from schemas.frames import work_schema
 from tests.models.tiny import CONTEXT, TAXONOMY, examples, jpeg, tiny_network
 
 
-@pytest.mark.parametrize("sequence_attention", [True, False])
+@pytest.mark.parametrize("shape", [{}, {"reads_agreement": True}, {"sequence_attention": False}])
 def test_the_naive_program_has_the_references_features(
-    preset: Preset, sequence_attention: bool, monkeypatch: pytest.MonkeyPatch
+    preset: Preset, shape: dict[str, bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shape = replace(preset.architecture, sequence_attention=sequence_attention)
-    preset = replace(preset, architecture=shape)
+    preset = replace(preset, architecture=replace(preset.architecture, **shape))
     given = examples(5)
     arrays = (given.pictures, given.tokens, given.present)
-    expected = TorchEngine(tiny_network(preset))(*arrays)
     network = tiny_network(preset)
+    if "reads_agreement" in shape:
+        torch.nn.init.normal_(network.sequence_attention.agreement.weight)  # it starts at 0
+    expected = TorchEngine(network)(*arrays)
     naive, lengths, titles = NaiveEngine(network), list[int](), network.backbone.titles
     monkeypatch.setattr(network.backbone, "titles", lambda tokens: (lengths.append(tokens.shape[1]), titles(tokens))[1])
     for name, one, other in zip(Features._fields, naive(*arrays), expected, strict=True):

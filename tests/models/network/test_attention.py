@@ -93,6 +93,21 @@ def test_what_is_masked_changes_nothing_at_all(attention: SequenceWiseAttention)
     assert torch.equal(attention(image, title, no_picture, end)[1], attention(-7 * image, title, no_picture, end)[1])
 
 
+@torch.no_grad()
+def test_the_last_rows_are_told_how_far_picture_and_title_agree() -> None:
+    attention = SequenceWiseAttention(width=WIDTH, layers=1, heads=HEADS, reads_agreement=True)
+    assert attention.agreement is not None
+    image, title, told = torch.randn(2, 5, WIDTH), torch.randn(2, 4, WIDTH), torch.randn(2, WIDTH)
+    given = image, title, torch.ones(2, 9, dtype=torch.bool), torch.tensor([3, 1])
+    assert all(map(torch.equal, attention(*given, told), attention(*given, 0 * told)))  # at first it says nothing
+    nn.init.normal_(attention.agreement.weight)
+    rows = torch.stack([image[:, 0], torch.stack([title[0, 3], title[1, 1]])], dim=1)
+    rows[:, 0] += told @ attention.agreement.weight[:WIDTH].T
+    rows[:, 1] += told @ attention.agreement.weight[WIDTH:].T
+    expected = attention.norm(attention.layers[0](rows, torch.cat([image, title], dim=1), given[2]))
+    torch.testing.assert_close(torch.stack(attention(*given, told), dim=1), expected)
+
+
 def test_modality_wise_attention_by_hand() -> None:
     attention = ModalityWiseAttention(width=2)
     assert {name: tuple(p.shape) for name, p in attention.named_parameters()} == {"w": (2,)}  # one w for both

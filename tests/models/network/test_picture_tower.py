@@ -78,6 +78,9 @@ def test_features_are_standardised_by_what_was_fitted() -> None:
     standard = (features - built.mean) / built.std
     torch.testing.assert_close(standard.flatten(0, 1).mean(0), torch.zeros(len(built.mean)), rtol=0, atol=1e-5)
     torch.testing.assert_close(standard.flatten(0, 1).std(0), torch.ones(len(built.mean)), rtol=0, atol=1e-4)
+    summary = built.summary(features)
+    torch.testing.assert_close(summary.mean(0), torch.zeros(2 * len(built.mean)), rtol=0, atol=1e-4)
+    torch.testing.assert_close(summary.std(0, correction=0), torch.ones(2 * len(built.mean)), rtol=0, atol=1e-3)
     expected = torch.nn.functional.linear(standard, built.patch_projection.weight, built.patch_projection.bias)
     torch.testing.assert_close(built(features).sequence[:, 1:], expected)
 

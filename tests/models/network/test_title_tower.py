@@ -54,12 +54,24 @@ def test_the_end_of_the_text_is_the_sum_of_the_title() -> None:
     sequence, embedding, end, valid = built(tokens)
     assert end.tolist() == [3, 2]
     assert valid.tolist() == [[True] * 4 + [False] * 2, [True] * 3 + [False] * 3]
-    total = built.vectors[[1, 5]].float().sum(dim=0)
-    expected = built.projection(2 * total / total.norm())
+    total = built.vectors[[1, 5]].float().sum(dim=0) / built.idf[[1, 5]].norm()
+    expected = built.projection(total)
     torch.testing.assert_close(embedding[0], expected)
     torch.testing.assert_close(sequence[0, 3], expected)
     longer = built(torch.cat([tokens, torch.zeros(2, 3, dtype=torch.int64)], dim=1))
     torch.testing.assert_close(longer.embedding, embedding)
+
+
+def test_the_sums_of_titles_have_a_mean_square_of_1_and_a_rare_word_is_short() -> None:
+    random = np.random.default_rng(0)
+    words = np.append(random.integers(1, 5, 200), 6)
+    tokens = np.array([title(word) for word in words.tolist()])
+    shown = np.eye(7)[np.where(words == 6, 1, words)] + 0.1 * random.normal(size=(201, 7))
+    built = tower()
+    built.fit(tokens, shown)
+    numbers = built.vectors[torch.from_numpy(words)].float() / built.idf[torch.from_numpy(words), None]
+    assert 0.9 < (numbers - numbers.mean(dim=0)).square().mean() < 1.1
+    assert numbers[-1].norm() < 0.5 * numbers[:-1].norm(dim=1).min()
 
 
 @torch.no_grad()

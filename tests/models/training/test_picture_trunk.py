@@ -43,7 +43,7 @@ def trained(preset: Preset, network: CmaClip, folder: Path) -> None:
 
 LAYERS = ("patch_projection", "cell_weights", "image_projection.1", "image_projection.4")
 PROJECTIONS = {f"{name}.{kind}" for name in LAYERS for kind in ("weight", "bias")}
-STATISTICS = {"mean", "std", "fitted"}
+STATISTICS = {"mean", "std", "summary_mean", "summary_std", "fitted"}
 
 
 @pytest.mark.parametrize("blocks", [1, None])
