@@ -1,4 +1,4 @@
-"""What towers learn from training listings without their labels: a picture tower the statistics that standardise its
+"""What towers learn from training listings before the stages: a picture tower the statistics that standardise its
 features, a title tower the vectors of tokens."""
 
 import numpy as np
@@ -17,7 +17,7 @@ _FEWEST_PAIRS = 100  # of picture and title, to learn the meanings of words from
 @torch.inference_mode()
 def fit_titles(network: CmaClip, examples: Examples) -> None:
     """Fits a `TitleTower`, unless the network has another one or it is fitted: to the listings with picture and title,
-    or to all titles where there are few of these or no `PictureTower`."""
+    or to all titles where there are few of these or no `PictureTower`; and to their labels."""
     pictures, titles = network.backbone.visual, network.backbone.text
     if not isinstance(titles, TitleTower) or titles.fitted:
         return
@@ -25,14 +25,14 @@ def fit_titles(network: CmaClip, examples: Examples) -> None:
     if not isinstance(pictures, PictureTower) or len(both) < _FEWEST_PAIRS:
         titled = examples.present[:, 1]
         if titled.any():
-            titles.fit(examples.tokens[titled])
+            titles.fit(examples.tokens[titled], examples.labels[titled])
         return
     network.eval()
     shown = [
         pictures.summary(network.backbone.features(torch.from_numpy(examples.pictures[rows]).to(pictures.mean.device)))
         for rows in np.array_split(both, -(-len(both) // _CHUNK))
     ]
-    titles.fit(examples.tokens[both], torch.cat(shown).cpu().numpy())
+    titles.fit(examples.tokens[both], examples.labels[both], torch.cat(shown).cpu().numpy())
 
 
 @torch.inference_mode()

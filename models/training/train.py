@@ -113,8 +113,8 @@ def prepare_towers(
     cache_bytes: int = 20_000_000_000,
     features: Path | None = None,
 ) -> FeatureCache | None:
-    """Moves the network to the device, fills the cache of a frozen trunk's features, and fits the towers to the
-    examples, as far as that needs no labels. Returns the cache. `train` begins with it; a second call costs little."""
+    """Moves the network to the device, fills the cache of a frozen trunk's features, and fits what the
+    towers learn in closed form. Returns the cache. `train` begins with it; a second call costs little."""
     network.to(device)
     network.backbone.visual.to(memory_format=torch.channels_last)
     cache = attach_feature_cache(network, folder=features, most_bytes=cache_bytes) if features else None

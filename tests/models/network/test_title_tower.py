@@ -1,4 +1,4 @@
-"""Vectors of tokens from what pictures show."""
+"""Vectors of tokens from what pictures show and labels say."""
 
 import numpy as np
 import torch
@@ -6,6 +6,10 @@ import torch
 from models.network.title_tower import TitleTower
 
 START, END = 98, 99
+
+
+def unlabelled(titles: int) -> np.ndarray:
+    return np.full((titles, 2), -1)
 
 
 def tower() -> TitleTower:
@@ -24,7 +28,7 @@ def fitted() -> TitleTower:
     tokens = np.array([title(5, word) for word in words.tolist()])
     shown = np.where(words <= 2, 1.0, -1.0)[:, None] + 0.1 * random.normal(size=(200, 6))
     built = tower()
-    built.fit(tokens, shown)
+    built.fit(tokens, unlabelled(200), shown)
     return built
 
 
@@ -68,7 +72,7 @@ def test_the_sums_of_titles_have_a_mean_square_of_1_and_a_rare_word_is_short() -
     tokens = np.array([title(word) for word in words.tolist()])
     shown = np.eye(7)[np.where(words == 6, 1, words)] + 0.1 * random.normal(size=(201, 7))
     built = tower()
-    built.fit(tokens, shown)
+    built.fit(tokens, unlabelled(201), shown)
     numbers = built.vectors[torch.from_numpy(words)].float() / built.idf[torch.from_numpy(words), None]
     assert 0.9 < (numbers - numbers.mean(dim=0)).square().mean() < 1.1
     assert numbers[-1].norm() < 0.5 * numbers[:-1].norm(dim=1).min()
@@ -85,6 +89,19 @@ def test_without_pictures_tokens_of_alike_titles_are_alike() -> None:
     kinds = ([1, 2, 3], [4, 6, 7])
     tokens = np.array([title(*random.permutation(kinds[row % 2])[:2].tolist()) for row in range(200)])
     built = TitleTower(vocabulary=100, components=1, width=6)
-    built.fit(tokens)
+    built.fit(tokens, unlabelled(200))
     assert alike(built, [1], [2]) > 0.9
     assert alike(built, [1], [4]) < -0.5
+
+
+def test_labels_tell_words_apart_that_pictures_do_not() -> None:
+    random = np.random.default_rng(0)
+    words = random.integers(1, 5, 200)
+    tokens = np.array([title(5, word) for word in words.tolist()])
+    labels = np.stack([np.full(200, -1), words % 2], axis=1)
+    labels[::3, 1] = -1
+    shown = np.where(words <= 2, 1.0, -1.0)[:, None] + 0.1 * random.normal(size=(200, 6))
+    built = tower()
+    built.fit(tokens, labels, shown)
+    assert alike(built, [1], [2]) < 0.5  # alike in their pictures
+    assert alike(built, [1], [3]) > alike(built, [1], [4])
