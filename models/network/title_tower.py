@@ -13,7 +13,8 @@ from models.network.embeddings import TitleSequence
 _PENALTY = 5.0  # of the ridge regression to pictures
 _COMPONENTS = 128  # of the pictures' features
 _LABEL_PENALTY = 20.0  # of that to labels: a title's own label is in what it learns from
-_LABEL_WEIGHT = 4.0  # of a value, where a component of the pictures' features weighs 1
+_LABEL_WEIGHT = 5.0  # of the values that titles say for certain; a component of the features weighs 1
+_FOLDS = 3
 
 
 class TitleTower(nn.Module):
@@ -57,13 +58,15 @@ class TitleTower(nn.Module):
             seen = TruncatedSVD(min(_COMPONENTS, titles.shape[1] - 1), random_state=seed).fit_transform(titles)
         else:
             seen = PCA(min(_COMPONENTS, *pictures.shape), whiten=True, random_state=seed).fit_transform(pictures)
-        values = _LABEL_WEIGHT * np.concatenate([_indicators(of_task) for of_task in labels.T], axis=1)
-        coefficients = np.vstack([_regression(titles, seen, _PENALTY), _regression(titles, values, _LABEL_PENALTY)])
+        equal = np.unique(tokens, axis=0, return_inverse=True)[1].ravel()
+        coefficients = np.vstack(
+            [_ridge(_PENALTY).fit(titles, seen).coef_, *(_of_labels(titles, of_task, equal) for of_task in labels.T)]
+        )
         predicted = titles @ coefficients.T
         predicted -= predicted.mean(axis=0)
         kept = np.linalg.svd(predicted, full_matrices=False)[2][: self.vectors.shape[1]]
         found = (coefficients.T * vectorizer.idf_[:, None]) @ kept.T
-        found /= np.sqrt(np.square(predicted @ kept.T).mean()) + 1e-6
+        found /= max(np.sqrt(np.square(predicted @ kept.T).mean()), 1e-3)  # all titles may be equal
         for buffer in (self.vectors, self.idf):
             buffer.zero_()
         ids = list(vectorizer.vocabulary_)
@@ -90,17 +93,26 @@ def _words(tokens: Int[np.ndarray, " T"]) -> list[int]:
     return [int(token) for token in tokens[1 : int(tokens.argmax())]]
 
 
-def _indicators(labels: Int[np.ndarray, " N"]) -> Float[np.ndarray, "N C"]:
-    """Which value each listing has: of mean 0 and mean square 1 over those with a label, and 0 for the others."""
+def _of_labels(titles: Any, labels: Int[np.ndarray, " N"], equal: Int[np.ndarray, " N"]) -> Float[np.ndarray, "C V"]:
+    """The coefficients of a regression from titles (N×V) to the values of an attribute. They weigh as much as they say
+    of titles that they were not learned from: the share of variance that they explain (R²), in cross-validation.
+    `equal` numbers the titles; equal ones have one number and stay together."""
+    from sklearn.model_selection import GroupKFold, cross_val_predict
+
     known = labels >= 0
-    indicators = np.eye(labels.max(initial=0) + 1)[labels] * known[:, None]
-    indicators[known] -= indicators.sum(axis=0) / max(known.sum(), 1)
-    return np.asarray(indicators / (indicators[known].std() + 1e-6 if known.any() else 1.0))
+    titles, labels, equal = titles[known], labels[known], equal[known]
+    if len(np.unique(labels)) < 2 or len(np.unique(equal)) < _FOLDS:
+        return np.zeros((0, titles.shape[1]))
+    values = np.eye(labels.max() + 1)[labels]
+    values -= values.mean(axis=0)
+    values /= values.std()
+    ridge = _ridge(_LABEL_PENALTY)
+    predicted = cross_val_predict(ridge, titles, values, groups=equal, cv=GroupKFold(_FOLDS))
+    explained = max(0.0, 1 - np.square(values - predicted).mean())
+    return np.asarray(_LABEL_WEIGHT * explained * ridge.fit(titles, values).coef_)
 
 
-def _regression(titles: Any, targets: Float[np.ndarray, "N G"], penalty: float) -> Float[np.ndarray, "G V"]:
-    """The coefficients of a ridge regression from the TF-IDF of V tokens."""
+def _ridge(penalty: float) -> Any:
     from sklearn.linear_model import Ridge
 
-    ridge = Ridge(alpha=penalty, solver="sparse_cg", fit_intercept=False, tol=1e-3)
-    return np.asarray(ridge.fit(titles, targets).coef_)
+    return Ridge(alpha=penalty, solver="sparse_cg", fit_intercept=False, tol=1e-3)

@@ -94,14 +94,32 @@ def test_without_pictures_tokens_of_alike_titles_are_alike() -> None:
     assert alike(built, [1], [4]) < -0.5
 
 
-def test_labels_tell_words_apart_that_pictures_do_not() -> None:
+def labelled(words: np.ndarray, labels: np.ndarray) -> TitleTower:
+    """A word of each title says its label; the picture tells only 1 and 2 from 3 and 4. The other words are noise."""
     random = np.random.default_rng(0)
-    words = random.integers(1, 5, 200)
-    tokens = np.array([title(5, word) for word in words.tolist()])
-    labels = np.stack([np.full(200, -1), words % 2], axis=1)
-    labels[::3, 1] = -1
-    shown = np.where(words <= 2, 1.0, -1.0)[:, None] + 0.1 * random.normal(size=(200, 6))
+    noise = random.integers(10, 90, (len(words), 2)).tolist()
+    tokens = np.array([title(word, *others) for word, others in zip(words.tolist(), noise, strict=True)])
+    shown = np.where(words <= 2, 1.0, -1.0)[:, None] + 0.1 * random.normal(size=(len(words), 6))
+    built = TitleTower(vocabulary=100, components=2, width=6)
+    built.fit(tokens, np.stack([np.full(len(words), -1), labels], axis=1), shown)
+    return built
+
+
+def test_labels_tell_words_apart_that_pictures_do_not() -> None:
+    words = np.random.default_rng(1).integers(1, 5, 1000)
+    named = np.where(np.arange(1000) % 3 == 0, -1, words % 2)
+    assert alike(labelled(words, named), [1], [2]) < 0.5
+    assert alike(labelled(words, np.full(1000, -1)), [1], [2]) > 0.9
+
+
+def test_labels_that_titles_do_not_say_count_next_to_nothing() -> None:
+    words = np.random.default_rng(1).integers(1, 5, 1000)
+    drawn = np.random.default_rng(2).integers(0, 2, 1000)
+    assert alike(labelled(words, drawn), [1], [2]) > 0.9
+
+
+def test_one_title_or_one_value_is_enough_to_fit() -> None:
     built = tower()
-    built.fit(tokens, labels, shown)
-    assert alike(built, [1], [2]) < 0.5  # alike in their pictures
-    assert alike(built, [1], [3]) > alike(built, [1], [4])
+    built.fit(np.array([title(1), title(1), title(1)]), np.array([[0, 0], [0, 1], [0, -1]]), np.eye(3))
+    assert built.fitted
+    assert built.vectors.isfinite().all()
