@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _PART = 16  # pictures that a stream computes at once
 
+# The first array that OpenVINO touches makes pybind11 look up NumPy's functions, once in a process. Threads that are
+# first at the same time wait for each other for ever (pybind11#4877), so the thread that imports this is the first.
+_ = ov.Tensor(np.zeros(1, dtype=np.float32)).data
+
 
 class OpenVinoEngine:
     """Runs in bf16 where the processor has it, else in float32. The compiled network is cached beside the ONNX file.
