@@ -16,7 +16,7 @@ from scipy.special import log_softmax
 from models.engines.features import classify, encode
 from models.engines.interface import Features
 from models.engines.torch_engine import TorchEngine
-from models.inputs.examples import Examples, other_rows
+from models.inputs.examples import Examples, other_rows, whole_pairs
 from models.network.cma_clip import CmaClip
 
 HEAD_ALONE = torch.tensor([1.0, 0.0, 0.0])  # weights of head, image probe and title probe
@@ -61,8 +61,7 @@ def fit_pool(network: CmaClip, validation: Examples, *, swapped: float, of_title
     """Sets the network's pool, so that the labels of the validation listings are likeliest. As in training, a share
     `swapped` of those that have both modalities counts under another's title or with another's picture."""
     another = other_rows(len(validation))
-    both = np.logical_and(*validation.present.T)
-    both &= both[another]
+    both = whole_pairs(validation.present, another)
     shown = [
         (validation, np.where(both, 1 - swapped, 1.0)),
         (validation.with_titles_of(another).take(both), np.full(both.sum(), swapped * of_titles)),
