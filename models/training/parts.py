@@ -27,12 +27,19 @@ class Stage:
     schedule: Literal["constant", "one-cycle"] = "constant"
     # Share of the numbers of each token's embedding set to 0 in training (decisions 7 and 9).
     title_dropout: float = 0.0
+    # Where the epochs would be fewer optimizer steps than this, there are more of them.
+    fewest_steps: int = 0
     # How many blocks of the part `image_trunk` move, from the last; None: all of the trunk.
     trunk_blocks: int | None = None
 
     def __post_init__(self) -> None:
         if self.moves_trunk and "image_tower" not in self.parts:
             raise ValueError(f"stage {self.name}: a stage that moves image_trunk moves image_tower, too")
+
+    def passes(self, steps_per_epoch: int) -> int:
+        """The passes over data of so many steps: at least the epochs, and more where the data are few. None at all
+        where the stage is left out."""
+        return max(self.epochs, -(-self.fewest_steps // steps_per_epoch)) if self.epochs else 0
 
     @property
     def moves_trunk(self) -> bool:

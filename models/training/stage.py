@@ -77,7 +77,7 @@ class StageRun:
             state = StageState(step=0, scores=[validation.score(network)], losses=[], best=copy_weights(network))
         average = WeightAverage(network, decay=self.preset.ema, weights=state.average) if self.preset.ema else None
         updates, chunks = self._batches()
-        steps, batches = updates * stage.epochs, list[np.ndarray]()
+        steps, batches = updates * stage.passes(updates), list[np.ndarray]()
         while state.step < steps:
             epoch, place = divmod(state.step, updates)
             if place == 0 or not batches:
