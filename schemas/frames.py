@@ -58,7 +58,8 @@ FLAG = pl.Struct(
     }
 )
 
-# `error` says why a listing could not be tagged; its `tags` and `flags` are then empty.
+# `code` and `error` say why a listing could not be tagged; its `tags` and `flags` are then empty. The codes are
+# tag_failed, and tag_kills_worker where the processes that worked on it died.
 TAGGED = pl.Schema(
     {
         "feed": pl.String(),
@@ -66,6 +67,7 @@ TAGGED = pl.Schema(
         "input_hash": pl.String(),
         "fingerprint": pl.String(),  # of the listing that was tagged: title, picture and labels (view `tag_inputs`)
         "certificate": pl.String(),  # id of the certificates by which tags are accepted
+        "code": pl.String(),
         "error": pl.String(),
         "tags": pl.List(TAG),
         "flags": pl.List(FLAG),

@@ -91,6 +91,8 @@ TABLES: dict[str, dict[str, str]] = {
         "codes": TEXTS,
         "reason": TEXT,
         "raw": TEXT,
+        "fingerprint": TEXT,  # at stage tag, as in the table tags
+        "rules": TEXT,  # at stage tag, as in the table tags
         "run_id": TEXT,
         "first_seen": TIME,
         "last_seen": TIME,

@@ -52,8 +52,13 @@ def tag(config: Config = None) -> None:
     """Tags new and changed listings and publishes the snapshot for analysts (flow tag-catalog)."""
     config = flow_config(config)
     from flows import deployments
+    from flows.tagging.tag import ListingsKilled
 
-    tagging.print_tags(out, deployments.tag_catalog(config))
+    try:
+        tagging.print_tags(out, deployments.tag_catalog(config))
+    except ListingsKilled as failed:
+        tagging.print_tags(out, failed.summary)
+        raise
 
 
 def report(config: Config = None) -> None:
@@ -87,8 +92,16 @@ def sql(
 def runs(
     config: Config = None, limit: Annotated[int, typer.Option(min=1, help="Number of runs, newest first.")] = 20
 ) -> None:
-    """Lists past runs: when each started, how long it took, how it ended."""
-    ingestion.print_runs(out, open_project(config).catalog.runs().head(limit))
+    """Lists past runs: when each started, how long it took, how it ended.
+
+    A run is completed, failed, or crashed, which means that its process was killed.
+    """
+    from flows.project.runs import mark_crashed
+
+    catalog = open_project(config).catalog
+    if not catalog.read_only:
+        mark_crashed(catalog)
+    ingestion.print_runs(out, catalog.runs().head(limit))
 
 
 def compact(config: Config = None) -> None:

@@ -29,6 +29,7 @@ class TagRules:
         keys = encoded.select(
             *("feed", "listing_id", "input_hash", "fingerprint", "error"),
             certificate=self._certificate_of(encoded["feed"]),
+            code=pl.when(pl.col("error").is_not_null()).then(pl.lit("tag_failed")),
         )
         readable = encoded["error"].is_null()
         listings = encoded.filter(readable)

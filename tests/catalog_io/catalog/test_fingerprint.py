@@ -59,7 +59,7 @@ def night(catalog: Catalog, folder: Path, rules: str) -> int:
         if row["label_style"] == "mini":
             flags.append({"kind": "label_conflict", "attribute": "style", **flag})
         key = {name: row[name] for name in ("feed", "listing_id", "input_hash", "fingerprint")}
-        out.append(key | {"certificate": "c", "error": None, "tags": [tag], "flags": flags})
+        out.append(key | {"certificate": "c", "code": None, "error": None, "tags": [tag], "flags": flags})
     path = folder / "part.parquet"
     pl.DataFrame(out, schema=TAGGED).write_parquet(path)
     by: dict[str, Any] = {"model_version": "m", "engine": "e", "rules": Rules({}, rules), "run_id": "r"}

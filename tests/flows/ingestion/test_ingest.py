@@ -7,16 +7,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pytest
 
 from catalog_io.catalog.tag_tables import Rules
 from catalog_io.pictures import units
-from catalog_io.pictures.units import process_unit
 from flows.ingestion import pictures as picture_step
 from flows.ingestion.ingest import FeedsFailed, ingest
+from flows.ingestion.pictures import PictureUnits
 from flows.project.project import Project
 from schemas.errors import UserError
 from tests.flows.ingestion.shop import CONFIG, content, make_shop, outcome, picture, run, select, write_feed
@@ -129,23 +128,26 @@ def test_a_missing_picture_folder_stops_the_feed(shop: Path) -> None:
 def test_a_picture_that_kills_workers_is_given_up_and_the_rest_is_kept(
     shop: Path, monkeypatch: pytest.MonkeyPatch, workers: int, unit_rows: int
 ) -> None:
-    def fatal(unit: Path, *arguments: Any) -> int:  # goes to the workers by value
-        import os
-        import time
+    class Fatal(PictureUnits):  # goes to the workers by value
+        def run(self, unit: Path) -> int:
+            import os
+            import time
 
-        import polars as pl
+            import polars as pl
 
-        if "b.jpg" in pl.read_parquet(unit)["uri"]:
-            time.sleep(0.5)  # until others wait for the same worker
-            os._exit(9)
-        return process_unit(unit, *arguments)
+            if "b.jpg" in pl.read_parquet(unit)["uri"]:
+                time.sleep(0.5)  # until others wait for the same worker
+                os.kill(os.getpid(), 11)
+            return super().run(unit)
 
-    monkeypatch.setattr(picture_step, "process_unit", fatal)
+    monkeypatch.setattr(picture_step, "PictureUnits", Fatal)
     monkeypatch.setattr(units, "UNIT_ROWS", unit_rows)
     monkeypatch.setenv("CMA_INGEST__DASK", "")
     monkeypatch.setenv("CMA_INGEST__WORKERS", str(workers))
     summary = run(shop)
     assert summary.picture_faults == {"picture_kills_worker": 1}
+    sentence = "worker processes died of this picture repeatedly (SIGSEGV)"
+    assert select(shop, "select distinct reason from listing_images where code is not null") == [(sentence,)]
     assert (summary.accepted, summary.without_picture, summary.pictures_new) == (3, 1, 2)
 
 

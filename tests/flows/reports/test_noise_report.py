@@ -28,6 +28,7 @@ def page(project_copy: Path) -> Path:
             "listing_id": row["listing_id"],
             "input_hash": row["input_hash"],
             "fingerprint": row["fingerprint"],
+            "code": None,
             "error": None,
             "tags": [],
             "flags": [{"kind": kind, "attribute": attribute, "score": 0.9, "detail": "<img src=x onerror=alert(1)>"}],

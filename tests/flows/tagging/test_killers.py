@@ -1,0 +1,59 @@
+"""A listing that kills the workers that tag it is rejected, and the rest of the night is as any other."""
+
+import csv
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from catalog_io.catalog.snapshot import query
+from flows.nightly import NightFailed, nightly
+from flows.project.project import Project
+from flows.tagging import tag as tag_step
+from flows.tagging.tag import tag
+from flows.tagging.units import TagUnits, Unit
+from tests.flows.tagging.labelled import set_label
+
+
+def kill_on(monkeypatch: pytest.MonkeyPatch, listing: str, *, once: str = "") -> None:
+    """From now on, workers die of this listing; of `once` only the first time, which is marked in a file."""
+
+    class Fatal(TagUnits):  # goes to the workers by value
+        def run(self, unit: Unit) -> int:
+            import polars as pl
+
+            found = pl.read_parquet(unit.listings, columns=["listing_id"])["listing_id"]
+            mark = self.champion.folder / "killed-once"
+            if listing in found or (once in found and not mark.exists()):
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGSEGV)
+            return super().run(unit)
+
+    monkeypatch.setattr(tag_step, "TagUnits", Fatal)
+
+
+def test_a_night_with_a_listing_that_kills_its_workers(project_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CMA_TAG__DASK", "")
+    monkeypatch.setenv("CMA_TAG__WORKERS", "1")
+    project = Project.open(project_copy)
+    feed = (project_copy.parent / "catalogue" / "listings.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(feed.splitlines()))
+    listings = [row["listing_id"] for row in rows]
+    with monkeypatch.context() as patch:
+        kill_on(patch, listings[7], once=listings[300])
+        with pytest.raises(NightFailed, match=rf"1 of {len(rows)} listings killed.*") as failed:
+            nightly(project)
+    assert f"sample {listings[7]}: worker processes died of this listing twice (SIGSEGV)" in str(failed.value)
+    night = failed.value.night
+    assert (night.tags.selected, night.tags.tagged, night.tags.rejected) == (len(rows), len(rows) - 1, 1)
+    assert night.report.page.is_file()
+    rejected = query(project.home, "select listing_id, codes from rejections where stage = 'tag'").rows()
+    assert rejected == [(listings[7], ["tag_kills_worker"])]
+    assert query(project.home, "select count(distinct listing_id) from tags").item() == len(rows) - 1
+    assert project.catalog.runs().filter(flow="nightly")["state"].item() == "failed"
+
+    assert tag(project).selected == 0  # it is not tried every night
+    set_label(project_copy, listings[7], color="Red" if rows[7]["color"] != "Red" else "Blue")
+    assert nightly(project).tags.tagged == 1  # it has changed
+    assert query(project.home, "select count(*) from rejections where stage = 'tag'").item() == 0
