@@ -10,7 +10,7 @@ from zlib import crc32
 
 import polars as pl
 
-from schemas.errors import UserError
+from schemas.errors import DamagedFile
 from schemas.files import write_parquet
 from schemas.frames import KEPT
 
@@ -58,14 +58,15 @@ class FeatureStore:
 
 
 def read_features(path: Path) -> pl.DataFrame:
-    """The KEPT rows of a file, each input hash once. A damaged file is removed, with a UserError."""
+    """The KEPT rows of a file, each input hash once. A damaged file is removed, with DamagedFile."""
     try:
         rows = pl.read_parquet(path, glob=False)
         if not rows["crc32"].equals(_checksums(rows)):
             raise OSError("a checksum differs")
     except (pl.exceptions.PolarsError, OSError) as fault:
         path.unlink(missing_ok=True)
-        raise UserError(f"{path}: these stored features were damaged and have been removed; run this again") from fault
+        told = f"{path}: these stored features were damaged and have been removed"
+        raise DamagedFile(told) from fault
     return rows.unique("input_hash")
 
 
@@ -85,7 +86,7 @@ def _checksums(rows: pl.DataFrame) -> pl.Series:
 def _merged(paths: Sequence[Path], wanted: pl.Series) -> Iterator[pl.DataFrame]:
     waiting = pl.DataFrame(schema=KEPT)
     for path in paths:
-        with suppress(UserError):  # a damaged file is removed, and computed again when it is needed
+        with suppress(DamagedFile):  # a damaged file is removed, and computed again when it is needed
             rows = read_features(path).filter(pl.col("input_hash").is_in(wanted.implode()))
             waiting = pl.concat([waiting, rows]).unique("input_hash")
         while waiting.height >= FILE_ROWS:

@@ -18,5 +18,9 @@ class UserError(Exception):
         super().__init__(_CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", redacted(message)))
 
 
+class DamagedFile(UserError):
+    """A file that is made from others was damaged. It has been removed: the work that needed it makes it again."""
+
+
 class ConfigurationError(UserError):
     """Bad configuration (settings or taxonomy). The command prints it and exits 2."""

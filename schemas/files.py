@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from glob import escape
 from hashlib import file_digest
@@ -48,6 +48,27 @@ def write_parquet(path: Path, table: pl.DataFrame, *, row_group_rows: int | None
             temporary, compression="uncompressed" if has_bytes else "zstd", row_group_size=row_group_rows
         )
     return path
+
+
+def is_whole(path: Path) -> bool:
+    """Whether this is a Parquet file with a footer that can be read: a cut one has none."""
+    try:
+        pl.read_parquet_schema(path)
+    except (pl.exceptions.PolarsError, FileNotFoundError):
+        return False
+    return True
+
+
+def remove_damaged(paths: Iterable[Path]) -> list[Path]:
+    """Removes the Parquet files that cannot be read to their end, and returns their paths."""
+    removed = []
+    for path in paths:
+        try:
+            pl.read_parquet(path, glob=False)
+        except (pl.exceptions.PolarsError, FileNotFoundError):
+            path.unlink(missing_ok=True)
+            removed.append(path)
+    return removed
 
 
 def sha256_of(path: Path) -> str:

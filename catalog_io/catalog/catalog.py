@@ -4,12 +4,13 @@ from pathlib import Path
 
 from catalog_io.catalog import snapshot
 from catalog_io.catalog.cleaning import clean_older
-from catalog_io.catalog.database import Database, execute
+from catalog_io.catalog.database import SNAPSHOT, Database, execute
 from catalog_io.catalog.feed_tables import FeedTables, update_label_values
 from catalog_io.catalog.model_tables import ModelTables
 from catalog_io.catalog.tables import TABLES
 from catalog_io.catalog.tag_tables import TagTables
 from catalog_io.catalog.views import view_statements
+from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
 
@@ -27,8 +28,11 @@ class Catalog(FeedTables, TagTables, ModelTables):
     def create(self, taxonomy: Taxonomy) -> None:
         """Creates tables and columns that are missing, and updates views and label values to the taxonomy.
 
-        A catalogue of an older version is cleaned of secrets that it shows, and its snapshot, too.
+        A catalogue of an older version is cleaned of secrets that it shows, and its snapshot, too. A home that
+        cannot be written is left as it is.
         """
+        if self._database.read_only:
+            return
         was_cleaned = clean_older(self._database)
         with self._database.transaction(create=True) as connection:
             for table, columns in TABLES.items():
@@ -39,8 +43,21 @@ class Catalog(FeedTables, TagTables, ModelTables):
             for statement in view_statements(taxonomy.names):
                 execute(connection, statement)
             update_label_values(connection, taxonomy)
-        if was_cleaned and (self.home / snapshot.SNAPSHOT).exists():
+        if was_cleaned and (self.home / SNAPSHOT).exists():
             self.publish()
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the home cannot be written, so that reads are of what was published last."""
+        return self._database.read_only
+
+    def require_writable(self) -> None:
+        """UserError where the home cannot be written."""
+        if self.read_only:
+            raise UserError(
+                f"{self.home} cannot be written: it is mounted read-only, or belongs to another user. `cma runs`, "
+                "`cma models` and `cma sql` read what was published there last"
+            )
 
     def publish(self) -> Path:
         """Copies the catalogue to `<home>/catalog.duckdb`, the analysts' snapshot, and returns its path.

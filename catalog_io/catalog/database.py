@@ -1,5 +1,6 @@
 """The writer's own database file, opened by one process at a time and only for as long as a transaction."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,21 +15,28 @@ import polars as pl
 from catalog_io.files import MEMORY
 from schemas.errors import UserError
 
+SNAPSHOT = "catalog.duckdb"
+
 
 class Database:
     """`<home>/work.duckdb`, guarded by `<home>/catalog.lock`.
 
-    DuckDB lets one process open a file for writing, and none beside it, so reads go through the lock, too.
+    DuckDB lets one process open a file for writing, and none beside it, so reads go through the lock, too. Where the
+    home cannot be written, as on a read-only mount, reads go to the published snapshot instead.
     """
 
     def __init__(self, home: Path, lock_timeout: float) -> None:
-        self.path = home / "work.duckdb"
+        self.read_only = home.exists() and not os.access(home, os.W_OK)
+        self.path = home / (SNAPSHOT if self.read_only else "work.duckdb")
         self.lock_path = home / "catalog.lock"
         self.lock_timeout = lock_timeout
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
         """Holds the lock; UserError where another run holds it for longer than the timeout (seconds)."""
+        if self.read_only:  # nobody writes here, and nobody can lock
+            yield
+            return
         self.lock_path.parent.mkdir(parents=True, exist_ok=True)
         try:
             held = filelock.FileLock(self.lock_path, timeout=self.lock_timeout).acquire()
@@ -48,9 +56,13 @@ class Database:
                 raise UserError(f"{self.path}: there is no catalogue yet; run `cma ingest` first")
             try:
                 connection = duckdb.connect(
-                    self.path, config={"memory_limit": MEMORY, "temp_directory": f"{self.path}.spill"}
+                    self.path,
+                    read_only=self.read_only,
+                    config={"memory_limit": MEMORY, "temp_directory": f"{self.path}.spill"},
                 )
-            except duckdb.Error as fault:
+            except duckdb.IOException as fault:
+                if "Could not set lock" not in str(fault):
+                    raise
                 raise UserError(
                     f"{self.path}: the catalogue cannot be opened: {fault}. Close the other program "
                     "that has it open; to query, open catalog.duckdb beside it instead"

@@ -1,6 +1,6 @@
 """What ingests read from the catalogue, and write to it: listings, pictures, label words and rejections of a feed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,8 @@ from catalog_io.catalog import feed_statements as statements
 from catalog_io.catalog.database import Database, execute, now
 from catalog_io.files import as_pattern, literal
 from catalog_io.staging.staging import Staging
-from schemas.errors import UserError
+from schemas.errors import DamagedFile, UserError
+from schemas.files import remove_damaged
 from schemas.frames import LABEL_WORD_PREFIX
 from schemas.pictures import PIXEL_RULES
 from schemas.taxonomy import Taxonomy
@@ -65,7 +66,13 @@ class FeedTables:
         sql = """select image_hash, min(filename) as file from read_parquet($files, filename = true)
                  where image_hash is not null and image_hash not in (select image_hash from images)
                  group by image_hash"""
-        return self._database.execute(sql, {"files": [as_pattern(path) for path in done]})
+        try:
+            return self._database.execute(sql, {"files": [as_pattern(path) for path in done]})
+        except duckdb.Error as fault:
+            if damaged := remove_damaged(done):
+                told = f"{damaged[0]}: these results were damaged and have been removed"
+                raise DamagedFile(told) from fault
+            raise
 
     def store_feed(
         self,
@@ -117,6 +124,17 @@ class FeedTables:
             for statement in statements.STORE_REJECTIONS:
                 run(statement)
             return Stored(gone=gone, **counts)
+
+    def lose_pictures(self, shards: Collection[str]) -> int:
+        """Forgets the stored pictures of shards that cannot be read, so that the next ingest fetches them again. Until
+        then their listings are left out of training and tagging, and keep their tags. Returns how many pictures."""
+        values = {"shards": list(shards)}
+        lost = "image_hash in (select image_hash from images where list_contains($shards, shard))"
+        with self._database.transaction() as connection:
+            sql = f"update picture_sources set stamp = '', picture_size = null, pixel_rules = null where {lost}"
+            execute(connection, sql, values)
+            gone = execute(connection, "delete from images where list_contains($shards, shard) returning 1", values)
+            return gone.height
 
     def label_words(self, feed: str) -> pl.DataFrame:
         """attribute, meaning (value, outside or unusable), word, listings: the merchant's labels of the feed's active

@@ -1,7 +1,7 @@
 """The trained models and their evaluations, which of them tags (the champion), and the runs."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -90,6 +90,17 @@ class ModelTables:
         values = {"run_id": run_id, "state": state, "now": now(), "summary": _json(summary)}
         if self._database.execute(sql, values).is_empty():
             raise UserError(f"there is no run {run_id} to finish; start it first")
+
+    def running(self) -> list[str]:
+        """The ids of runs that have begun and not ended, as far as the catalogue knows."""
+        return self._database.execute("select run_id from runs where state = 'running'")["run_id"].to_list()
+
+    def mark_crashed(self, run_ids: Sequence[str]) -> None:
+        """Gives running runs whose process is gone the state `crashed`."""
+        sql = """update runs set state = 'crashed', summary = $summary
+                 where state = 'running' and list_contains($ids, run_id)"""
+        error = "its process ended without a word: it was killed, or the machine stopped"
+        self._database.execute(sql, {"ids": list(run_ids), "summary": _json({"error": error})})
 
     def runs(self) -> pl.DataFrame:
         """run_id, flow, started_at, finished_at, state, summary (JSON text), the newest first."""

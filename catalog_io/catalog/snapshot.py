@@ -5,12 +5,10 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from catalog_io.catalog.database import Database
+from catalog_io.catalog.database import SNAPSHOT, Database
 from catalog_io.files import literal
 from schemas.errors import UserError
 from schemas.files import replacing
-
-SNAPSHOT = "catalog.duckdb"
 
 
 def publish(database: Database) -> Path:

@@ -1,15 +1,19 @@
 """What training and tagging read from the catalogue, and write to it: listings, tags, noise flags and drift."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import duckdb
 import polars as pl
 
-from catalog_io.catalog.database import Database, execute, utc
+from catalog_io.catalog.database import Database, execute, now, utc
 from catalog_io.files import as_pattern
-from schemas.errors import UserError
+from schemas.errors import DamagedFile, UserError
+from schemas.files import remove_damaged
+
+RETRY_KILLER = timedelta(days=7)  # then a listing that killed its workers is tried again
 
 
 class Rules(NamedTuple):
@@ -38,17 +42,27 @@ class TagTables:
     _database: Database
 
     def listings(self) -> pl.DataFrame:
-        """All listings, inactive ones too, since their labels still teach: feed, listing_id, product_id, title,
-        image_hash, input_hash, fingerprint, split (the feed's, or null), label_<attribute> (the merchant's, or null),
-        shard."""
+        """All listings but those whose picture is lost; inactive ones too, since their labels still teach: feed,
+        listing_id, product_id, title, image_hash, input_hash, fingerprint, split (the feed's, or null),
+        label_<attribute> (the merchant's, or null), shard."""
         return self._listings("true", {})
 
     def untagged(self, rules: Rules) -> pl.DataFrame:
         """The active listings without tags by these rules of their present title, picture and labels, with the columns
-        of `listings`."""
-        done = f"""exists (select 1 from tags t where t.feed = l.feed and t.listing_id = l.listing_id
-                   and t.fingerprint = l.fingerprint and t.rules = {_rules_of("l.feed")})"""
-        return self._listings(f"l.inactive_since is null and not {done}", rules.values())
+        of `listings`. A listing that killed its workers is left out for RETRY_KILLER, unless it or the rules change."""
+        same = f"""feed = l.feed and listing_id = l.listing_id and fingerprint = l.fingerprint
+                   and rules = {_rules_of("l.feed")}"""
+        killer = f"""exists (select 1 from rejections where {same} and stage = 'tag'
+                     and 'tag_kills_worker' in codes and last_seen > $killed_since)"""
+        tagged = f"exists (select 1 from tags where {same})"
+        values = {**rules.values(), "killed_since": now() - RETRY_KILLER}
+        return self._listings(f"l.inactive_since is null and not {tagged} and not {killer}", values)
+
+    def killers(self, run_id: str) -> dict[str, str]:
+        """The listings that the run rejected because they killed their workers ("feed listing_id"), and the reasons."""
+        sql = """select feed || ' ' || listing_id, reason from rejections
+                 where stage = 'tag' and 'tag_kills_worker' in codes and run_id = $run_id order by all"""
+        return dict(self._database.execute(sql, {"run_id": run_id}).iter_rows())
 
     def input_hashes(self) -> pl.Series:
         """The input hashes of all active listings, each once."""
@@ -60,7 +74,8 @@ class TagTables:
     ) -> Collected:
         """Replaces the tags, flags and tagging faults of the listings in TAGGED Parquet files.
 
-        A listing that is in two files counts once. UserError, and nothing changes, where a file is missing.
+        A listing that is in two files counts once. UserError, and nothing changes, where a file is missing;
+        DamagedFile where one cannot be read.
         """
         if missing := [str(file) for file in files if not file.is_file()]:
             raise UserError(f"{missing[0]}: this tagged part is gone ({len(missing)} in all); run `cma tag` again")
@@ -68,10 +83,15 @@ class TagTables:
             return Collected(0, 0, 0, 0, 0)
         values = {"model_version": model_version, "engine": engine, "run_id": run_id, "tagged_at": utc(tagged_at)}
         values |= {"files": [as_pattern(file) for file in files], **rules.values()}
-        with self._database.transaction() as connection:
-            for statement in _STORE_TAGGED:
-                execute(connection, statement, values)
-            return Collected(*execute(connection, _COUNT).row(0))
+        try:
+            with self._database.transaction() as connection:
+                for statement in _STORE_TAGGED:
+                    execute(connection, statement, values)
+                return Collected(*execute(connection, _COUNT).row(0))
+        except duckdb.Error as fault:
+            if damaged := remove_damaged(files):
+                raise DamagedFile(f"{damaged[0]}: this tagged part was damaged and has been removed") from fault
+            raise
 
     def newest_confidences(self, feed: str, *, model_version: str, engine: str, certificate: str) -> pl.DataFrame:
         """product_id, split, run_id, attribute, confidence: tags of at most 20,000 of the feed's active
@@ -87,7 +107,7 @@ class TagTables:
         sql = f"""
             select l.* exclude (inactive_since), i.shard
             from tag_inputs l left join images i on i.image_hash = l.image_hash
-            where {where} order by l.feed, l.listing_id"""
+            where {where} and (l.image_hash is null or i.shard is not null) order by l.feed, l.listing_id"""
         return self._database.execute(sql, values)
 
 
@@ -112,9 +132,10 @@ _STORE_TAGGED = (
     f"""insert into noise_flags by name select feed, listing_id, unnest(flags, recursive := true), input_hash,
            fingerprint, {_rules_of("feed")} as rules, $model_version as model_version, $run_id as run_id
        from part where error is null""",
-    """insert into rejections (feed, row_number, listing_id, stage, codes, reason, raw, run_id, first_seen, last_seen)
-       select feed, null, listing_id, 'tag', ['tag_failed'], error, null,
-           $run_id, $tagged_at, $tagged_at from part where error is not null""",
+    f"""insert into rejections by name select feed, listing_id, 'tag' as stage, [code] as codes, error as reason,
+           fingerprint, {_rules_of("feed")} as rules, $run_id as run_id, $tagged_at as first_seen,
+           $tagged_at as last_seen
+       from part where error is not null""",
 )
 _COUNT = """
     select count(*) filter (where error is null), count(*) filter (where error is not null),

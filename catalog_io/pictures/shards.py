@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -24,6 +24,17 @@ PICTURES = pl.Schema(
         "perceptual_hash": pl.String(),
     }
 )
+
+
+class DamagedShards(UserError):
+    """Some shards are lost or cannot be read. `shards` are their names."""
+
+    def __init__(self, folder: Path, shards: Collection[str]) -> None:
+        super().__init__(
+            f"{folder / min(shards)}: these stored pictures are lost, or cannot be read ({len(shards)} such files): "
+            "the next `cma ingest` fetches them again from the feeds"
+        )
+        self.shards = shards
 
 
 class PictureShards:
@@ -55,27 +66,33 @@ class PictureShards:
         return table.with_columns(bytes=pl.col("jpeg").bin.size().cast(pl.Int64), shard=pl.lit(name)).drop("jpeg")
 
     def read_shard(self, shard: str) -> pl.DataFrame:
-        """All rows of a shard, as PICTURES."""
-        return pl.read_parquet(self.folder / shard, glob=False)
+        """All rows of a shard, as PICTURES. DamagedShards where it is lost or cannot be read."""
+        try:
+            return pl.read_parquet(self.folder / shard, glob=False)
+        except (pl.exceptions.PolarsError, FileNotFoundError) as fault:
+            raise DamagedShards(self.folder, [shard]) from fault
 
     def read(self, shard_of: Mapping[str, str]) -> dict[str, bytes]:
-        """JPEG bytes by hash, for hash → shard name; each shard is read once. UserError where one is missing."""
+        """JPEG bytes by hash, for hash → shard name; each shard is read once. DamagedShards where some are lost, or
+        cannot be read."""
+        found, damaged = self.read_sound(shard_of)
+        if damaged:
+            raise DamagedShards(self.folder, damaged)
+        return found
+
+    def read_sound(self, shard_of: Mapping[str, str]) -> tuple[dict[str, bytes], set[str]]:
+        """What `read` returns of the shards that can be read, and the names of the others."""
         wanted: defaultdict[str, list[str]] = defaultdict(list)
         for image_hash, shard in shard_of.items():
             wanted[shard].append(image_hash)
         found: dict[str, bytes] = {}
         for shard, hashes in wanted.items():
             found.update(self._jpegs(shard, hashes))
-        if missing := shard_of.keys() - found.keys():
-            raise UserError(
-                f"{self.folder / shard_of[min(missing)]}: the stored picture {min(missing)} is gone "
-                f"({len(missing)} in all); put the file back, or remove this home and ingest again"
-            )
-        return found
+        return found, {shard_of[missing] for missing in shard_of.keys() - found.keys()}
 
     def _jpegs(self, shard: str, hashes: list[str]) -> dict[str, bytes]:
-        path = self.folder / shard
-        if not path.is_file():
+        rows = pl.scan_parquet(self.folder / shard, glob=False).filter(pl.col("image_hash").is_in(hashes))
+        try:
+            return dict(rows.select("image_hash", "jpeg").collect().iter_rows())
+        except (pl.exceptions.PolarsError, FileNotFoundError):
             return {}
-        rows = pl.scan_parquet(path, glob=False).filter(pl.col("image_hash").is_in(hashes))
-        return dict(rows.select("image_hash", "jpeg").collect().iter_rows())

@@ -11,7 +11,8 @@ import polars as pl
 
 from catalog_io.pictures.fetching.settings import FetchSettings
 from catalog_io.pictures.work import PICTURE_DONE, PICTURE_WORK, process_pictures
-from schemas.files import write_parquet
+from schemas.errors import DamagedFile
+from schemas.files import is_whole, write_parquet
 from schemas.pictures import PIXEL_RULES
 
 UNIT_ROWS = 256  # pictures, which take some seconds
@@ -36,12 +37,12 @@ def write_units(work: pl.DataFrame, folder: Path) -> Iterator[Path]:
 
 
 def write_unit(work: pl.DataFrame, folder: Path) -> Path:
-    """Writes one unit, unless it exists; its name is the hash of its keys and stamps."""
+    """Writes one unit, unless it is there already; its name is the hash of its keys and stamps."""
     name = blake2b(digest_size=16)
     for key, stamp in work.select("key", "stamp").iter_rows():
         name.update(f"\0{key}\0{stamp}".encode())
     path = folder / f"{name.hexdigest()}.work.parquet"
-    return path if path.exists() else write_parquet(path, work.select(PICTURE_WORK.names()).cast(PICTURE_WORK))
+    return path if is_whole(path) else write_parquet(path, work.select(PICTURE_WORK.names()).cast(PICTURE_WORK))
 
 
 def done_path(unit: Path) -> Path:
@@ -50,8 +51,13 @@ def done_path(unit: Path) -> Path:
 
 
 def process_unit(unit: Path, root: str, fetch: FetchSettings, picture_size: int) -> int:
-    """Processes one unit in a Dask worker and writes its results; returns the number of pictures."""
-    work = pl.read_parquet(unit, glob=False)
+    """Processes one unit in a Dask worker and writes its results; returns the number of pictures. DamagedFile where the
+    unit cannot be read."""
+    try:
+        work = pl.read_parquet(unit, glob=False)
+    except pl.exceptions.PolarsError as fault:
+        unit.unlink(missing_ok=True)
+        raise DamagedFile(f"{unit}: this work was damaged and has been removed") from fault
     remote = "://" in root or work["uri"].str.contains("//", literal=True).any()
     threads = CONNECTIONS if remote else 1
     done = process_pictures(work, root, fetch, short_side=picture_size, threads=threads)
@@ -66,10 +72,12 @@ def split_unit(unit: Path) -> list[Path]:
     return [write_unit(part, unit.parent) for part in (work[:half], work[half:])] if half else []
 
 
-def give_up(unit: Path) -> None:
-    """Writes the result of a unit whose one picture kills its workers: the picture is unusable."""
+def give_up(unit: Path, death: str) -> None:
+    """Writes the result of a unit whose one picture kills its workers: the picture is unusable. `death`: what ended
+    them, such as "SIGKILL"."""
     work = pl.read_parquet(unit, glob=False)
     given_up = work.select("key", "uri", "stamp").with_columns(
-        code=pl.lit("picture_kills_worker"), sentence=pl.lit("worker processes died of this picture repeatedly")
+        code=pl.lit("picture_kills_worker"),
+        sentence=pl.lit(f"worker processes died of this picture repeatedly ({death})"),
     )
     write_parquet(done_path(unit), pl.concat([pl.DataFrame(schema=PICTURE_DONE), given_up], how="diagonal"))

@@ -50,8 +50,11 @@ def main() -> None:
     except UserError as error:
         print(f"cma: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
-    except Exception:  # a fault of the program, whose text may quote a URL
-        print(redacted(traceback.format_exc()), file=sys.stderr)
+    except Exception as fault:
+        from flows.project.faults import explained
+
+        # A fault of the machine is a sentence; one of the program, whose text may quote a URL, is for its authors.
+        print(f"cma: {told}" if (told := explained(fault)) else redacted(traceback.format_exc()), file=sys.stderr)
         sys.exit(1)
 
 

@@ -18,11 +18,11 @@ from catalog_io.staging.settle import settle
 from catalog_io.staging.staging import Staging
 from flows.ingestion.labels import LabelSummary, label_summaries
 from flows.ingestion.pictures import root_name, work_units, write_reference_units
-from flows.project.progress import bar
+from flows.project.progress import bar, console
 from flows.project.project import Project, conserve
 from schemas.cells.mojibake import garbled
 from schemas.cells.null_words import NullWords
-from schemas.errors import ConfigurationError, UserError
+from schemas.errors import ConfigurationError, DamagedFile, UserError
 from schemas.frames import LABEL_WORD_PREFIX
 from schemas.validation import split_valid
 
@@ -85,7 +85,11 @@ def _ingest(project: Project, feeds: Iterable[str]) -> list[FeedSummary]:
         summaries, faults = [], []
         for name in names:
             try:
-                summaries.append(_ingest_feed(project, name, run.run_id))
+                try:
+                    summaries.append(_ingest_feed(project, name, run.run_id))
+                except DamagedFile as fault:
+                    console.print(f"{fault}; it is made again", markup=False)
+                    summaries.append(_ingest_feed(project, name, run.run_id))
             except ConfigurationError:
                 raise
             except UserError as fault:

@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow.parquet as pq
@@ -15,14 +15,13 @@ from catalog_io.pictures.fetching.settings import FetchSettings
 from catalog_io.pictures.units import done_path, give_up, process_unit, split_unit, write_units
 from catalog_io.pictures.work import PICTURE_WORK
 from flows.project.cluster import dask_client
+from flows.project.isolation import run_units
 from flows.project.progress import bar
 from flows.project.project import cores
 from flows.project.settings import IngestSettings
+from schemas.files import is_whole
 from schemas.pictures import PIXEL_RULES, TRANSIENT
 from schemas.secrets import redacted
-
-if TYPE_CHECKING:
-    from distributed import Future
 
 BATCH_ROWS = 65_536
 
@@ -58,44 +57,39 @@ def _due(references: pl.DataFrame, root: PictureRoot, settings: IngestSettings) 
     return pl.DataFrame(due, schema=PICTURE_WORK, orient="row")
 
 
+@dataclass(frozen=True)
+class PictureUnits:
+    """The work on units of a feed's pictures (see `flows.project.isolation.Work`)."""
+
+    root: str
+    fetch: FetchSettings
+    picture_size: int
+
+    def run(self, unit: Path) -> int:
+        return process_unit(unit, self.root, self.fetch, self.picture_size)
+
+    def is_done(self, unit: Path) -> bool:
+        return is_whole(done_path(unit))
+
+    def halves(self, unit: Path) -> list[Path]:
+        return split_unit(unit)
+
+    def give_up(self, unit: Path, death: str) -> None:
+        give_up(unit, death)
+
+
 def work_units(
     units: Iterable[Path], root: str, fetch: FetchSettings, settings: IngestSettings, *, feed: str
 ) -> tuple[list[Path], int]:
     """Processes the units that have no results yet; returns the files of results and the number of references."""
-    done = {unit: done_path(unit) for unit in units}
-    rows = {unit: pq.read_metadata(unit).num_rows for unit in done}
-    todo = [unit for unit, result in done.items() if not result.exists()]
-    if not todo:
-        return list(done.values()), sum(rows.values())
-    from distributed import KilledWorker, as_completed  # takes a second, which a run without new pictures saves
-
-    workers, total = settings.workers or cores(), sum(rows[unit] for unit in todo)
-    with bar(f"pictures of {feed}", total) as advance, dask_client(settings.dask, workers) as client:
-
-        def submit(unit: Path) -> "Future[int]":
-            future = client.submit(process_unit, unit, root, fetch, settings.picture_size, pure=False)
-            unit_of[future] = unit
-            return future
-
-        unit_of: dict[Future[int], Path] = {}
-        suspects: list[Path] = []
-        working = as_completed([submit(unit) for unit in todo])
-        for future in working:
-            unit = unit_of.pop(future)
-            try:
-                advance(future.result())
-            except KilledWorker:
-                halves = split_unit(unit)
-                if halves:
-                    del done[unit]
-                    done.update((half, done_path(half)) for half in halves)
-                    working.update([submit(half) for half in halves if not done_path(half).exists()])
-                else:
-                    suspects.append(unit)
-        for unit in suspects:  # one at a time, since Dask blames every task that waited for a worker that died
-            try:
-                advance(submit(unit).result())
-            except KilledWorker:
-                give_up(unit)
-                advance(1)
-    return list(done.values()), sum(rows.values())
+    work, unique = PictureUnits(root, fetch, settings.picture_size), list(dict.fromkeys(units))
+    rows = {unit: pq.read_metadata(unit).num_rows for unit in unique}
+    todo = [unit for unit in unique if not work.is_done(unit)]
+    if todo:
+        workers = settings.workers or cores()
+        with (
+            bar(f"pictures of {feed}", sum(rows[unit] for unit in todo)) as advance,
+            dask_client(settings.dask, workers) as client,
+        ):
+            unique = run_units(work, unique, client, advance)
+    return [done_path(unit) for unit in unique], sum(rows.values())

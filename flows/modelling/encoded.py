@@ -4,6 +4,7 @@ there are none."""
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,7 @@ from models.engines.features import unpacked
 from models.engines.table import EngineName
 from models.lifecycle.model import Model
 from models.lifecycle.tagger import Tagger
+from schemas.errors import DamagedFile
 from schemas.frames import KEPT, WORK
 
 _ROWS = 512  # listings whose pictures are in memory at once, in each thread
@@ -66,8 +68,9 @@ class Encoder:
         if self._store:
             wanted = self._store.index().filter(pl.col("input_hash").is_in(hashes.implode()))
             for (file,), of_file in wanted.group_by("file"):
-                rows = read_features(self._store.folder / str(file))
-                parts.append(rows.filter(pl.col("input_hash").is_in(of_file["input_hash"].implode())))
+                with suppress(DamagedFile):  # they are made again
+                    rows = read_features(self._store.folder / str(file))
+                    parts.append(rows.filter(pl.col("input_hash").is_in(of_file["input_hash"].implode())))
         return pl.concat(parts).select(_FEATURES)
 
     def _made(self, missing: pl.DataFrame, *, keep: bool) -> Iterator[pl.DataFrame]:

@@ -13,8 +13,9 @@ from flows.modelling.labelled import labelled_frame, listings_of
 from flows.modelling.lineage import DataLineage, data_lineage, registration, taxonomy_hash
 from flows.modelling.promotion import Verdict, judge
 from flows.project.progress import bar
-from flows.project.project import Project, Run, cores
+from flows.project.project import Project, cores
 from flows.project.resumable import resumable
+from flows.project.runs import Run
 from models.engines.table import REFERENCE, EngineName
 from models.inputs.listings import Listings
 from models.lifecycle.card import ModelCard

@@ -1,31 +1,23 @@
 """An open project: its settings, taxonomy, catalogue, stored pictures and models, and the record of its runs."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Self
 
 from catalog_io.catalog.catalog import Catalog
-from catalog_io.pictures.shards import PictureShards
+from catalog_io.pictures.shards import DamagedShards, PictureShards
+from flows.project.progress import console
+from flows.project.runs import Run, recorded
 from flows.project.settings import Settings, find_config, load_settings
 from schemas.errors import ConfigurationError, UserError
 from schemas.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from models.lifecycle.model import Model
-
-
-@dataclass
-class Run:
-    """One run of a flow; `summary` goes into the table of runs."""
-
-    run_id: str
-    summary: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,15 +80,24 @@ class Project:
 
     @contextmanager
     def run(self, flow: str) -> Iterator[Run]:
-        """Records a run of a flow in the catalogue: its start, its end (completed or failed) and its summary."""
-        run = Run(f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{token_hex(2)}")
-        self.catalog.start_run(run.run_id, flow)
-        try:
-            yield run
-        except BaseException as error:
-            self.catalog.finish_run(run.run_id, "failed", {**run.summary, "error": str(error) or repr(error)})
-            raise
-        self.catalog.finish_run(run.run_id, "completed", run.summary)
+        """Records a run of a flow in the catalogue (see `flows.project.runs`). UserError where the home cannot be
+        written. Shards that turn out to be damaged are given up."""
+        self.catalog.require_writable()
+        with recorded(self.catalog, flow) as run:
+            try:
+                yield run
+            except DamagedShards as fault:
+                self.give_up_shards(fault.shards)
+                raise
+
+    def give_up_shards(self, shards: Collection[str]) -> None:
+        """Forgets the pictures of damaged shards, which the next ingest then fetches again, and says so."""
+        if lost := self.catalog.lose_pictures(shards):
+            console.print(
+                f"{lost} stored pictures are lost, because {len(shards)} files in {self.shards.folder} are missing or "
+                f"damaged ({min(shards)}): the next `cma ingest` fetches them again",
+                markup=False,
+            )
 
 
 def cores() -> int:

@@ -65,7 +65,10 @@ def report(project: Project) -> ReportSummary:
 def _page(project: Project, flagged: pl.DataFrame, rejected: pl.DataFrame, card: ModelCard | None) -> str:
     shown = flagged.group_by("kind", maintain_order=True).head(SHOWN)
     keys = shown.filter(pl.col("shard").is_not_null()).select("image_hash", "shard").unique()
-    pictures = {key: data_uri(jpeg, "image/jpeg") for key, jpeg in project.shards.read(dict(keys.iter_rows())).items()}
+    found, damaged = project.shards.read_sound(dict(keys.iter_rows()))
+    if damaged:
+        project.give_up_shards(damaged)
+    pictures = {key: data_uri(jpeg, "image/jpeg") for key, jpeg in found.items()}
     sections = [
         {
             "kind": kind,

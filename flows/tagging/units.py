@@ -14,8 +14,8 @@ from catalog_io.feature_store import FILE_ROWS, INDEX, FeatureStore, read_featur
 from catalog_io.partitions import write_partitions
 from catalog_io.pictures.shards import PictureShards
 from models.engines.table import EngineName
-from schemas.files import write_parquet
-from schemas.frames import ENCODED, LABEL_PREFIX
+from schemas.files import is_whole, write_parquet
+from schemas.frames import ENCODED, LABEL_PREFIX, TAGGED
 
 if TYPE_CHECKING:
     from models.lifecycle.tagger import Tagger
@@ -72,8 +72,8 @@ def _known(untagged: pl.DataFrame, store: FeatureStore | None, folder: Path) -> 
     and a resumed run must split the work the same way."""
     path = folder / "known.parquet"
     if path.exists():
-        known = pl.read_parquet(path)
-        if store and all((store.folder / file).exists() for file in known["file"].unique()):
+        known = pl.read_parquet(path) if is_whole(path) else pl.DataFrame(schema=INDEX)
+        if is_whole(path) and store and all((store.folder / file).exists() for file in known["file"].unique()):
             return known
         shutil.rmtree(folder)
         folder.mkdir()
@@ -92,6 +92,49 @@ def _units_of_known(listings: pl.DataFrame, store: FeatureStore, folder: Path) -
         name = f"known-{number:05d}.parquet"
         path = write_parquet(folder / "in" / name, part)
         yield Unit(path, part.height, folder / "out" / name, known=store.folder / file)
+
+
+@dataclass(frozen=True)
+class TagUnits:
+    """The work on units of listings (see `flows.project.isolation.Work`)."""
+
+    champion: Champion
+    threads: int  # of an engine
+
+    def run(self, unit: Unit) -> int:
+        return tag_unit(unit, self.champion, self.threads)
+
+    def is_done(self, unit: Unit) -> bool:
+        return is_whole(unit.out)
+
+    def halves(self, unit: Unit) -> list[Unit]:
+        listings = pl.read_parquet(unit.listings)
+        middle = listings.height // 2
+        return [
+            _part(unit, name, rows)
+            for name, rows in zip("ab", (listings[:middle], listings[middle:]), strict=True)
+            if middle
+        ]
+
+    def give_up(self, unit: Unit, death: str) -> None:
+        rejected = (
+            pl.read_parquet(unit.listings)
+            .select("feed", "listing_id", "input_hash", "fingerprint")
+            .with_columns(
+                code=pl.lit("tag_kills_worker"), error=pl.lit(f"worker processes died of this listing twice ({death})")
+            )
+        )
+        write_parquet(unit.out, pl.concat([pl.DataFrame(schema=TAGGED), rejected], how="diagonal"))
+
+
+def _part(unit: Unit, name: str, rows: pl.DataFrame) -> Unit:
+    """A unit of some rows of `unit`, whose files have its names with `name` before the suffix."""
+
+    def file(path: Path) -> Path:
+        return path.with_name(f"{path.stem}{name}{path.suffix}")
+
+    listings = write_parquet(file(unit.listings), rows)
+    return Unit(listings, rows.height, file(unit.out), unit.known, unit.keep and file(unit.keep))
 
 
 def tag_unit(unit: Unit, champion: Champion, threads: int) -> int:

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 from models.engines.interface import ONNX, EngineIdentity, Features, TrainedModel
 from models.engines.nvidia.tensorrt.presence import TensorRtSettings
 from schemas.errors import UserError
+from schemas.files import sha256_of, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,17 +37,20 @@ class OpenVinoEngine:
 
     def __init__(self, onnx: Path, *, threads: int) -> None:
         self.identity = identity()
+        cache = onnx.parent / "openvino-cache"
         settings = {
             hints.inference_precision: ov.Type.bf16 if self.identity.precision == "bf16" else ov.Type.f32,
             hints.performance_mode: hints.PerformanceMode.THROUGHPUT,
             properties.streams.num: threads,
             properties.inference_num_threads: threads,
-            properties.cache_dir: str(onnx.parent / "openvino-cache"),
+            properties.cache_dir: str(cache),
         }
+        _remove_damaged(cache)
         try:
             self._compiled = ov.Core().compile_model(onnx, "CPU", settings)
         except RuntimeError as error:
             raise UserError(f"OpenVINO cannot read {onnx}: build it again with `cma compile` ({error})") from error
+        _write_checksums(cache)
         self.streams = threads
         self._free = SimpleQueue[ov.InferRequest]()
         for _ in range(threads):
@@ -106,6 +110,22 @@ class OpenVinoModule:
             self._queue.start_async([part], place)
         self._queue.wait_all()
         return np.concatenate([found[place] for place in range(len(parts))])
+
+
+def _remove_damaged(cache: Path) -> None:
+    """Removes compiled networks whose checksum is missing or differs. OpenVINO notices one that is cut, but reads one
+    with a changed byte as if nothing were wrong."""
+    for blob in cache.glob("*.blob"):
+        checksum = blob.with_suffix(".sha256")
+        if not (checksum.exists() and checksum.read_text(encoding="ascii") == sha256_of(blob)):
+            blob.unlink(missing_ok=True)
+            checksum.unlink(missing_ok=True)
+
+
+def _write_checksums(cache: Path) -> None:
+    for blob in cache.glob("*.blob"):
+        if not (checksum := blob.with_suffix(".sha256")).exists():
+            write_whole(checksum, sha256_of(blob))
 
 
 def identity() -> EngineIdentity:

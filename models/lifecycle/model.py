@@ -111,6 +111,17 @@ class Model:
             return f"has lost its network: {file} is missing, or not the file that was exported"
         return None
 
+    def restore_network(self, engine: EngineName) -> Path | None:
+        """Exports the network again where the file that a compiled engine reads is missing or damaged. Returns its path
+        where it is again the file that passed the gate; None where there was nothing to do, or it is another file."""
+        built, file = self._current_card(engine), self.folder / "engines" / ONNX
+        if not (built and built.onnx) or (file.exists() and sha256_of(file) == built.onnx):
+            return None
+        from models.engines.onnx.export import export_onnx
+
+        export_onnx(self.network, file)
+        return file if sha256_of(file) == built.onnx else None
+
     def open_engine(self, name: EngineName, *, threads: int) -> tuple[InferenceEngine, Certificates]:
         """The engine to tag with, and its certificates. A compiled engine that is missing, outdated, of another machine
         or failed its gate is replaced by the next under `auto`, and is a UserError where it was asked for by name."""

@@ -50,7 +50,17 @@ def export_onnx(network: CmaClip, path: Path) -> None:
         )
         assert program is not None
         _count_listings_by_titles(program)
+        _forget_origin(program)
         program.save(temporary, external_data=False)
+
+
+def _forget_origin(program: torch.onnx.ONNXProgram) -> None:
+    """Removes the exporter's notes on where in the source each node comes from: they name folders of this machine, and
+    without them the same network gives the same file, so that a lost one can be written again."""
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.clear()
+    for part in (program.model, program.model.graph):
+        part.metadata_props.clear()
 
 
 def _count_listings_by_titles(program: torch.onnx.ONNXProgram) -> None:
