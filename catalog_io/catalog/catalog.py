@@ -7,6 +7,7 @@ from catalog_io.catalog.cleaning import clean_older
 from catalog_io.catalog.database import SNAPSHOT, Database, execute
 from catalog_io.catalog.feed_tables import FeedTables, update_label_values
 from catalog_io.catalog.model_tables import ModelTables
+from catalog_io.catalog.picture_tables import PictureTables
 from catalog_io.catalog.tables import TABLES
 from catalog_io.catalog.tag_tables import TagTables
 from catalog_io.catalog.views import view_statements
@@ -14,7 +15,7 @@ from schemas.errors import UserError
 from schemas.taxonomy import Taxonomy
 
 
-class Catalog(FeedTables, TagTables, ModelTables):
+class Catalog(FeedTables, PictureTables, TagTables, ModelTables):
     """The catalogue in the folder `home`, and the only door to its database.
 
     Every method is one transaction, which can be repeated. It waits `lock_timeout` seconds for another run, then

@@ -1,6 +1,6 @@
 """What ingests read from the catalogue, and write to it: listings, pictures, label words and rejections of a feed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +11,7 @@ from catalog_io.catalog import feed_statements as statements
 from catalog_io.catalog.database import Database, execute, now
 from catalog_io.files import as_pattern, literal
 from catalog_io.staging.staging import Staging
-from schemas.errors import DamagedFile, UserError
-from schemas.files import remove_damaged
+from schemas.errors import UserError
 from schemas.frames import LABEL_WORD_PREFIX
 from schemas.pictures import PIXEL_RULES
 from schemas.taxonomy import Taxonomy
@@ -37,13 +36,6 @@ class FeedTables:
 
     _database: Database
 
-    def known_pictures(self, feed: str, keys: pl.Series, picture_size: int) -> pl.Series:
-        """Those keys of embedded pictures that are shrunk to this size already, or known to be unusable."""
-        sql = """select key from picture_sources semi join wanted using (key)
-                 where feed = $feed and picture_size = $size and pixel_rules = $rules"""
-        values = {"feed": feed, "size": picture_size, "rules": PIXEL_RULES}
-        return self._database.execute(sql, values, wanted=keys.to_frame("key"))["key"]
-
     def write_references(self, feed: str, staging: Staging, root: str) -> Path:
         """Writes the feed's picture references as Parquet, in the same order every time, and returns the path.
 
@@ -58,21 +50,6 @@ class FeedTables:
         values = {"feed": feed, "root": root, "references": as_pattern(staging.settled("references"))}
         self._database.execute(sql, values)
         return path
-
-    def new_images(self, done: Sequence[Path]) -> pl.DataFrame:
-        """image_hash, file: the pictures in files of PICTURE_DONE that no shard has, each once."""
-        if not done:
-            return pl.DataFrame(schema={"image_hash": pl.String, "file": pl.String})
-        sql = """select image_hash, min(filename) as file from read_parquet($files, filename = true)
-                 where image_hash is not null and image_hash not in (select image_hash from images)
-                 group by image_hash"""
-        try:
-            return self._database.execute(sql, {"files": [as_pattern(path) for path in done]})
-        except duckdb.Error as fault:
-            if damaged := remove_damaged(done):
-                told = f"{damaged[0]}: these results were damaged and have been removed"
-                raise DamagedFile(told) from fault
-            raise
 
     def store_feed(
         self,
@@ -125,17 +102,6 @@ class FeedTables:
                 run(statement)
             return Stored(gone=gone, **counts)
 
-    def lose_pictures(self, shards: Collection[str]) -> int:
-        """Forgets the stored pictures of shards that cannot be read, so that the next ingest fetches them again. Until
-        then their listings are left out of training and tagging, and keep their tags. Returns how many pictures."""
-        values = {"shards": list(shards)}
-        lost = "image_hash in (select image_hash from images where list_contains($shards, shard))"
-        with self._database.transaction() as connection:
-            sql = f"update picture_sources set stamp = '', picture_size = null, pixel_rules = null where {lost}"
-            execute(connection, sql, values)
-            gone = execute(connection, "delete from images where list_contains($shards, shard) returning 1", values)
-            return gone.height
-
     def label_words(self, feed: str) -> pl.DataFrame:
         """attribute, meaning (value, outside or unusable), word, listings: the merchant's labels of the feed's active
         listings, the most frequent words first. The words of values are one row, without a word."""
@@ -162,17 +128,6 @@ class FeedTables:
         """The number of doubtful pictures of the feed's active listings, by note, the most frequent first."""
         sql = "select note, count(*) as n from doubtful_pictures where feed = $feed group by note order by n desc, note"
         return dict(self._database.execute(sql, {"feed": feed}).iter_rows())
-
-    def shard_sizes(self) -> dict[str, int]:
-        """Shard → bytes of its pictures, for every shard that the table `images` names."""
-        sql = "select shard, sum(bytes)::bigint from images group by shard order by shard"
-        return dict(self._database.execute(sql).iter_rows())
-
-    def move_pictures(self, places: pl.DataFrame, shards: Sequence[str]) -> None:
-        """Moves the pictures of these shards to the shards that `places` (image_hash, shard) names."""
-        sql = """update images set shard = p.shard from places p
-                 where images.image_hash = p.image_hash and images.shard in (select shard from old)"""
-        self._database.execute(sql, places=places, old=pl.DataFrame({"shard": shards}))
 
 
 def _mark_gone(connection: duckdb.DuckDBPyConnection, values: Mapping[str, Any], most_gone: float) -> int:

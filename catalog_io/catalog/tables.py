@@ -120,6 +120,35 @@ TABLES: dict[str, dict[str, str]] = {
         "rules": TEXT,
         "run_id": TEXT,
     },
+    # Tags whose value or acceptance a tagging run changed. A first tag is no change. `cause`: see `history`.
+    "tag_history": {
+        "feed": TEXT,
+        "listing_id": TEXT,
+        "attribute": TEXT,
+        "old_value": TEXT,
+        "old_confidence": REAL,
+        "old_accepted": BOOLEAN,
+        "value": TEXT,  # null where the listing could not be tagged any more
+        "confidence": REAL,
+        "accepted": BOOLEAN,
+        "cause": TEXT,  # listing | rules | failed
+        "model_version": TEXT,
+        "run_id": TEXT,
+        "changed_at": TIME,
+    },
+    "flag_history": {
+        "feed": TEXT,
+        "listing_id": TEXT,
+        "kind": TEXT,
+        "attribute": TEXT,
+        "change": TEXT,  # raised | removed
+        "score": REAL,
+        "detail": TEXT,
+        "cause": TEXT,  # new | listing | rules | failed
+        "model_version": TEXT,
+        "run_id": TEXT,
+        "changed_at": TIME,
+    },
     # By tagging run: a feed's new confidences, compared with those that its certificates were made on.
     "drift": {
         "feed": TEXT,

@@ -9,6 +9,7 @@ import duckdb
 import polars as pl
 
 from catalog_io.catalog.database import Database, execute, now, utc
+from catalog_io.catalog.history import COUNT_CHANGES, RECORD_CHANGES
 from catalog_io.files import as_pattern
 from schemas.errors import DamagedFile, UserError
 from schemas.files import remove_damaged
@@ -27,13 +28,18 @@ class Rules(NamedTuple):
 
 
 class Collected(NamedTuple):
-    """Numbers of listings that were tagged and rejected, of accepted and provisional tags, and of noise flags."""
+    """Numbers of listings that were tagged and rejected, of accepted and provisional tags, and of noise flags; and what
+    is other than before: tags of changed listings, tags by other rules, flags raised and removed."""
 
     tagged: int
     rejected: int
     accepted_tags: int
     provisional_tags: int
     flags: int
+    changed_tags: int = 0
+    changed_by_rules: int = 0
+    flags_raised: int = 0
+    flags_removed: int = 0
 
 
 class TagTables:
@@ -70,9 +76,18 @@ class TagTables:
         return self._database.execute(sql)["input_hash"]
 
     def store_tagged(
-        self, files: Sequence[Path], *, model_version: str, engine: str, rules: Rules, run_id: str, tagged_at: datetime
+        self,
+        files: Sequence[Path],
+        *,
+        model_version: str,
+        engine: str,
+        rules: Rules,
+        run_id: str,
+        tagged_at: datetime,
+        history_days: int = 90,
     ) -> Collected:
-        """Replaces the tags, flags and tagging faults of the listings in TAGGED Parquet files.
+        """Replaces the tags, flags and tagging faults of the listings in TAGGED Parquet files, and records what changes
+        in the tables of history, which keep so many days.
 
         A listing that is in two files counts once. UserError, and nothing changes, where a file is missing;
         DamagedFile where one cannot be read.
@@ -83,11 +98,13 @@ class TagTables:
             return Collected(0, 0, 0, 0, 0)
         values = {"model_version": model_version, "engine": engine, "run_id": run_id, "tagged_at": utc(tagged_at)}
         values |= {"files": [as_pattern(file) for file in files], **rules.values()}
+        values["kept_since"] = utc(tagged_at) - timedelta(days=history_days)
         try:
             with self._database.transaction() as connection:
                 for statement in _STORE_TAGGED:
                     execute(connection, statement, values)
-                return Collected(*execute(connection, _COUNT).row(0))
+                counts = execute(connection, _COUNT).row(0)
+                return Collected(*counts, *execute(connection, COUNT_CHANGES, values).row(0))
         except duckdb.Error as fault:
             if damaged := remove_damaged(files):
                 raise DamagedFile(f"{damaged[0]}: this tagged part was damaged and has been removed") from fault
@@ -121,6 +138,7 @@ _STORE_TAGGED = (
     # One scan of the files; a work unit that ran twice may have left a listing in two of them.
     """create or replace temp table part as select * from read_parquet($files)
        qualify row_number() over (partition by feed, listing_id order by error is not null) = 1""",
+    *RECORD_CHANGES,
     # Also for listings that failed now: their tags are those of another input or model.
     f"delete from tags where {_IN_PART}",
     f"delete from noise_flags where {_IN_PART}",

@@ -71,6 +71,8 @@ def view_statements(attributes: Sequence[str]) -> list[str]:
         from {_CURRENT_TAGS}
         group by t.attribute
         """,
+        _last_changes("tag_changes", "tag_history", "h.attribute, h.old_value, h.old_accepted, h.value, h.accepted"),
+        _last_changes("flag_changes", "flag_history", "h.kind, h.attribute, h.change, h.score, h.detail"),
         """
         create or replace view shared_pictures as
         select i.perceptual_hash, count(distinct (l.feed, l.product_id)) as products, count(*) as listings,
@@ -80,6 +82,17 @@ def view_statements(attributes: Sequence[str]) -> list[str]:
         group by i.perceptual_hash having products > 1
         """,
     ]
+
+
+def _last_changes(view: str, table: str, columns: str) -> str:
+    """What the last tagging run changed, without the back-fill of a new model or certificate."""
+    return f"""
+        create or replace view {view} as
+        select h.feed, h.listing_id, l.product_id, l.title, {columns}, h.cause, h.run_id, h.changed_at
+        from {table} h join listings l on l.feed = h.feed and l.listing_id = h.listing_id
+        where h.cause <> 'rules'
+            and h.run_id = (select max_by(run_id, started_at) from runs where flow = 'tag-catalog')
+        """
 
 
 def _tag_inputs(attributes: Sequence[str]) -> str:

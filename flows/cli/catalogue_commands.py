@@ -79,10 +79,10 @@ def sql(
     Views of active listings: tagged_listings (a row a listing, a column an attribute, accepted values only),
     noisy_listings, unusable_pictures, doubtful_pictures (used, with a note), shared_pictures (pictures that several
     products use), tag_coverage, provisional_tags (tags of feeds that have no certificate). Of all listings: tag_inputs
-    (what tagging depends on).
+    (what tagging depends on), tag_changes and flag_changes (what the last tagging run changed).
 
-    Tables: listings, listing_images, images, labels, tags, noise_flags, rejections, model_versions, promotions,
-    evaluations, drift, runs.
+    Tables: listings, listing_images, images, labels, tags, tag_history, noise_flags, flag_history, rejections,
+    model_versions, promotions, evaluations, drift, runs.
     """
     from flows.project.settings import find_config, load_settings
 

@@ -97,6 +97,8 @@ class TagSettings(_Section):
     """Processes of the local cluster; 0: one for every two cores."""
     partition_rows: int = Field(default=512, ge=1)
     """Listings in a unit of work."""
+    history_days: int = Field(default=90, ge=0)
+    """Days for which the tables tag_history and flag_history keep changes."""
     features: bool = True
     """Whether features are stored, so that new certificates, heads or noise rules need no engine."""
 

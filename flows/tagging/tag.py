@@ -42,6 +42,10 @@ class TagSummary:
     accepted_tags: int = 0
     provisional_tags: int = 0
     flags: int = 0
+    changed_tags: int = 0  # other value or acceptance than before, of listings that changed
+    changed_by_rules: int = 0  # the same, of listings that did not: another model, engine or certificate
+    flags_raised: int = 0
+    flags_removed: int = 0
     uncertified: dict[str, list[str]] = field(default_factory=dict)  # attributes without a certificate, by feed
     drift: list[FeedDrift] = field(default_factory=list)  # of certified feeds
     snapshot: str = ""  # path of the published database
@@ -135,6 +139,7 @@ def _tag(
             rules=rules,
             run_id=run_id,
             tagged_at=datetime.now(UTC),
+            history_days=settings.history_days,
         )
         shutil.rmtree(work)
         if store:

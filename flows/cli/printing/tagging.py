@@ -26,6 +26,14 @@ def print_tags(out: Console, summary: TagSummary) -> None:
         f"{summary.rejected} rejected; {summary.accepted_tags} tags accepted, {summary.flags} noise flags\n"
         f"  {kept}by {summary.model_version} on {summary.engine}; published {summary.snapshot}"
     )
+    changes = {
+        "tags changed with their listings": summary.changed_tags,
+        "tags changed by another model or certificate": summary.changed_by_rules,
+        "flags are new": summary.flags_raised,
+        "flags are gone": summary.flags_removed,
+    }
+    if told := "; ".join(f"{count} {what}" for what, count in changes.items() if count):
+        out.print(f"  since the run before: {told} (views tag_changes, flag_changes)")
     for feed, names in summary.uncertified.items():
         out.print(f"  feed {feed}: {', '.join(names)} not certified, so none of their tags is accepted")
     if summary.provisional_tags:

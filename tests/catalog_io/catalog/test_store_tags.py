@@ -14,9 +14,10 @@ def test_store_tagged_twice_is_once_and_leaves_nothing_untagged(catalog: Catalog
     store(catalog)
     files = part(tmp_path, "1.parquet", "ab"), part(tmp_path, "2.parquet", "c", error="out of memory")
     assert untagged(catalog).height == 3
-    assert collect(catalog, *files) == Collected(tagged=2, rejected=1, accepted_tags=2, provisional_tags=2, flags=2)
+    counted = Collected(tagged=2, rejected=1, accepted_tags=2, provisional_tags=2, flags=2, flags_raised=2)
+    assert collect(catalog, *files) == counted
     before = dump(catalog)
-    assert collect(catalog, *files) == Collected(tagged=2, rejected=1, accepted_tags=2, provisional_tags=2, flags=2)
+    assert collect(catalog, *files) == counted
     assert dump(catalog) == before
     assert [len(before[t]) for t in ("tags", "noise_flags", "rejections")] == [4, 2, 2]
     assert untagged(catalog)["listing_id"].to_list() == ["c"]
@@ -113,7 +114,9 @@ def test_drift_is_stored_for_each_run(catalog: Catalog) -> None:
 def test_a_listing_in_two_parts_counts_once(catalog: Catalog, tmp_path: Path) -> None:
     store(catalog)
     files = part(tmp_path, "1.parquet", "ab", error="worker died"), part(tmp_path, "2.parquet", "ab")
-    assert collect(catalog, *files) == Collected(tagged=2, rejected=0, accepted_tags=2, provisional_tags=2, flags=2)
+    assert collect(catalog, *files) == Collected(
+        tagged=2, rejected=0, accepted_tags=2, provisional_tags=2, flags=2, flags_raised=2
+    )
     assert catalog.counts()["tags"] == 4
 
 
