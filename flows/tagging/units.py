@@ -13,6 +13,7 @@ import polars as pl
 from catalog_io.feature_store import FILE_ROWS, INDEX, FeatureStore, read_features, write_features
 from catalog_io.partitions import write_partitions
 from catalog_io.pictures.shards import PictureShards
+from flows.project.space import require_space
 from models.engines.table import EngineName
 from schemas.files import is_whole, write_parquet
 from schemas.frames import ENCODED, LABEL_PREFIX, TAGGED
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 2  # units in a worker: while one is in the engine, pictures of the other are decoded
 _loading = Lock()
+_BYTES = 25_000  # of a listing while it is tagged: a copy of its picture, its features and its tags
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def write_units(
     whose features are in `store` get units of their own, without pictures."""
     known = _known(untagged, store, folder)
     new = untagged.join(known, on="input_hash", how="anti")
+    require_space(folder, new.height * _BYTES, f"tagging {new.height} new or changed listings")
     paths = write_partitions(new, shards, folder / "in", rows_per_partition=rows)
     units = [
         Unit(
