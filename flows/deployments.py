@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flows.nightly import NightlySummary
     from flows.project.project import Project
     from flows.reports.noise_report import ReportSummary
-    from flows.tagging.tag import TagSummary
+    from flows.tagging.summary import TagSummary
     from models.lifecycle.engine_card import EngineCard
 
 
@@ -55,11 +55,12 @@ def certify_feeds(config: Path | None = None, feeds: list[str] | None = None) ->
 
 
 @flow(name="tag-catalog")
-def tag_catalog(config: Path | None = None) -> "TagSummary":
-    """Tags new and changed listings, and publishes the snapshot."""
+def tag_catalog(config: Path | None = None, limit: int | None = None, until: str | None = None) -> "TagSummary":
+    """Tags new and changed listings, and publishes the snapshot. At most `limit` listings, and none is begun after the
+    time `until`, such as "06:00"; the next run takes up the others."""
     from flows.tagging.tag import tag
 
-    return tag(_project(config))
+    return tag(_project(config), limit=limit, until=until)
 
 
 @flow(name="noise-report")
@@ -71,11 +72,11 @@ def noise_report(config: Path | None = None) -> "ReportSummary":
 
 
 @flow(name="nightly")
-def nightly(config: Path | None = None) -> "NightlySummary":
-    """Ingests, tags, publishes and reports."""
+def nightly(config: Path | None = None, limit: int | None = None, until: str | None = None) -> "NightlySummary":
+    """Ingests, tags, publishes and reports. `limit` and `until` are those of tag-catalog."""
     from flows.nightly import nightly as run_nightly
 
-    return run_nightly(_project(config))
+    return run_nightly(_project(config), limit=limit, until=until)
 
 
 def _project(config: Path | None) -> "Project":

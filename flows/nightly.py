@@ -7,7 +7,8 @@ from flows.ingestion.compact import FEWEST, compact
 from flows.ingestion.ingest import FeedsFailed, FeedSummary, ingest
 from flows.project.project import Project
 from flows.reports.noise_report import ReportSummary, report
-from flows.tagging.tag import ListingsKilled, TagSummary, tag
+from flows.tagging.summary import ListingsKilled, TagSummary
+from flows.tagging.tag import tag
 from schemas.errors import UserError
 
 
@@ -26,9 +27,10 @@ class NightlySummary:
     report: ReportSummary
 
 
-def nightly(project: Project) -> NightlySummary:
+def nightly(project: Project, *, limit: int | None = None, until: str | None = None) -> NightlySummary:
     """Ingests all feeds, tags new and changed listings, publishes the snapshot and writes the report. NightFailed at
-    the end where a feed could not be ingested, or listings killed the workers that tagged them."""
+    the end where a feed could not be ingested, or listings killed the workers that tagged them. `limit` and `until` are
+    those of `tag`."""
     with project.run("nightly") as run:
         faults: list[UserError] = []
         try:
@@ -39,7 +41,7 @@ def nightly(project: Project) -> NightlySummary:
             feeds = fault.summaries
         compact(project, fewest=FEWEST)
         try:
-            tags = tag(project)
+            tags = tag(project, limit=limit, until=until)
         except ListingsKilled as fault:
             faults.append(fault)
             tags = fault.summary

@@ -40,8 +40,8 @@ RECORD_CHANGES = (
 )
 
 COUNT_CHANGES = """
-    select (select count(*) from tag_history where run_id = $run_id and cause <> 'rules'),
-        (select count(*) from tag_history where run_id = $run_id and cause = 'rules'),
-        (select count(*) from flag_history where run_id = $run_id and change = 'raised'),
-        (select count(*) from flag_history where run_id = $run_id and change = 'removed')
+    select (select count(*) from tag_history where run_id = $run_id and cause <> 'rules') as changed_tags,
+        (select count(*) from tag_history where run_id = $run_id and cause = 'rules') as changed_by_rules,
+        (select count(*) from flag_history where run_id = $run_id and change = 'raised') as flags_raised,
+        (select count(*) from flag_history where run_id = $run_id and change = 'removed') as flags_removed
 """

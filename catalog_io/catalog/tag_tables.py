@@ -14,6 +14,7 @@ from catalog_io.files import as_pattern
 from schemas.errors import DamagedFile, UserError
 from schemas.files import remove_damaged
 
+_ORDER = "l.feed, l.listing_id"
 RETRY_KILLER = timedelta(days=7)  # then a listing that killed its workers is tried again
 
 
@@ -28,18 +29,13 @@ class Rules(NamedTuple):
 
 
 class Collected(NamedTuple):
-    """Numbers of listings that were tagged and rejected, of accepted and provisional tags, and of noise flags; and what
-    is other than before: tags of changed listings, tags by other rules, flags raised and removed."""
+    """Numbers of listings that were tagged and rejected, of accepted and provisional tags, and of noise flags."""
 
     tagged: int
     rejected: int
     accepted_tags: int
     provisional_tags: int
     flags: int
-    changed_tags: int = 0
-    changed_by_rules: int = 0
-    flags_raised: int = 0
-    flags_removed: int = 0
 
 
 class TagTables:
@@ -55,14 +51,16 @@ class TagTables:
 
     def untagged(self, rules: Rules) -> pl.DataFrame:
         """The active listings without tags by these rules of their present title, picture and labels, with the columns
-        of `listings`. A listing that killed its workers is left out for RETRY_KILLER, unless it or the rules change."""
+        of `listings`: first those without tags, then those that have changed, then the others. One that killed its
+        workers is left out for RETRY_KILLER, unless it or the rules change."""
         same = f"""feed = l.feed and listing_id = l.listing_id and fingerprint = l.fingerprint
                    and rules = {_rules_of("l.feed")}"""
         killer = f"""exists (select 1 from rejections where {same} and stage = 'tag'
                      and 'tag_kills_worker' in codes and last_seen > $killed_since)"""
         tagged = f"exists (select 1 from tags where {same})"
         values = {**rules.values(), "killed_since": now() - RETRY_KILLER}
-        return self._listings(f"l.inactive_since is null and not {tagged} and not {killer}", values)
+        where = f"l.inactive_since is null and not {tagged} and not {killer}"
+        return self._listings(where, values, order=f"{_URGENCY}, {_ORDER}")
 
     def killers(self, run_id: str) -> dict[str, str]:
         """The listings that the run rejected because they killed their workers ("feed listing_id"), and the reasons."""
@@ -103,12 +101,16 @@ class TagTables:
             with self._database.transaction() as connection:
                 for statement in _STORE_TAGGED:
                     execute(connection, statement, values)
-                counts = execute(connection, _COUNT).row(0)
-                return Collected(*counts, *execute(connection, COUNT_CHANGES, values).row(0))
+                return Collected(*execute(connection, _COUNT).row(0))
         except duckdb.Error as fault:
             if damaged := remove_damaged(files):
                 raise DamagedFile(f"{damaged[0]}: this tagged part was damaged and has been removed") from fault
             raise
+
+    def count_changes(self, run_id: str) -> dict[str, int]:
+        """What the run changed: changed_tags (of changed listings, or of those that failed), changed_by_rules,
+        flags_raised, flags_removed."""
+        return self._database.execute(COUNT_CHANGES, {"run_id": run_id}).row(0, named=True)
 
     def newest_confidences(self, feed: str, *, model_version: str, engine: str, certificate: str) -> pl.DataFrame:
         """product_id, split, run_id, attribute, confidence: tags of at most 20,000 of the feed's active
@@ -120,11 +122,11 @@ class TagTables:
         """Adds rows to the table `drift`."""
         self._database.execute("insert into drift by name select * from found", found=rows)
 
-    def _listings(self, where: str, values: Mapping[str, Any]) -> pl.DataFrame:
+    def _listings(self, where: str, values: Mapping[str, Any], *, order: str = _ORDER) -> pl.DataFrame:
         sql = f"""
             select l.* exclude (inactive_since), i.shard
             from tag_inputs l left join images i on i.image_hash = l.image_hash
-            where {where} and (l.image_hash is null or i.shard is not null) order by l.feed, l.listing_id"""
+            where {where} and (l.image_hash is null or i.shard is not null) order by {order}"""
         return self._database.execute(sql, values)
 
 
@@ -132,6 +134,9 @@ def _rules_of(feed: str) -> str:
     return f"coalesce(map($feeds::text[], $ids::text[])[{feed}], $pooled)"
 
 
+# 0: the listing has no tags; 1: it has changed; 2: only the rules have.
+_URGENCY = """(select case when count(*) = 0 then 0 when bool_or(t.fingerprint = l.fingerprint) then 2 else 1 end
+    from tags t where t.feed = l.feed and t.listing_id = l.listing_id)"""
 _IN_PART = "(feed, listing_id) in (select (feed, listing_id) from part)"
 
 _STORE_TAGGED = (

@@ -10,10 +10,12 @@ import typer
 from flows.cli.console import Config, flow_config, open_project, out
 from flows.cli.printing import ingestion, tagging
 
+Limit = Annotated[int | None, typer.Option(min=1, help="Tag at most this many listings; the next run tags the others.")]
+Until = Annotated[str | None, typer.Option(help="Begin no tagging after this time of day, such as 06:00.")]
 SqlFormat = Literal["table", "csv", "json", "parquet"]
 
 
-def nightly(config: Config = None) -> None:
+def nightly(limit: Limit = None, until: Until = None, config: Config = None) -> None:
     """Ingests all feeds, tags new and changed listings, publishes the tags and writes the report (flow nightly).
 
     Its cost depends on how much has changed since the last run.
@@ -23,7 +25,7 @@ def nightly(config: Config = None) -> None:
     from flows.nightly import NightFailed
 
     try:
-        tagging.print_night(out, deployments.nightly(config))
+        tagging.print_night(out, deployments.nightly(config, limit, until))
     except NightFailed as failed:
         tagging.print_night(out, failed.night)
         raise
@@ -48,14 +50,17 @@ def ingest(
         raise
 
 
-def tag(config: Config = None) -> None:
-    """Tags new and changed listings and publishes the snapshot for analysts (flow tag-catalog)."""
+def tag(limit: Limit = None, until: Until = None, config: Config = None) -> None:
+    """Tags new and changed listings and publishes the snapshot for analysts (flow tag-catalog).
+
+    New listings come first, then changed ones, then those that only a new model or certificate concerns.
+    """
     config = flow_config(config)
     from flows import deployments
-    from flows.tagging.tag import ListingsKilled
+    from flows.tagging.summary import ListingsKilled
 
     try:
-        tagging.print_tags(out, deployments.tag_catalog(config))
+        tagging.print_tags(out, deployments.tag_catalog(config, limit, until))
     except ListingsKilled as failed:
         tagging.print_tags(out, failed.summary)
         raise

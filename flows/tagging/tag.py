@@ -4,15 +4,15 @@ Dask and PyTorch are loaded only where there is something to tag.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import numpy as np
 import polars as pl
 
-from catalog_io.catalog.tag_tables import RETRY_KILLER, Collected, Rules
+from catalog_io.catalog.tag_tables import Collected, Rules
 from catalog_io.feature_store import FeatureStore
 from catalog_io.pictures.shards import DamagedShards
 from flows.project.cluster import dask_client
@@ -20,54 +20,23 @@ from flows.project.isolation import run_units
 from flows.project.progress import bar, console
 from flows.project.project import Project, conserve, cores
 from flows.project.resumable import resumable
-from flows.tagging.drift import FeedDrift, watch
+from flows.tagging.drift import watch
+from flows.tagging.summary import ListingsKilled, TagSummary
 from flows.tagging.units import AT_ONCE, Champion, TagUnits, Unit, write_units
-from models.engines.table import EngineName, candidates
+from models.engines.table import candidates
 from models.lifecycle.model import Model
-from schemas.errors import DamagedFile, UserError
+from schemas.errors import ConfigurationError, DamagedFile
 
-_NAMED = 5  # listings in a message
-
-
-@dataclass
-class TagSummary:
-    """Counts of one run: listings `selected` = `tagged` + `rejected`; their tags and noise flags."""
-
-    model_version: str
-    engine: EngineName
-    selected: int = 0
-    tagged: int = 0
-    rejected: int = 0
-    from_features: int = 0  # listings tagged from stored features, without an engine
-    accepted_tags: int = 0
-    provisional_tags: int = 0
-    flags: int = 0
-    changed_tags: int = 0  # other value or acceptance than before, of listings that changed
-    changed_by_rules: int = 0  # the same, of listings that did not: another model, engine or certificate
-    flags_raised: int = 0
-    flags_removed: int = 0
-    uncertified: dict[str, list[str]] = field(default_factory=dict)  # attributes without a certificate, by feed
-    drift: list[FeedDrift] = field(default_factory=list)  # of certified feeds
-    snapshot: str = ""  # path of the published database
+_SLICE = 16_384  # listings that are tagged and stored at once where the time is limited
 
 
-class ListingsKilled(UserError):
-    """Some listings were rejected because they killed the processes that worked on them. `summary` is of all."""
-
-    def __init__(self, killers: Mapping[str, str], summary: TagSummary) -> None:
-        named = "\n".join(f"  {listing}: {reason}" for listing, reason in list(killers.items())[:_NAMED])
-        more = f"\n  and {len(killers) - _NAMED} more" if len(killers) > _NAMED else ""
-        super().__init__(
-            f"{len(killers)} of {summary.selected} listings killed the worker processes that tagged them. They are in "
-            "the table rejections (code tag_kills_worker), and left out until they or the model change, or for "
-            f"{RETRY_KILLER.days} days; all others are tagged and published\n{named}{more}"
-        )
-        self.summary = summary
-
-
-def tag(project: Project) -> TagSummary:
+def tag(project: Project, *, limit: int | None = None, until: str | None = None) -> TagSummary:
     """Tags every listing that the champion, on its engine and with its certificates, has not tagged with its present
-    title, picture and labels; then publishes a snapshot. ListingsKilled at the end where some killed their workers."""
+    title, picture and labels; then publishes a snapshot. ListingsKilled at the end where some killed their workers.
+
+    New listings come first, then changed ones, then those that only a new model or certificate concerns. At most
+    `limit` are tagged, and none is begun after the time `until` ("06:00"); the next run takes up the others."""
+    end = _next(until) if until else None
     model = project.model()
     for name in candidates(project.settings.tag.engine):
         if restored := model.restore_network(name):
@@ -82,10 +51,11 @@ def tag(project: Project) -> TagSummary:
             {feed: model.rules_id(engine, certificates.id(feed)) for feed in certificates.feeds},
             model.rules_id(engine, certificates.pooled_id),
         )
-        untagged = _tag_untagged(project, model, rules, run.run_id, summary)
-        if untagged.height:
-            conserve("listings selected", untagged.height, {"tagged": summary.tagged, "rejected": summary.rejected})
-            feeds = sorted(untagged["feed"].unique())
+        feeds = _tag_untagged(project, model, rules, run.run_id, summary, limit, end)
+        conserve("listings selected", summary.selected, {"tagged": summary.tagged, "rejected": summary.rejected})
+        if feeds:
+            for name, count in project.catalog.count_changes(run.run_id).items():
+                setattr(summary, name, count)
             for feed in feeds:
                 own = np.array([feed])
                 if names := [name for name in certificates.pooled if not certificates.certified(name, own).all()]:
@@ -99,24 +69,49 @@ def tag(project: Project) -> TagSummary:
     return summary
 
 
-def _tag_untagged(project: Project, model: Model, rules: Rules, run_id: str, summary: TagSummary) -> pl.DataFrame:
-    """Tags what is not tagged yet, and returns it. What a damaged file was made from makes it again; pictures of a
-    damaged shard are given up until the next ingest."""
+def _tag_untagged(
+    project: Project,
+    model: Model,
+    rules: Rules,
+    run_id: str,
+    summary: TagSummary,
+    limit: int | None,
+    end: datetime | None,
+) -> list[str]:
+    """Tags what is not tagged yet, and returns its feeds. What a damaged file was made from makes it again; pictures of
+    a damaged shard are given up until the next ingest."""
+    feeds: set[str] = set()
     while True:
         untagged = project.catalog.untagged(rules)
-        summary.selected = untagged.height
-        if untagged.is_empty():
-            return untagged
+        summary.left = untagged.height
+        wanted = untagged if limit is None else untagged.head(limit - summary.selected)
         try:
-            collected = _tag(project, model, rules, untagged, run_id, summary)
+            for part in wanted.iter_slices(_SLICE if end else max(wanted.height, 1)):
+                if end and datetime.now(UTC) >= end:
+                    break
+                collected = _tag(project, model, rules, part, run_id, summary)
+                for name, count in collected._asdict().items():
+                    setattr(summary, name, getattr(summary, name) + count)
+                summary.selected += part.height
+                summary.left -= part.height
+                feeds |= set(part["feed"])
         except DamagedShards as fault:
             project.give_up_shards(fault.shards)
         except DamagedFile as fault:
             console.print(f"{fault}; it is made again", markup=False)
         else:
-            for count, value in collected._asdict().items():
-                setattr(summary, count, value)
-            return untagged
+            return sorted(feeds)
+
+
+def _next(time: str) -> datetime:
+    """The next moment at which it is this time ("06:00") here."""
+    try:
+        wanted = datetime.strptime(time, "%H:%M").time()
+    except ValueError as fault:
+        raise ConfigurationError(f"--until: {time!r} is no time of day; write one such as 06:00") from fault
+    now = datetime.now().astimezone()
+    moment = now.replace(hour=wanted.hour, minute=wanted.minute, second=0, microsecond=0)
+    return moment if moment > now else moment + timedelta(days=1)
 
 
 def _tag(
@@ -130,7 +125,7 @@ def _tag(
     plan = (champion.rules, str(settings.partition_rows), sha256(listings.write_csv().encode()).hexdigest())
     with resumable(project.home / "partitions", *plan, what="tagging") as work:
         units = write_units(untagged, project.shards, store, work, rows=settings.partition_rows)
-        summary.from_features = sum(unit.rows for unit in units if unit.known)
+        known = sum(unit.rows for unit in units if unit.known)
         done = _compute(project, champion, units)
         collected = project.catalog.store_tagged(
             [unit.out for unit in done],
@@ -144,6 +139,7 @@ def _tag(
         shutil.rmtree(work)
         if store:
             store.tidy(project.catalog.input_hashes())
+    summary.from_features += known
     return collected
 
 

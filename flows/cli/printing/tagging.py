@@ -11,11 +11,11 @@ from flows.cli.printing.ingestion import print_feeds
 if TYPE_CHECKING:  # a summary's type is not loaded to print it
     from flows.nightly import NightlySummary
     from flows.reports.noise_report import ReportSummary
-    from flows.tagging.tag import TagSummary
+    from flows.tagging.summary import TagSummary
 
 
 def print_tags(out: Console, summary: TagSummary) -> None:
-    if not summary.selected:
+    if not (summary.selected or summary.left):
         out.print(
             f"[bold]tags[/bold]  nothing to tag: every listing is tagged by {summary.model_version} ({summary.engine})"
         )
@@ -34,6 +34,8 @@ def print_tags(out: Console, summary: TagSummary) -> None:
     }
     if told := "; ".join(f"{count} {what}" for what, count in changes.items() if count):
         out.print(f"  since the run before: {told} (views tag_changes, flag_changes)")
+    if summary.left:
+        out.print(f"  {summary.left} listings are left for the next run")
     for feed, names in summary.uncertified.items():
         out.print(f"  feed {feed}: {', '.join(names)} not certified, so none of their tags is accepted")
     if summary.provisional_tags:

@@ -1,4 +1,4 @@
-from datetime import timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +14,7 @@ def test_store_tagged_twice_is_once_and_leaves_nothing_untagged(catalog: Catalog
     store(catalog)
     files = part(tmp_path, "1.parquet", "ab"), part(tmp_path, "2.parquet", "c", error="out of memory")
     assert untagged(catalog).height == 3
-    counted = Collected(tagged=2, rejected=1, accepted_tags=2, provisional_tags=2, flags=2, flags_raised=2)
+    counted = Collected(tagged=2, rejected=1, accepted_tags=2, provisional_tags=2, flags=2)
     assert collect(catalog, *files) == counted
     before = dump(catalog)
     assert collect(catalog, *files) == counted
@@ -32,7 +32,7 @@ def test_other_rules_make_the_listings_of_their_feed_untagged(catalog: Catalog, 
     assert untagged(catalog)["feed"].unique().to_list() == ["other"]
     assert untagged(catalog, pooled="r2").height == 5
     assert untagged(catalog, {"hm": "r1", "x": "r3"}, pooled="r2")["listing_id"].to_list() == ["x", "y"]
-    assert untagged(catalog, {"hm": "r2"})["listing_id"].to_list() == ["a", "b", "c", "x", "y"]
+    assert untagged(catalog, {"hm": "r2"})["listing_id"].to_list() == ["x", "y", "a", "b", "c"]  # new ones first
     collect(catalog, part(tmp_path, "2.parquet", "abc"), rules={"hm": "r2"})
     assert untagged(catalog, {"hm": "r2"})["feed"].unique().to_list() == ["other"]
     assert rows(catalog, "select distinct rules from noise_flags") == [("r2",)]
@@ -114,9 +114,7 @@ def test_drift_is_stored_for_each_run(catalog: Catalog) -> None:
 def test_a_listing_in_two_parts_counts_once(catalog: Catalog, tmp_path: Path) -> None:
     store(catalog)
     files = part(tmp_path, "1.parquet", "ab", error="worker died"), part(tmp_path, "2.parquet", "ab")
-    assert collect(catalog, *files) == Collected(
-        tagged=2, rejected=0, accepted_tags=2, provisional_tags=2, flags=2, flags_raised=2
-    )
+    assert collect(catalog, *files) == Collected(tagged=2, rejected=0, accepted_tags=2, provisional_tags=2, flags=2)
     assert catalog.counts()["tags"] == 4
 
 
@@ -140,3 +138,29 @@ def test_times_are_stored_in_utc(catalog: Catalog, tmp_path: Path) -> None:
     by = {"model_version": "m", "engine": "e", "rules": Rules({}, "r1"), "run_id": "r"}
     catalog.store_tagged([part(tmp_path, "1.parquet", "a")], **by, tagged_at=local)
     assert rows(catalog, "select distinct tagged_at from tags") == [(NOON.replace(tzinfo=None),)]
+
+
+def test_new_listings_are_tagged_first_then_changed_ones(catalog: Catalog, tmp_path: Path) -> None:
+    store(catalog)
+    collect(catalog, part(tmp_path, "1.parquet", "abc"))
+    store(catalog, "b", title="Robe")
+    store(catalog, "xy", feed="other")
+    assert untagged(catalog)["listing_id"].to_list() == ["x", "y", "b"]
+    assert untagged(catalog, pooled="r2")["listing_id"].to_list() == ["x", "y", "b", "a", "c"]
+
+
+def test_a_listing_that_killed_its_workers_waits_until_it_changes_or_a_week(catalog: Catalog, tmp_path: Path) -> None:
+    store(catalog)
+    killer = part(tmp_path, "1.parquet", "a", error="SIGSEGV", code="tag_kills_worker")
+    files = killer, part(tmp_path, "2.parquet", "b", error="broken")
+    by = {"model_version": "m1", "engine": "torch", "rules": Rules({}, "r1"), "run_id": "r2"}
+    catalog.store_tagged(files, **by, tagged_at=datetime.now(UTC))
+    assert untagged(catalog)["listing_id"].to_list() == ["b", "c"]
+    assert untagged(catalog, pooled="r2")["listing_id"].to_list() == ["a", "b", "c"]
+    assert catalog.killers("r2") == {"hm a": "SIGSEGV"}
+    assert catalog.killers("r1") == {}
+    store(catalog, "a", title="Robe")
+    assert untagged(catalog)["listing_id"].to_list() == ["a", "b", "c"]
+    store(catalog, "a")
+    catalog.store_tagged(files, **by, tagged_at=datetime.now(UTC) - timedelta(days=8))
+    assert untagged(catalog)["listing_id"].to_list() == ["a", "b", "c"]
