@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from catalog_io.feeds.settings import FeedSettings
 from catalog_io.pictures.fetching.settings import FetchSettings
+from flows.project.local_folder import LocalFolder
 from models.engines.nvidia.tensorrt.presence import TensorRtSettings
 from models.engines.table import EngineName
 from models.training.presets import Preset, preset
@@ -110,7 +111,7 @@ class Settings(BaseSettings):
         env_prefix="CMA_", env_nested_delimiter="__", extra="forbid", frozen=True, use_attribute_docstrings=True
     )
 
-    home: Path = Path("warehouse")
+    home: LocalFolder = Path("warehouse")
     """Folder for the catalogue, pictures, models and reports."""
     taxonomy: Path | None = None
     """Attributes, their values, and the words for each value; without it, the packaged ones."""

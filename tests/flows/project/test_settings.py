@@ -16,6 +16,7 @@ from schemas.errors import ConfigurationError
         ("[tag]\ntarget_precision = 1.5", "`tag.target_precision`"),
         ("[feeds.hm]\nimages = 'x'", "`feeds.hm.source`"),
         ("home = ", "not valid TOML"),
+        ('home = "s3://bucket/home"', "`home`: Value error, object stores are not supported here"),
         ("[feeds.'a b']\nsource = 'x'", "letters, digits"),
     ],
 )
