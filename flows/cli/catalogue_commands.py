@@ -109,6 +109,15 @@ def runs(
     ingestion.print_runs(out, catalog.runs().head(limit))
 
 
+def disk(config: Config = None) -> None:
+    """Shows how much each part of the project's home takes on the disk, and how much is free."""
+    from flows.project.disk import usage
+    from flows.project.settings import find_config, load_settings
+
+    home = load_settings(find_config(config)).home
+    ingestion.print_disk(out, home, usage(home))
+
+
 def compact(config: Config = None) -> None:
     """Merges small picture shards. `cma nightly` does this by itself once there are enough of them."""
     from flows.ingestion.compact import compact as compact_pictures

@@ -32,7 +32,7 @@ GROUPS: dict[str, list[Callable[..., None]]] = {
     "Start": [start.demo, start.sample, start.init],
     "Every night": [
         *(catalogue.nightly, catalogue.ingest, catalogue.tag, catalogue.report),
-        *(catalogue.sql, catalogue.runs, catalogue.compact),
+        *(catalogue.sql, catalogue.runs, catalogue.disk, catalogue.compact),
     ],
     "Models": [model.train, model.compile, model.certify, model.evaluate],
     "Experiments": [laboratory.ablate, laboratory.bench],

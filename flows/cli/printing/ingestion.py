@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -14,6 +16,7 @@ if TYPE_CHECKING:  # a summary's type is not loaded to print it
 
     from catalog_io.catalog.compaction import Compacted
     from flows.ingestion.ingest import FeedSummary
+    from flows.project.disk import Usage
 
 _WORDS_SHOWN = 6  # label words
 _GARBLED_SHOWN = 60  # characters
@@ -70,6 +73,16 @@ def print_compacted(out: Console, done: Compacted) -> None:
         f"[bold]pictures[/bold]  {done.merged} small shards merged into {done.into}; "
         f"{done.removed} files removed that were unused for a day"
     )
+
+
+def print_disk(out: Console, home: Path, parts: list[Usage]) -> None:
+    table = new_table("MB", "files", "part")
+    for part in parts:
+        table.add_row(f"{part.size / 1e6:,.1f}", f"{part.files:,}", part.part)
+    out.print(table)
+    free = shutil.disk_usage(home).free if home.exists() else 0
+    total = sum(part.size for part in parts)
+    out.print(f"{total / 1e9:.2f} GB in {home}; {free / 1e9:.1f} GB are free on its disk", markup=False)
 
 
 def print_runs(out: Console, frame: pl.DataFrame) -> None:
