@@ -3,12 +3,15 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from schemas.errors import UserError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
+
+_WATCH_SECONDS = 3.0  # a worker that is dead for as long is not being restarted by its nanny
 
 
 @contextmanager
@@ -38,12 +41,41 @@ def dask_client(address: str, workers: int, *, at_once: int = 1) -> Iterator["Cl
                 "what is finished is kept"
             ) from fault
         return
-    # A task that has ended two workers fails instead of ending more of them.
+    # A task whose worker has died fails instead of ending another one: `isolation` runs it again, alone.
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         LocalCluster(
             n_workers=workers, threads_per_worker=at_once, dashboard_address="127.0.0.1:0", silence_logs="ERROR"
         ) as cluster,
+        _restarting(cluster),
         Client(cluster) as client,
     ):
         yield client
+
+
+@contextmanager
+def _restarting(cluster: "LocalCluster") -> Iterator[None]:
+    """Starts worker processes again that died while they were starting: their nanny restarts only those that died
+    later, so the tasks of a cluster of one worker would wait for ever."""
+    from distributed.core import Status
+
+    ended, stopped = Event(), set[object]()
+
+    def watch() -> None:
+        while not ended.wait(_WATCH_SECONDS):
+            dead = {
+                nanny for nanny in cluster.workers.values() if nanny.process and nanny.process.status == Status.stopped
+            }
+            for nanny in dead & stopped:
+                if not ended.is_set():
+                    cluster.sync(nanny.instantiate)
+            stopped.clear()
+            stopped.update(dead)
+
+    thread = Thread(target=watch, name="restarts workers", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -103,6 +103,7 @@ def main() -> None:
     config = make_project(folder / "myntra", MYNTRA.format(file="many"), ["color", "style"])
     cma(config, "ingest")
     rows += evaluated(config, MANY, "`cma train --heads`", cma(config, "train", "--from", str(source), "--heads"))
+    rows += evaluated(config, MANY, "`cma train`", cma(config, "train", "--promote"))
     print("\n".join([HEADING, *rows]))
 
 

@@ -36,6 +36,7 @@ def kill_on(monkeypatch: pytest.MonkeyPatch, listing: str, *, once: str = "") ->
 def test_a_night_with_a_listing_that_kills_its_workers(project_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CMA_TAG__DASK", "")
     monkeypatch.setenv("CMA_TAG__WORKERS", "1")
+    monkeypatch.setenv("CMA_TAG__PARTITION_ROWS", "4")  # each death costs seconds: few halves
     project = Project.open(project_copy)
     feed = (project_copy.parent / "catalogue" / "listings.csv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(feed.splitlines()))
