@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,7 @@ def _restarting(cluster: "LocalCluster") -> Iterator[None]:
                 nanny for nanny in cluster.workers.values() if nanny.process and nanny.process.status == Status.stopped
             }
             for nanny in dead & stopped:
-                if not ended.is_set():
+                with suppress(OSError, RuntimeError):  # of a cluster that closes, or a machine that is too busy
                     cluster.sync(nanny.instantiate)
             stopped.clear()
             stopped.update(dead)
@@ -78,4 +78,4 @@ def _restarting(cluster: "LocalCluster") -> Iterator[None]:
         yield
     finally:
         ended.set()
-        thread.join()
+        thread.join(timeout=10 * _WATCH_SECONDS)
