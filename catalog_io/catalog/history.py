@@ -4,13 +4,13 @@ Causes: `listing`, because its title, picture or labels had changed; `new`, of a
 because the model, its engine or its certificates had (a back-fill); `failed`, because it could not be tagged any more.
 """
 
-_OLD = "(feed, listing_id) in (select (feed, listing_id) from part)"
-_BEFORE = f"(select feed, listing_id, any_value(fingerprint) as fingerprint from tags where {_OLD} group by all)"
+IN_PART = "(feed, listing_id) in (select (feed, listing_id) from part)"
+_BEFORE = f"(select feed, listing_id, any_value(fingerprint) as fingerprint from tags where {IN_PART} group by all)"
 _CAUSE = """case when p.error is not null then 'failed' when b.fingerprint is null then 'new'
         when b.fingerprint = p.fingerprint then 'rules' else 'listing' end as cause,
         $model_version as model_version, $run_id as run_id, $tagged_at as changed_at"""
 _FLAGS_NOW = """(select feed, listing_id, unnest(flags, recursive := true) from part where error is null)"""
-_FLAGS_THEN = f"(select feed, listing_id, kind, attribute, score, detail from noise_flags where {_OLD})"
+_FLAGS_THEN = f"(select feed, listing_id, kind, attribute, score, detail from noise_flags where {IN_PART})"
 _SAME_FLAG = """f.feed = g.feed and f.listing_id = g.listing_id and f.kind = g.kind
         and f.attribute is not distinct from g.attribute"""
 
@@ -27,7 +27,7 @@ RECORD_CHANGES = (
     f"""insert into tag_history by name
        select o.feed, o.listing_id, o.attribute, o.value as old_value, o.confidence as old_confidence,
            o.accepted as old_accepted, n.value, n.confidence, n.accepted, {_CAUSE}
-       from (select * from tags where {_OLD}) o
+       from (select * from tags where {IN_PART}) o
        join part p on p.feed = o.feed and p.listing_id = o.listing_id
        join {_BEFORE} b on b.feed = o.feed and b.listing_id = o.listing_id
        left join (select feed, listing_id, unnest(tags, recursive := true) from part where error is null) n

@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 
 from catalog_io.catalog.database import Database, execute, now, utc
-from catalog_io.catalog.history import COUNT_CHANGES, RECORD_CHANGES
+from catalog_io.catalog.history import COUNT_CHANGES, IN_PART, RECORD_CHANGES
 from catalog_io.files import as_pattern
 from schemas.errors import DamagedFile, UserError
 from schemas.files import remove_damaged
@@ -137,7 +137,6 @@ def _rules_of(feed: str) -> str:
 # 0: the listing has no tags; 1: it has changed; 2: only the rules have.
 _URGENCY = """(select case when count(*) = 0 then 0 when bool_or(t.fingerprint = l.fingerprint) then 2 else 1 end
     from tags t where t.feed = l.feed and t.listing_id = l.listing_id)"""
-_IN_PART = "(feed, listing_id) in (select (feed, listing_id) from part)"
 
 _STORE_TAGGED = (
     # One scan of the files; a work unit that ran twice may have left a listing in two of them.
@@ -145,9 +144,9 @@ _STORE_TAGGED = (
        qualify row_number() over (partition by feed, listing_id order by error is not null) = 1""",
     *RECORD_CHANGES,
     # Also for listings that failed now: their tags are those of another input or model.
-    f"delete from tags where {_IN_PART}",
-    f"delete from noise_flags where {_IN_PART}",
-    f"delete from rejections where stage = 'tag' and {_IN_PART}",
+    f"delete from tags where {IN_PART}",
+    f"delete from noise_flags where {IN_PART}",
+    f"delete from rejections where stage = 'tag' and {IN_PART}",
     f"""insert into tags by name select feed, listing_id, unnest(tags, recursive := true), input_hash, fingerprint,
            certificate, {_rules_of("feed")} as rules, $model_version as model_version, $engine as engine,
            $run_id as run_id, $tagged_at as tagged_at

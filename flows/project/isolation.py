@@ -44,9 +44,12 @@ def run_units(work: Work[U], units: Sequence[U], client: "Client", advance: Adva
     halved. UserError where processes die whatever they work on."""
     from distributed import KilledWorker, as_completed
 
-    done = [unit for unit in units if work.is_done(unit)]
-    unit_of = {client.submit(work.run, unit, pure=False): unit for unit in units if not work.is_done(unit)}
-    suspects = []
+    done, suspects, unit_of = [], [], {}
+    for unit in units:
+        if work.is_done(unit):
+            done.append(unit)
+        else:
+            unit_of[client.submit(work.run, unit, pure=False)] = unit
     for future in as_completed(list(unit_of)):
         unit = unit_of.pop(future)
         try:
